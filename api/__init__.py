@@ -1,0 +1,1 @@
+"""The Litestar edge: decode, call one use case, encode."""

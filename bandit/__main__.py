@@ -1,0 +1,5 @@
+"""`python -m bandit`."""
+
+from bandit.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Unit → bucket → variant; pure."""

@@ -1,0 +1,46 @@
+"""The command line: one module per command, imported when it is called."""
+
+import importlib
+
+import click
+
+import bandit
+
+COMMANDS = {
+    "up": "Run everything under one supervisor and restart what dies.",
+    "api": "Serve rankings and accept rewards; drain the journal.",
+    "drain": "Deliver this host's journal to ClickHouse.",
+    "gateway": "Run the embedded ClickHouse.",
+    "learn": "Train policies from the log and publish snapshots.",
+    "dashboard": "Show experiments and policies in the browser.",
+    "demo": "Run the whole loop on real data.",
+    "report": "Print an experiment's or a surface's report.",
+    "replay": "Replay logged decisions and say whether they come out identical.",
+    "simulate": "Run a policy in a simulated world.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when that command is called: `bandit --help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command `bandit.cli.<name>.command`."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"bandit.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup)
+@click.version_option(bandit.__version__, prog_name="bandit")
+def main() -> None:
+    """Decide what to show, learn from what happens, prove that it helped."""

@@ -1,0 +1,1 @@
+"""Accepted means durable: append, group-commit, drain, reconcile."""

@@ -1,0 +1,1 @@
+"""Tail ⋈ join window → train → snapshot."""

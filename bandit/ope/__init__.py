@@ -1,0 +1,1 @@
+"""Logged decisions in, value of another policy out; pure."""

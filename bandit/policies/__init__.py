@@ -1,0 +1,1 @@
+"""(context, actions) → pmf; learn; bytes in, bytes out."""

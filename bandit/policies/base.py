@@ -1,0 +1,59 @@
+"""The contract of every policy."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bandit.records import Action, Record
+
+
+class Lesson(Record, frozen=True, kw_only=True):
+    """One seen slot of a joined decision: what a policy learns from.
+
+    Attributes:
+        context: JSON object as the client sent it.
+        actions: The candidates that were left for this slot, in offered order.
+        drawn: Index into `actions`.
+        propensity: With which it was drawn among them, in (0, 1].
+        reward: What it earned, inside the surface's bounds; bigger is better.
+    """
+
+    context: bytes
+    actions: tuple[Action, ...]
+    drawn: int
+    propensity: float
+    reward: float
+
+
+class Policy(Protocol):
+    """(context, actions) → pmf."""
+
+    def pmf(self, context: bytes, actions: Sequence[Action]) -> list[float]:
+        """Probabilities over `actions`, in their order, before the floor.
+
+        Args:
+            context: A JSON object; see `bandit.policies.features` for what it may hold.
+            actions: `(k,)` eligible candidates, k ≥ 1, ids distinct.
+
+        Returns:
+            `(k,)`; it passes `bandit.policies.pmf.with_floor` before anybody draws from it.
+
+        Raises:
+            RecordError: Features that no policy may see; nothing was changed.
+        """
+        ...
+
+
+class LearningPolicy(Policy, Protocol):
+    """A policy that changes by learning."""
+
+    def learn(self, lesson: Lesson) -> None:
+        """Learn from one slot."""
+        ...
+
+    def save(self) -> bytes:
+        """The policy as bytes, from which `bandit.policies.build` resumes exactly."""
+        ...
+
+    def digest(self) -> str:
+        """SHA-256 over the weights, in hex: equal for equal weights, however they were saved."""
+        ...

@@ -1,0 +1,1 @@
+"""Use cases: decide, reward, define, report; the only room that joins rooms."""

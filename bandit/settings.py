@@ -1,0 +1,89 @@
+"""Every setting of every process: one field per `BANDIT_<NAME>`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from bandit.errors import SettingsError
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a process is told from outside; `from_environ` reads it, nothing else does.
+
+    Each field is documented in the README's table; a test holds them equal.
+    """
+
+    data_dir: Path = Path("var")
+    """Journal, last-good cache, embedded ClickHouse and secrets live under here."""
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    workers: Count = 2
+    dashboard_port: Port = 8501
+    gateway_port: Port = 8123
+    clickhouse_url: str | None = None
+    """A real ClickHouse; without it the embedded gateway is started and used."""
+    clickhouse_database: str = "bandit"
+    clickhouse_cluster: str | None = None
+    """Name of the cluster the tables are made on; without it, one node."""
+    durability: Literal["process", "disk"] = "process"
+    """What a 2xx survives: `process` = kill -9, `disk` = also power loss."""
+    salt: str | None = None
+    """Secret of the project that seeds every draw; else one is made and kept in `data_dir`."""
+    drain_interval_s: Positive = 0.1
+    refresh_interval_s: Positive = 0.25
+    snapshot_interval_s: Positive = 0.5
+    segment_max_bytes: Count = 16 * 1024 * 1024
+    segment_max_age_s: Positive = 5.0
+    max_body_bytes: Count = 2 * 1024 * 1024
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read `BANDIT_<NAME>` variables.
+
+        Args:
+            environ: The process environment; names without the prefix are ignored.
+
+        Raises:
+            SettingsError: A `BANDIT_` name that is no setting, or a value of the wrong kind.
+        """
+        known = {name: f"BANDIT_{name.upper()}" for name in cls.__struct_fields__}
+        strangers = {n for n in environ if n.startswith("BANDIT_")} - set(known.values())
+        if strangers:
+            raise SettingsError(
+                f"{', '.join(sorted(strangers))}: no such setting, must be one of "
+                f"{', '.join(sorted(known.values()))}"
+            )
+        given = {name: environ[var] for name, var in known.items() if environ.get(var)}
+        try:
+            return msgspec.convert(given, cls, strict=False, dec_hook=_decode)
+        except msgspec.ValidationError as exc:
+            text = str(exc)
+            for name, var in known.items():
+                text = text.replace(f"`$.{name}`", f"{var} = {environ.get(var)!r}")
+            raise SettingsError(text) from exc
+
+    @property
+    def journal_dir(self) -> Path:
+        """Where writers keep their segments."""
+        return self.data_dir / "journal"
+
+    @property
+    def cache_dir(self) -> Path:
+        """Last good definitions and snapshots, for starting while the store is away."""
+        return self.data_dir / "cache"
+
+    @property
+    def store_dir(self) -> Path:
+        """The embedded ClickHouse's directory."""
+        return self.data_dir / "clickhouse"
+
+
+def _decode(kind: type, value: object) -> object:
+    return Path(str(value)) if kind is Path else value

@@ -1,0 +1,1 @@
+"""Moments in, estimate and interval out; pure."""

@@ -1,0 +1,1 @@
+"""ClickHouse: the log, the bus, the model store, the definitions."""

@@ -1,0 +1,123 @@
+"""What clients send and get, in the shapes of the public HTTP interface.
+
+Limits sit in `Meta`, which msgspec checks while decoding (in C, so that 200 actions cost nothing)
+and not in constructors; rules that need code are in `__post_init__`, which both run.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from bandit.errors import RecordError
+from bandit.records import Action, Id, Record
+
+Key = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,99}$")]
+"""Name of a surface, policy, experiment, variant or metric."""
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+Slot = Annotated[int, msgspec.Meta(ge=0, le=999)]
+
+
+class RankRequest(Record, frozen=True, kw_only=True):
+    """`POST /v1/rank`."""
+
+    surface: Key
+    unit_id: Id
+    context: msgspec.Raw = msgspec.Raw(b"{}")
+    actions: Annotated[list[Action], msgspec.Meta(min_length=1, max_length=10_000)]
+    slots: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+    event_id: str | None = None
+    exclude: list[str] = []
+    defer: bool = False
+
+
+class RankedAction(Record, frozen=True, kw_only=True):
+    """One slot of an answer."""
+
+    id: str
+    slot: int
+    propensity: float
+
+
+class AssignedVariant(Record, frozen=True, kw_only=True):
+    """The variant a unit is in."""
+
+    key: str
+    variant: str
+
+
+class RankAnswer(Record, frozen=True, kw_only=True):
+    """Answer of `POST /v1/rank`."""
+
+    event_id: str
+    ranking: list[RankedAction]
+    experiment: AssignedVariant | None
+    policy: str
+    snapshot: str
+
+
+class RewardRequest(Record, frozen=True, kw_only=True):
+    """`POST /v1/rewards`, one or a list of them.
+
+    `surface` is only needed for an `event_id` that the client made itself.
+    """
+
+    event_id: str
+    value: float
+    slot: Slot = 0
+    name: Name = "reward"
+    reward_id: Id | None = None
+    surface: Key | None = None
+
+
+class ExposureRequest(Record, frozen=True, kw_only=True):
+    """`POST /v1/exposures`, one or a list of them."""
+
+    event_id: str
+    slots: Annotated[list[Slot], msgspec.Meta(min_length=1, max_length=1000)]
+    surface: Key | None = None
+
+
+class OutcomeRequest(Record, frozen=True, kw_only=True):
+    """`POST /v1/outcomes`, one or a list of them."""
+
+    unit_id: Id
+    name: Name
+    value: float
+    outcome_id: Id | None = None
+
+
+class AssignmentRequest(Record, frozen=True, kw_only=True):
+    """`POST /v1/assignments`: the unit's variant of every running experiment, or of those named."""
+
+    unit_id: Id
+    experiments: list[Key] | None = None
+
+
+class AssignmentAnswer(Record, frozen=True, kw_only=True):
+    """Answer of `POST /v1/assignments`."""
+
+    unit_id: str
+    assignments: list[AssignedVariant]
+
+
+class Accepted(Record, frozen=True, kw_only=True):
+    """Answer of every route that only records: so many records are durable now."""
+
+    accepted: int
+
+
+def check_unique(ids: list[str]) -> None:
+    """Refuse a candidate set that names an action twice.
+
+    Raises:
+        RecordError: Naming the first repeated id.
+    """
+    if len(set(ids)) == len(ids):
+        return
+    seen: set[str] = set()
+    for place, id_ in enumerate(ids):
+        if id_ in seen:
+            raise RecordError(
+                f"action id {id_!r} is repeated, must be unique - at `$.actions[{place}].id`"
+            )
+        seen.add(id_)

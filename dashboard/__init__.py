@@ -1,0 +1,1 @@
+"""The Streamlit edge: read a report, draw it."""
