@@ -1,5 +1,6 @@
 """Every setting of every process: one field per `BANDIT_<NAME>`."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -68,6 +69,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             for name, var in known.items():
                 text = text.replace(f"`$.{name}`", f"{var} = {environ.get(var)!r}")
             raise SettingsError(text) from exc
+
+    def __repr__(self) -> str:
+        """Without what must not reach a log: the salt, and the password inside the URL."""
+        shown = {name: getattr(self, name) for name in self.__struct_fields__}
+        shown["salt"] = self.salt and "***"
+        if self.clickhouse_url:
+            shown["clickhouse_url"] = re.sub(
+                r"(//[^/@:]*):[^/@]*@", r"\1:***@", self.clickhouse_url
+            )
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
     def journal_dir(self) -> Path:

@@ -11,7 +11,8 @@ import msgspec
 from bandit.errors import RecordError
 from bandit.records import Action, Id, Record
 
-Key = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,99}$")]
+# In Python `$` also matches before a final newline; the look-ahead closes that door.
+Key = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,99}$(?!\n)")]
 """Name of a surface, policy, experiment, variant or metric."""
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 Slot = Annotated[int, msgspec.Meta(ge=0, le=999)]

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from bandit.errors import SettingsError
+from bandit.settings import Settings
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_defaults_need_no_environment() -> None:
+    assert Settings.from_environ({"HOME": "/nowhere"}) == Settings()
+
+
+def test_values_are_read_from_text() -> None:
+    settings = Settings.from_environ(
+        {"BANDIT_PORT": "8081", "BANDIT_DATA_DIR": "/tmp/x", "BANDIT_DRAIN_INTERVAL_S": "0.5"}
+    )
+    assert (settings.port, settings.data_dir, settings.drain_interval_s) == (
+        8081,
+        Path("/tmp/x"),
+        0.5,
+    )
+
+
+def test_an_empty_variable_is_no_variable() -> None:
+    assert Settings.from_environ({"BANDIT_CLICKHOUSE_URL": ""}).clickhouse_url is None
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match=r"BANDIT_PRT: no such setting.*BANDIT_PORT"):
+        Settings.from_environ({"BANDIT_PRT": "1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BANDIT_PORT", "99999"),
+        ("BANDIT_PORT", "x"),
+        ("BANDIT_DURABILITY", "maybe"),
+        ("BANDIT_WORKERS", "0"),
+    ],
+)
+def test_an_unusable_value_is_refused_with_its_name(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{name} = '{value}'"):
+        Settings.from_environ({name: value})
+
+
+def test_secrets_do_not_show_in_repr() -> None:
+    settings = Settings(salt="hush", clickhouse_url="https://u:hunter2@db:8443")
+    assert "hush" not in repr(settings)
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize("name", Settings.__struct_fields__)
+def test_every_setting_is_in_the_readme(name: str) -> None:
+    assert f"`BANDIT_{name.upper()}`" in README.read_text()
