@@ -1,0 +1,22 @@
+"""`make bench ARGS="serving latency learner"`: prints tables, asserts nothing."""
+
+import platform
+import sys
+
+from tests.bench.learner import learner
+from tests.bench.serving import latency, serving
+
+BENCHES = {"serving": serving, "latency": latency, "learner": learner}
+
+
+def main(names: list[str]) -> None:
+    """Run the named benchmarks, or all of them."""
+    print(f"{platform.machine()}, Python {platform.python_version()}", flush=True)
+    for name in names or list(BENCHES):
+        if name not in BENCHES:
+            raise SystemExit(f"no benchmark {name!r}, must be one of {', '.join(BENCHES)}")
+        print(f"\n== {name}", flush=True)
+        BENCHES[name]()
+
+
+main(sys.argv[1:])
