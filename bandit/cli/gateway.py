@@ -1,0 +1,154 @@
+"""`bandit gateway`: run the embedded ClickHouse."""
+
+import asyncio
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import click
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from bandit.cli.secrets import secret
+from bandit.errors import BanditError
+from bandit.settings import Settings
+from bandit.store.gateway.application import Application, Bounds
+from bandit.store.gateway.engine import Engine, Limits
+from bandit.store.gateway.users import User
+
+_GRACE_S = 0.6
+
+
+@click.command()
+@click.option("--data-dir", type=click.Path(path_type=Path), help="BANDIT_DATA_DIR")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="BANDIT_GATEWAY_PORT; 0: any free one")
+@click.option("--no-password", is_flag=True, help="Let everybody on this machine in.")
+def command(data_dir: Path | None, host: str, port: int | None, no_password: bool) -> None:
+    """Run the embedded ClickHouse: one process that owns one directory and speaks HTTP.
+
+    Users: `default` reads and writes, `reader` only reads. Their passwords are made once and
+    kept in DATA_DIR/secrets.
+    """
+    try:
+        settings = Settings.from_environ(os.environ)
+        home = data_dir or settings.data_dir
+        if no_password and not _is_loopback(host):
+            raise click.UsageError(f"--host {host} is not loopback: it needs passwords")
+        code = _run(
+            home,
+            host,
+            settings.gateway_port if port is None else port,
+            with_password=not no_password,
+        )
+    except (BanditError, OSError) as exc:
+        click.echo(f"bandit gateway: {exc}", err=True)
+        sys.exit(1)
+    # Everything is closed and flushed. Granian's threads do not end well with the interpreter:
+    # one of them can panic, and the exit code would be SIGABRT's.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _run(home: Path, host: str, port: int, *, with_password: bool) -> int:
+    port = _free_port(host, port)
+    passwords: list[str | None] = [None, None]
+    if with_password:
+        names = ("clickhouse_password", "clickhouse_readonly_password")
+        passwords = [secret(home, name, os.urandom) for name in names]
+    users = (
+        User.with_password("default", passwords[0]),
+        User.with_password("reader", passwords[1], read_only=True),
+    )
+    os.environ["TZ"] = "UTC"  # the engine's time zone; times are UTC everywhere
+    engine = Engine(home / "clickhouse", Limits())
+    engine.start()
+    application = Application(
+        engine,
+        users,
+        now_s=time.monotonic,
+        new_id=lambda: str(uuid.uuid4()),
+        bounds=Bounds(),
+    )
+    return asyncio.run(_serve(application, engine, host, port))
+
+
+async def _serve(application: Application, engine: Engine, host: str, port: int) -> int:
+    server = Server(
+        application,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        websockets=False,
+        backlog=1024,
+        backpressure=1024,
+        log_enabled=False,
+    )
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    serving = asyncio.ensure_future(server.serve())
+    await _listening(host, port)
+    click.echo(
+        f"gateway: ClickHouse {engine.version} on http://{_bracketed(host)}:{port}/"
+        f" from {engine.directory} (pid {os.getpid()})"
+    )
+    stop = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
+    await application.close(_GRACE_S)
+    server.stop()
+    await asyncio.wait({serving}, timeout=_GRACE_S)
+    return 0 if stop.done() else 1
+
+
+async def _listening(host: str, port: int) -> None:
+    """Return once a connection is accepted; Granian has no hook for it."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(host, port)
+            except OSError:
+                await asyncio.sleep(0.005)
+            else:
+                writer.close()
+                return
+
+
+def _free_port(host: str, port: int) -> int:
+    """The port to listen on, after making sure that nobody else does.
+
+    Granian shares its port (SO_REUSEPORT): a second gateway would get half of the first one's
+    requests instead of an error.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as exc:
+            raise OSError(
+                f"{_bracketed(host)}:{port} can not be listened on: {exc.strerror}"
+            ) from exc
+        found: int = probe.getsockname()[1]
+        return found
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
