@@ -1,0 +1,103 @@
+"""Records of the log as columns of their tables."""
+
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from bandit.records import AnyLogRecord, Decision, Exposure, Outcome, Reward
+from bandit.wire import RankRequest
+
+Columns = dict[str, list[Any]]
+
+_REQUEST = msgspec.json.Decoder(RankRequest)
+
+
+class Block(NamedTuple):
+    """How one kind of record lies in its table."""
+
+    kind: type[AnyLogRecord]
+    columns: Callable[[Sequence[Any]], Columns]
+    clock: str
+    """The time column that its table is sorted by."""
+    time_ms: Callable[[Any], int]
+    """What stands there."""
+
+
+def _decisions(records: Sequence[Decision]) -> Columns:
+    columns = _plain(
+        records,
+        "event_id",
+        "unit_id",
+        "experiment",
+        "experiment_version",
+        "variant",
+        "policy",
+        "snapshot",
+        "ranking",
+        "propensities",
+        "floor",
+        "seed",
+        "deferred",
+    )
+    requests = [_REQUEST.decode(record.request) for record in records]
+    columns["context"] = [bytes(request.context) for request in requests]
+    columns["actions"] = [[action.id for action in request.actions] for request in requests]
+    columns["action_features"] = [
+        [bytes(action.features) for action in request.actions] for request in requests
+    ]
+    columns["excluded"] = [_excluded(request) for request in requests]
+    columns["pmf"] = [
+        _pmf(record.pmf, len(request.actions))
+        for record, request in zip(records, requests, strict=True)
+    ]
+    columns["shadow_policies"] = [list(record.shadows) for record in records]
+    columns["shadow_probabilities"] = [list(record.shadows.values()) for record in records]
+    return columns
+
+
+def _rewards(records: Sequence[Reward]) -> Columns:
+    columns = _plain(records, "event_id", "slot", "name", "value", "reward_id")
+    columns["decision_ts"] = [record.decision_ts_ms for record in records]
+    return columns
+
+
+def _exposures(records: Sequence[Exposure]) -> Columns:
+    columns = _plain(records, "event_id", "slots")
+    columns["decision_ts"] = [record.decision_ts_ms for record in records]
+    return columns
+
+
+def _outcomes(records: Sequence[Outcome]) -> Columns:
+    return _plain(records, "unit_id", "name", "value", "outcome_id")
+
+
+BLOCKS: Mapping[str, Block] = {
+    "decisions": Block(Decision, _decisions, "ts", lambda record: record.ts_ms),
+    "rewards": Block(Reward, _rewards, "decision_ts", lambda record: record.decision_ts_ms),
+    "exposures": Block(Exposure, _exposures, "decision_ts", lambda record: record.decision_ts_ms),
+    "outcomes": Block(Outcome, _outcomes, "ts", lambda record: record.ts_ms),
+}
+
+
+def _plain(records: Sequence[AnyLogRecord], *names: str) -> Columns:
+    """Fields that are stored as they are, and what every record has."""
+    columns: Columns = {name: [getattr(r, name) for r in records] for name in names}
+    columns["ts"] = [record.ts_ms for record in records]
+    columns["surface"] = [record.surface for record in records]
+    return columns
+
+
+def _excluded(request: RankRequest) -> list[int]:
+    if not request.exclude:
+        return []
+    named = set(request.exclude)
+    return [index for index, action in enumerate(request.actions) if action.id in named]
+
+
+def _pmf(raw: bytes, k: int) -> Sequence[float]:
+    pmf = array("f", raw)
+    if len(pmf) != k:
+        raise ValueError(f"pmf holds {len(pmf)} probabilities, must hold one per action: {k}")
+    return pmf
