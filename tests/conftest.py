@@ -33,8 +33,17 @@ def start_gateway(data_dir: Path, *options: str) -> Gateway:
     """Start a gateway on a free port and wait until it answers."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith("BANDIT_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "bandit", "gateway"]
-        + ["--data-dir", str(data_dir), "--port", "0", *options],
+        [
+            sys.executable,
+            "-m",
+            "bandit",
+            "gateway",
+            "--data-dir",
+            data_dir,
+            "--port",
+            "0",
+            *options,
+        ],
         stdout=subprocess.PIPE,
         text=True,
         env=environ,

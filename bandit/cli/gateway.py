@@ -106,7 +106,7 @@ async def _serve(application: Application, engine: Engine, host: str, port: int)
     stop = asyncio.ensure_future(stopping.wait())
     await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
     await application.close(_GRACE_S)
-    server.stop()
+    server.stop()  # type: ignore[no-untyped-call]
     await asyncio.wait({serving}, timeout=_GRACE_S)
     return 0 if stop.done() else 1
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 Entropy = Callable[[int], bytes]
@@ -30,10 +31,8 @@ def secret(data_dir: Path, name: str, entropy: Entropy) -> str:
                 file.write(entropy(32).hex())
                 file.flush()
                 os.fsync(file.fileno())
-            try:
+            with suppress(FileExistsError):  # another process was first
                 path.hardlink_to(fresh)
-            except FileExistsError:
-                pass  # another process was first
         finally:
             fresh.unlink()
     return path.read_text().strip()

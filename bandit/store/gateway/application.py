@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
 
 from bandit.store.gateway import request as requests
 from bandit.store.gateway.compression import Encoder, choose_encoder, decompress
 from bandit.store.gateway.engine import Engine, quote
 from bandit.store.gateway.exchange import (
+    Budget,
     ClientGone,
     Exchange,
     Message,
@@ -29,7 +31,9 @@ T = TypeVar("T")
 class Bounds(NamedTuple):
     """How much of anything at once."""
 
-    body_bytes: int = 256 << 20
+    body_bytes: int = 128 << 20
+    held_bytes: int = 512 << 20
+    """Bodies of all requests together, before and after decompression."""
     read_threads: int = 8
     insert_threads: int = 4
     queue_n: int = 128
@@ -105,6 +109,7 @@ class Application:
         self._inserts = _Lane("inserts", bounds.insert_threads, bounds.queue_n)
         # KILL QUERY must not wait behind what it is to kill.
         self._control = _Lane("commands", 2, bounds.queue_n)
+        self._budget = Budget(bounds.held_bytes)
         self._running: set[str] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -114,34 +119,45 @@ class Application:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        exchange = Exchange(scope, receive, send, idle_s=self._bounds.idle_s)
+        exchange = Exchange(scope, receive, send, self._budget, idle_s=self._bounds.idle_s)
         exchange.timezone = self._engine.timezone
         try:
             await self._route(exchange)
-        except Refusal as refusal:
-            await exchange.refuse(refusal, self._engine.version)
         except ClientGone:
             pass
         except Exception as exc:
-            await exchange.refuse(Refusal.from_engine(exc), self._engine.version)
+            refusal = exc if isinstance(exc, Refusal) else Refusal.from_engine(exc)
+            await self._refuse(exchange, refusal)
         finally:
-            exchange.unwatch()
+            exchange.close()
+
+    async def _refuse(self, exchange: Exchange, refusal: Refusal) -> None:
+        with suppress(ClientGone, Refusal):
+            await exchange.discard_body(4 * self._bounds.body_bytes)
+        with suppress(ClientGone):
+            await exchange.refuse(refusal, self._engine.version)
 
     async def close(self, grace_s: float) -> None:
-        """Let what runs finish for `grace_s`, kill the rest, and close every handle."""
+        """Let what runs finish for `grace_s`, kill the rest, and close every handle.
+
+        What can not be killed within another `grace_s` keeps the engine open: closing it under a
+        running statement aborts the process.
+        """
         self._closing = True
-        for attempt in range(2):
-            try:
-                async with asyncio.timeout(grace_s):
-                    await self._idle.wait()
-            except TimeoutError:
-                if attempt == 0:
-                    self._engine.kill("1")
+        if not await self._is_idle_within(grace_s):
+            with suppress(Refusal):
+                self._engine.kill("1")
+            if not await self._is_idle_within(grace_s):
+                return
         for lane in (self._reads, self._inserts, self._control):
             lane.pool.shutdown(wait=False, cancel_futures=True)
         self._sessions.close()
-        if not self._running:
-            self._engine.close()
+        self._engine.close()
+
+    async def _is_idle_within(self, grace_s: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), grace_s)
+        return self._idle.is_set()
 
     async def _route(self, exchange: Exchange) -> None:
         if exchange.path in ("/ping", "/replicas_status"):
@@ -150,6 +166,8 @@ class Application:
             await exchange.reply(404, f"There is no handle {exchange.path}\n".encode())
         elif exchange.method not in ("GET", "HEAD", "POST"):
             await exchange.reply(405, b"Only GET, HEAD and POST\n", (("allow", "GET, HEAD, POST"),))
+        elif exchange.method != "POST" and not exchange.query_string:
+            await exchange.reply(200, b"Ok.\n")
         elif self._closing:
             raise Refusal(236, "ABORTED", "The gateway is stopping", 503)
         else:
@@ -162,6 +180,7 @@ class Application:
         if encoding := exchange.headers.get("content-encoding"):
             limit = self._bounds.body_bytes
             body = await self._inserts.call(lambda: decompress(body, encoding, limit))
+            exchange.hold(len(body))
         request = requests.decode(
             method=exchange.method,
             headers=exchange.headers,
@@ -194,8 +213,8 @@ class Application:
         future = job.lane.call(job.run.start)
         if not is_query(job.run.sql):
             return await future
-        gone = exchange.watch()
-        await asyncio.wait({future, gone}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {future, exchange.watch()}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         where = f"Settings['log_comment'] = {quote(query_id)}"
         while not future.done() and not future.cancel():
             await self._control.call(lambda: self._engine.kill(where))

@@ -23,6 +23,25 @@ _CONTENT_TYPES = {
 }
 
 
+class Budget:
+    """Bytes of request bodies that may be held at once, over all clients."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.left_bytes = limit_bytes
+
+    def take(self, size: int) -> None:
+        """Hold `size` more bytes.
+
+        Raises:
+            Refusal: There is no room now; later there may be (241, HTTP 503).
+        """
+        if size > self.left_bytes:
+            raise Refusal(
+                241, "MEMORY_LIMIT_EXCEEDED", "the bodies of all requests are too large now", 503
+            )
+        self.left_bytes -= size
+
+
 class ClientGone(Exception):
     """The client hung up before it had sent its request."""
 
@@ -30,7 +49,9 @@ class ClientGone(Exception):
 class Exchange:
     """Reads the request, writes the response, notices when the client hangs up."""
 
-    def __init__(self, scope: Message, receive: Receive, send: Send, *, idle_s: float) -> None:
+    def __init__(
+        self, scope: Message, receive: Receive, send: Send, budget: Budget, *, idle_s: float
+    ) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query_string: bytes = scope["query_string"]
@@ -43,7 +64,10 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._idle_s = idle_s
+        self._budget = budget
+        self._held_bytes = 0
         self._hang_up: asyncio.Task[None] | None = None
+        self._body_ended = False
 
     async def body(self, max_bytes: int) -> bytes:
         """The whole body.
@@ -57,23 +81,34 @@ class Exchange:
             raise too_large(length, max_bytes)
         parts: list[bytes] = []
         size = 0
-        while True:
-            try:
-                async with asyncio.timeout(self._idle_s):
-                    message = await self._receive()
-            except TimeoutError:
-                raise Refusal(
-                    209, "SOCKET_TIMEOUT", f"request body stalled for {self._idle_s:g} s"
-                ) from None
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            part: bytes = message.get("body", b"")
-            size += len(part)
+        while not self._body_ended:
+            parts.append(await self._part())
+            size += len(parts[-1])
             if size > max_bytes:
                 raise too_large(f"more than {max_bytes}", max_bytes)
-            parts.append(part)
-            if not message.get("more_body"):
-                return b"".join(parts)
+            self.hold(len(parts[-1]))
+        return b"".join(parts)
+
+    async def discard_body(self, max_bytes: int) -> None:
+        """Take what the client still sends, so that it gets to read our refusal."""
+        size = 0
+        while not self._body_ended and size < max_bytes:
+            size += len(await self._part())
+
+    async def _part(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._idle_s):
+                message = await self._receive()
+        except TimeoutError:
+            self._body_ended = True
+            raise Refusal(
+                209, "SOCKET_TIMEOUT", f"request body stalled for {self._idle_s:g} s"
+            ) from None
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        self._body_ended = not message.get("more_body")
+        part: bytes = message.get("body", b"")
+        return part
 
     def watch(self) -> asyncio.Task[None]:
         """A task that ends when the client hangs up; only after `body`."""
@@ -81,8 +116,15 @@ class Exchange:
             self._hang_up = asyncio.ensure_future(self._until_gone())
         return self._hang_up
 
-    def unwatch(self) -> None:
+    def hold(self, size: int) -> None:
+        """Take `size` bytes from the budget until `close`."""
+        self._budget.take(size)
+        self._held_bytes += size
+
+    def close(self) -> None:
         """The response is out, or nobody waits for it."""
+        self._budget.left_bytes += self._held_bytes
+        self._held_bytes = 0
         if self._hang_up is not None:
             self._hang_up.cancel()
 

@@ -15,13 +15,13 @@ from bandit.store.gateway.statement import without_format
 
 
 def header_block(columns: Sequence[tuple[str, str]]) -> bytes:
-    """A Native block without rows.
+    r"""A Native block without rows.
 
     Args:
         columns: Names and types.
 
     >>> header_block([("a", "Int8")])
-    b'\\x01\\x00\\x01a\\x04Int8'
+    b'\x01\x00\x01a\x04Int8'
     """
     out = bytearray(_varint(len(columns)) + _varint(0))
     for column in columns:

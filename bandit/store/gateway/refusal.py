@@ -2,19 +2,25 @@
 
 import re
 
-# Code -> HTTP status, as ClickHouse's own HTTP handler has it; any other code is a 500 there.
-# Source: ClickHouse, src/Server/HTTP/exceptionCodeToHTTPStatus.cpp.
-STATUS = {
-    194: 401, 192: 403, 193: 403, 497: 403, 516: 403,
-    6: 400, 7: 400, 10: 400, 19: 400, 25: 400, 26: 400, 27: 400, 33: 400, 36: 400, 38: 400,
-    41: 400, 42: 400, 43: 400, 44: 400, 53: 400, 57: 400, 62: 400, 69: 400, 70: 400, 72: 400,
-    73: 404, 116: 404, 158: 400, 176: 400, 179: 400, 190: 400, 201: 400, 271: 400, 349: 400,
-    376: 400, 386: 400, 395: 400, 407: 400, 427: 400, 432: 400, 441: 400, 456: 400, 457: 400,
-    46: 404, 47: 404, 50: 404, 56: 404, 60: 404, 63: 404, 79: 404, 80: 404, 81: 404, 115: 404,
-    372: 404, 511: 404, 115: 404,
-    48: 400, 164: 403, 229: 413, 307: 413, 209: 408, 159: 408, 411: 411,
-    202: 503, 216: 409, 373: 409, 210: 503, 439: 503,
-}  # fmt: skip
+# HTTP status -> ClickHouse codes; any other code is a 500.
+# Source: ClickHouse, src/Server/HTTP/exceptionCodeToHTTPStatus.cpp, with 4xx also for refusals
+# that are the client's doing and are 500 there (READONLY, sessions).
+_CODES = {
+    400: (
+        *(6, 7, 10, 19, 20, 25, 26, 27, 32, 33, 36, 38, 41, 42, 43, 44, 48, 53, 57, 62, 69, 70, 72),
+        *(117, 130, 131, 158, 176, 179, 184, 190, 201, 215, 271, 349, 374, 376, 386, 395, 407),
+        *(306, 427, 432, 441, 456, 457, 474, 582),
+    ),
+    401: (194,),
+    403: (164, 192, 193, 497, 516),
+    404: (46, 47, 50, 56, 60, 63, 73, 79, 80, 81, 115, 116, 372, 511),
+    408: (159, 209),
+    409: (216, 373),
+    411: (411,),
+    413: (229, 307),
+    503: (202, 210, 236, 439),
+}
+STATUS = {code: status for status, codes in _CODES.items() for code in codes}
 _CODE = re.compile(r"Code: (\d+)")
 _FIRST = re.compile(r"Code: (\d+)\. DB::Exception: ")
 _STACK = re.compile(r",? Stack trace \(when copying this message.*", re.DOTALL)

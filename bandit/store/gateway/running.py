@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 from bandit.store.gateway.engine import Answer, Engine, Handle, Stream, quote, quote_name
@@ -14,6 +15,7 @@ from bandit.store.gateway.statement import (
     Insert,
     first_word,
     is_query,
+    leading_words,
     output_format,
     split_insert,
 )
@@ -23,6 +25,10 @@ from bandit.store.gateway.users import User, check_reader, read_only_refusal
 _STREAMABLE = frozenset(
     {"Native", "TabSeparated", "TSV", "TSVRaw", "CSV", "RowBinary", "JSONEachRow"}
 )
+# The engine signals its whole process group: a supervisor and all that it runs.
+_DEADLY = [["SYSTEM", word] for word in ("SHUTDOWN", "KILL", "SUSPEND")]
+# Where chDB's defaults differ from a server's.
+_AS_ON_A_SERVER = {"implicit_select": "0", "allow_introspection_functions": "0"}
 _KILL_BY_ID = re.compile(
     rb"\A(\s*KILL\s+QUERY\s+WHERE\s+)query_id\s*=\s*('(?:[^'\\]|\\.)*')", re.IGNORECASE
 )
@@ -85,6 +91,8 @@ class Run:
             answer = Answer(b"", {})
         else:
             answer = handle.run(sql, fmt, self._request.parameters)
+            if self._is_empty:  # nothing but comments, or a zero byte before anything else
+                raise Refusal(62, "SYNTAX_ERROR", "Syntax error: empty query")
         if fmt == "Native" and not answer.data and is_query(sql):
             answer = answer._replace(data=empty_result(handle, sql, self._request))
         return Outcome(fmt if answer.data or is_query(sql) else None, answer)
@@ -97,6 +105,7 @@ class Run:
 
     def _open(self) -> Handle:
         request = self._request
+        self._sessions.expire()
         # A reader has no temporary tables, and readonly=1 could never be taken off its session.
         if not request.session_id or self._user.read_only:
             handle = self._engine.open()
@@ -115,14 +124,18 @@ class Run:
 
     def _check(self, handle: Handle) -> None:
         kind = handle.kind(self.sql)
+        if leading_words(self.sql, 2) in _DEADLY:
+            raise Refusal(48, "NOT_IMPLEMENTED", "The gateway is stopped by SIGTERM only")
         if kind.statements_n > 1:
             raise Refusal(62, "SYNTAX_ERROR", "Multi-statements are not allowed")
         if self._user.read_only:
             check_reader(self._request, self.sql)
-        if (self._user.read_only or self._request.read_only_method) and not kind.reads_only:
-            # What does not parse is left to the engine, which says where.
-            if kind.statements_n or self.insert:
-                raise read_only_refusal("Cannot execute query")
+        may_write = not (self._user.read_only or self._request.read_only_method)
+        # What does not parse is left to the engine, which says where.
+        parses = kind.statements_n > 0 or self.insert is not None
+        self._is_empty = not parses
+        if parses and not kind.reads_only and not may_write:
+            raise read_only_refusal("Cannot execute query")
         if kind.controls and is_query(self.sql):
             raise Refusal(48, "NOT_IMPLEMENTED", "INTO OUTFILE is not allowed over HTTP")
 
@@ -133,7 +146,7 @@ class Run:
         settings.pop("readonly", None)
         # The engine gives ids of its own; this is how a client's id finds its query.
         settings["log_comment"] = request.query_id
-        handle.set(settings)
+        handle.set({**_AS_ON_A_SERVER, **settings})
         if self.insert and request.parameters:
             for name, value in request.parameters.items():
                 handle.run(f"SET {quote_name('param_' + name)} = {quote(value)}".encode(), "TSV")
@@ -142,7 +155,7 @@ class Run:
         for table in request.external:
             name = quote_name(table.name)
             handle.run(f"CREATE TEMPORARY TABLE {name} ({table.structure})".encode(), "TSV")
-            self._on_end.append(lambda name=name: _drop(handle, name))
+            self._on_end.append(partial(_drop, handle, name))
             handle.insert(f"INSERT INTO {name}".encode(), table.format, memoryview(table.data))
         if read_only:
             handle.set({"readonly": read_only})

@@ -47,18 +47,26 @@ def _words(sql: bytes) -> Iterator[_Word]:
             yield _Word(text.upper() if token.lastgroup == "word" else text, *token.span())
 
 
-def first_word(sql: bytes) -> str:
-    """The statement's first word, upper-cased: `SELECT`, `INSERT`, `KILL`.
+def leading_words(sql: bytes, n: int) -> list[str]:
+    r"""The statement's first `n` words, upper-cased; fewer if something else comes before.
 
-    >>> first_word(b"-- why\\n ((select 1))")
-    'SELECT'
+    >>> leading_words(b"-- why\n ((select 1))", 1)
+    ['SELECT']
     """
+    words: list[str] = []
     for token in _TOKEN.finditer(sql):
         if token.lastgroup == "word":
-            return token[0].upper().decode()
-        if token.lastgroup != "space" and token[0] != b"(":
+            words.append(token[0].upper().decode())
+        elif token.lastgroup != "space" and token[0] != b"(":
             break
-    return ""
+        if len(words) == n:
+            break
+    return words
+
+
+def first_word(sql: bytes) -> str:
+    """The statement's first word, upper-cased: `SELECT`, `INSERT`, `KILL`; or nothing."""
+    return "".join(leading_words(sql, 1))
 
 
 def is_query(sql: bytes) -> bool:

@@ -28,6 +28,10 @@ _READER_SETTINGS = re.compile(
     r"|cancel_http_readonly_queries_on_client_close|priority|select_sequential_consistency"
     r"|distributed_product_mode|readonly|extremes)\Z"
 )
+# A parameter of type Identifier can name a function: arrayMap({f:Identifier}, ['/etc/passwd']).
+_NAME_PARAMETER = re.compile(r"\{\s*(\w+)\s*:\s*Identifier\s*\}", re.IGNORECASE)
+_NAME_TYPE = re.compile(r"\bIdentifier\b", re.IGNORECASE)
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.]*\Z")
 _DESCRIBE_CALL = re.compile(r"\A\s*DESC(RIBE)?\b[^(]*\(", re.IGNORECASE)
 
 
@@ -78,8 +82,12 @@ def check_reader(request: Request, sql: bytes) -> None:
         raise read_only_refusal("Cannot send external tables")
     text = sql.decode("utf-8", "replace")
     decoded = _ESCAPE.sub(lambda found: chr(int(found[1] or "0", 16)) if found[1] else "", text)
-    found = _FENCED.search(text) or _FENCED.search(decoded)
-    if found:
+    texts = [text, decoded]
+    names = [request.parameters.get(name, "") for name in _NAME_PARAMETER.findall(text)]
+    if len(names) != len(_NAME_TYPE.findall(text)) or not all(map(_PLAIN_NAME.match, names)):
+        raise read_only_refusal("Cannot use such an Identifier")
+    texts += names
+    for found in filter(None, map(_FENCED.search, texts)):
         raise read_only_refusal(f"Cannot use the word {found[0]!r}")
     if _DESCRIBE_CALL.match(text):
         raise read_only_refusal("Cannot describe anything but a table")
