@@ -1,0 +1,196 @@
+"""A joiner that was restored is the joiner that never stopped: over random logs and cuts."""
+
+from typing import NamedTuple
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bandit.learning.counts import Counts
+from bandit.learning.joiner import MINUTE_MS, SKEW_MS, Joined, Joiner
+from bandit.records import LoggedDecision, Reward
+from bandit.specs import Surface
+from tests.bandit.learning.fakes import AnyRow, Cursor, FakeLog, ts_ms
+from tests.bandit.learning.making import T0, Row, decision, event_id, exposure, reward
+from tests.bandit.learning.making import surface as make_surface
+
+
+class Step(NamedTuple):
+    """What a snapshot says about how far it had come."""
+
+    cursor: Cursor
+    watermark_ms: int
+
+
+class Closed(NamedTuple):
+    """What a step led to."""
+
+    joined: list[Joined]
+    counts: Counts
+
+
+MOMENTS = st.one_of(st.integers(0, 30_000), st.integers(0, 5 * 60_000), st.integers(0, 2 * SKEW_MS))
+WRITERS = st.sampled_from(["w1", "w2", "w3"])
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[AnyRow]:
+    """Decisions, copies, rewards and exposures in the order in which they were accepted."""
+    rows: list[AnyRow] = []
+    for n in range(draw(st.integers(1, 8))):
+        moment = T0 + draw(MOMENTS)
+        born = moment + draw(st.sampled_from([0, 0, 0, -SKEW_MS, SKEW_MS, -MINUTE_MS]))
+        one = decision(
+            n,
+            moment,
+            event_id=event_id(n, born),
+            writer=draw(WRITERS),
+            policy=draw(st.sampled_from(["vw", "uniform"])),
+            deferred=draw(st.booleans()),
+            ranking=(1, 0),
+            propensities=(0.3, 0.4),
+        )
+        if draw(st.integers(0, 9)):  # else it is lost, and its rewards are orphans
+            rows.append(one)
+        if not draw(st.integers(0, 4)):
+            again = min(moment + draw(st.integers(0, 2_000)), born + SKEW_MS)
+            rows.append(decision(n, again, event_id=one.event_id, writer=draw(WRITERS)))
+        rows += draw(st.lists(a_reward(one), max_size=3))
+        if draw(st.booleans()):
+            rows.append(exposure(one, draw(st.integers(0, 2)), after_ms=draw(AGES)))
+    return sorted(rows, key=ts_ms)
+
+
+AGES = st.one_of(
+    st.integers(-5, 10_005), st.integers(0, MINUTE_MS), st.sampled_from([SKEW_MS, 3 * SKEW_MS])
+)
+
+
+@st.composite
+def a_reward(draw: st.DrawFn, one: LoggedDecision) -> Row:
+    return reward(
+        one,
+        draw(st.sampled_from([0.1, 0.7, -0.2, 1.5])),
+        draw(AGES),
+        slot=draw(st.integers(0, 2)),
+        reward_id=draw(st.sampled_from(["r1", "r2", "r3"])),
+        surface=draw(st.sampled_from(["home", ""])),
+        writer=draw(WRITERS),
+    )
+
+
+@st.composite
+def steps(draw: st.DrawFn, log: FakeLog) -> list[Step]:
+    """Cursors that only grow, each with a watermark that only grows."""
+    cursor: Cursor = {}
+    watermark = draw(st.sampled_from([0, T0]))
+    found = []
+    for _ in range(draw(st.integers(1, 6))):
+        cursor = {
+            name: draw(st.integers(cursor.get(name, 0), len(stream)))
+            for name, stream in log.streams.items()
+        }
+        watermark = max(watermark, T0) + draw(MOMENTS)
+        found.append(Step(cursor, watermark))
+    return found
+
+
+def follow(joiner: Joiner, log: FakeLog, after: Cursor, path: list[Step]) -> list[Closed]:
+    closed = []
+    for step in path:
+        joiner.add(log.between("home", after, step.cursor))
+        closed.append(Closed(joiner.close(step.watermark_ms), joiner.counts.copy()))
+        after = step.cursor
+    return closed
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[FakeLog, list[Step], str | None]:
+    log = FakeLog()
+    log.write(*draw(logs()))
+    return log, draw(steps(log)), draw(st.sampled_from([None, "vw"]))
+
+
+SURFACE: Surface = make_surface(default_reward=-0.1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases(), st.data())
+def test_restored_at_any_step_it_goes_on_as_if_never_interrupted(
+    case: tuple[FakeLog, list[Step], str | None], data: st.DataObject
+) -> None:
+    log, path, only = case
+    whole = follow(Joiner(SURFACE, only_policy=only), log, {}, path)
+    cut = data.draw(st.integers(0, len(path) - 1))
+    cursor, watermark = path[cut]
+
+    restored = Joiner(SURFACE, only_policy=only)
+    past = log.reread("home", cursor, Joiner.since_ms(watermark))
+    restored.restore([past], watermark, whole[cut].counts)
+
+    assert follow(restored, log, cursor, path[cut + 1 :]) == whole[cut + 1 :]
+
+
+@settings(max_examples=50, deadline=None)
+@given(cases(), st.data())
+def test_only_the_rows_between_two_closes_matter_not_how_they_came(
+    case: tuple[FakeLog, list[Step], str | None], data: st.DataObject
+) -> None:
+    log, path, only = case
+    whole = follow(Joiner(SURFACE, only_policy=only), log, {}, path)
+
+    joiner = Joiner(SURFACE, only_policy=only)
+    after: Cursor = {}
+    for step, expected in zip(path, whole, strict=True):
+        batch = log.between("home", after, step.cursor)
+        pieces = [
+            *(batch._replace(decisions=[d], rewards=[], exposures=[]) for d in batch.decisions),
+            *(batch._replace(decisions=[], rewards=[r], exposures=[]) for r in batch.rewards),
+            *(batch._replace(decisions=[], rewards=[], exposures=[e]) for e in batch.exposures),
+        ]
+        for piece in data.draw(st.permutations(pieces)):
+            joiner.add(piece)
+            joiner.is_settled(step.watermark_ms)
+        assert (joiner.close(step.watermark_ms), joiner.counts) == expected
+        after = step.cursor
+
+
+@settings(max_examples=50, deadline=None)
+@given(cases())
+def test_settled_is_when_closing_gives_and_counts_nothing(
+    case: tuple[FakeLog, list[Step], str | None],
+) -> None:
+    log, path, only = case
+    joiner = Joiner(SURFACE, only_policy=only)
+    after: Cursor = {}
+    for step in path:
+        joiner.add(log.between("home", after, step.cursor))
+        before, settled = joiner.counts.copy(), joiner.is_settled(step.watermark_ms)
+        joined = joiner.close(step.watermark_ms)
+        assert not settled or (joined, joiner.counts) == ([], before)
+        after = step.cursor
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases())
+def test_every_decision_and_every_reward_is_used_or_counted_exactly_once(
+    case: tuple[FakeLog, list[Step], str | None],
+) -> None:
+    log, path, _ = case
+    for stream in log.streams.values():
+        stream[:] = [worth_one(row) for row in stream]
+    joiner = Joiner(make_surface(reward_low=-100.0, reward_high=100.0))
+    end = Step(log.end(), T0 + 20 * SKEW_MS)
+    closed = [j for step in follow(joiner, log, {}, [*path, end]) for j in step.joined]
+    rows = log.between("home", {}, log.end())
+
+    used = sum(total for joined in closed for _, total in joined.earned)
+    lost = joiner.counts.late + joiner.counts.orphan + joiner.counts.duplicate
+    assert len(closed) + used + lost == len(rows.decisions) + len(rows.rewards)
+    assert len(joiner) == 0
+
+
+def worth_one(row: AnyRow) -> AnyRow:
+    if isinstance(row, Row) and isinstance(row.record, Reward):
+        return row._replace(record=msgspec.structs.replace(row.record, value=1.0))
+    return row
