@@ -1,0 +1,35 @@
+"""Which variants a unit is in."""
+
+from bandit.assign import variant_of
+from bandit.errors import NotDeclared
+from bandit.service.serving_state import Serving
+from bandit.wire import AssignedVariant, AssignmentAnswer, AssignmentRequest
+
+
+class AssigningService:
+    """Answers assignments from the serving state; records nothing."""
+
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+
+    def assign(self, request: AssignmentRequest) -> AssignmentAnswer:
+        """The unit's variant of every running experiment, or of those named.
+
+        An experiment that is not running, or that owns none of the unit's buckets, is left out.
+
+        Raises:
+            NotDeclared: An experiment that is named does not exist.
+            StoreUnavailable: No definition was loaded yet.
+        """
+        state = self._serving.state
+        state.require_definitions()
+        names = sorted(state.experiments) if request.experiments is None else request.experiments
+        assignments = []
+        for key in names:
+            experiment = state.experiments.get(key)
+            if experiment is None:
+                raise NotDeclared("experiment", key)
+            variant = variant_of(experiment, request.unit_id)
+            if variant is not None and experiment.status == "running":
+                assignments.append(AssignedVariant(key=key, variant=variant.key))
+        return AssignmentAnswer(unit_id=request.unit_id, assignments=assignments)

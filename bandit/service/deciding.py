@@ -1,0 +1,238 @@
+"""The decision: event id → variant → policy → pmf → draw → journal → answer.
+
+`DecisionService.rank` runs on the event loop from its first to its last line: nothing in it waits,
+and it uses plain lists, because at tens of microseconds a decision every conversion shows.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from bandit.assign import variant_of
+from bandit.errors import RecordError
+from bandit.event_id import make_event_id, read_event_id
+from bandit.journal import Journal
+from bandit.policies import (
+    check_features,
+    draw_ranking,
+    propensities_of,
+    seed_of,
+)
+from bandit.records import Action, Decision
+from bandit.service.probabilities import floored_pmf, pack, spread
+from bandit.service.repeats import IN_FLIGHT_MS, PastDecisions, RecentAnswers, answer_of
+from bandit.service.serving_state import RunnablePolicy, Serving, ServingSurface
+from bandit.wire import AssignedVariant, RankAnswer, RankedAction, RankRequest, check_unique
+
+CLOCK_SKEW_MS = 3_600_000
+"""How far from now the time of a client's own event id may be."""
+
+
+class Chosen(NamedTuple):
+    """Which policy draws for a unit, and why."""
+
+    policy: RunnablePolicy
+    assigned: AssignedVariant | None
+    experiment_version: int
+
+
+class DecisionService:
+    """Decides; one per worker, called from its event loop only."""
+
+    def __init__(
+        self,
+        serving: Serving,
+        journal: Journal,
+        *,
+        salt: bytes,
+        now_ms: Callable[[], int],
+        entropy: Callable[[int], bytes],
+        past: PastDecisions,
+        recent: RecentAnswers | None = None,
+    ) -> None:
+        self._serving = serving
+        self._journal = journal
+        self._salt = salt
+        self._now_ms = now_ms
+        self._entropy = entropy
+        self._past = past
+        self._recent = recent or RecentAnswers()
+        self.shadows_failed = 0
+        """Shadow policies that gave no distribution; the decision itself went on without them."""
+
+    async def recall(self, event_id: str) -> None:
+        """Fetch what `event_id` was answered elsewhere, so that `rank` answers it again.
+
+        Only for an id that the client brought; costs nothing for a fresh one.
+
+        Raises:
+            RecordError: It is no UUIDv7.
+        """
+        if self._recent.get(event_id) is not None:
+            return
+        if self._now_ms() - read_event_id(event_id, self._salt).ts_ms <= IN_FLIGHT_MS:
+            return
+        found = await self._past.find(event_id)
+        # Another request may have decided it while this one was waiting.
+        if found is not None and self._recent.get(event_id) is None:
+            self._recent.put(event_id, answer_of(found))
+
+    def rank(self, request: RankRequest, body: bytes) -> RankAnswer:
+        """Decide, journal, answer.
+
+        Args:
+            request: What the client asked.
+            body: The bytes it came in; they go into the log as they are.
+
+        Raises:
+            NotDeclared: No such surface.
+            RecordError: The request breaks a rule; nothing was journaled.
+            JournalUnavailable: The decision could not be made durable, so none was made.
+        """
+        if request.event_id is not None:
+            repeated = self._recent.get(request.event_id)
+            if repeated is not None:
+                return repeated
+        now_ms = self._now_ms()
+        surface = self._serving.state.surface(request.surface)
+        event_id = self._event_id(request, surface, now_ms)
+        _check(request, surface)
+        chosen = _choose(surface, request.unit_id)
+        decision = self._decide(request, body, surface, chosen, event_id, now_ms)
+        self._journal.append(decision)
+        answer = _answer(request, decision, chosen)
+        self._recent.put(event_id, answer)
+        return answer
+
+    def _event_id(self, request: RankRequest, surface: ServingSurface, now_ms: int) -> str:
+        given = request.event_id
+        if given is None:
+            return make_event_id(now_ms, surface.tag, self._entropy(6), self._salt)
+        ts_ms, tag = read_event_id(given, self._salt)
+        if abs(now_ms - ts_ms) > CLOCK_SKEW_MS:
+            raise RecordError(
+                f"event_id {given!r} is {abs(now_ms - ts_ms) / 1000:.0f} s away from now, "
+                f"must be at most {CLOCK_SKEW_MS // 1000} s - at `$.event_id`"
+            )
+        if tag is not None and tag != surface.tag:
+            raise RecordError(
+                f"event_id {given!r} belongs to a decision of another surface, "
+                f"must be one of {surface.spec.key!r} or the client's own - at `$.event_id`"
+            )
+        return given
+
+    def _decide(
+        self,
+        request: RankRequest,
+        body: bytes,
+        surface: ServingSurface,
+        chosen: Chosen,
+        event_id: str,
+        now_ms: int,
+    ) -> Decision:
+        context, actions = bytes(request.context), request.actions
+        eligible = _eligible(request)
+        offered = actions if eligible is None else [actions[index] for index in eligible]
+        if eligible is not None:  # the policy checks what it sees; the log gets the others too
+            check_features(context, actions)
+        policy = chosen.policy
+        pmf = floored_pmf(policy.policy, policy.spec.floor, context, offered)
+        seed = seed_of(event_id, self._salt)
+        ranking, propensities = draw_ranking(pmf, _slots(request.slots, pmf), seed)
+        shadows = self._shadows(surface, context, offered, ranking) if surface.shadows else {}
+        if eligible is not None:
+            ranking = [eligible[index] for index in ranking]
+            pmf = spread(pmf, eligible, len(actions))
+        assigned = chosen.assigned
+        return Decision(
+            ts_ms=now_ms,
+            surface=surface.spec.key,
+            event_id=event_id,
+            unit_id=request.unit_id,
+            experiment=assigned.key if assigned else "",
+            experiment_version=chosen.experiment_version,
+            variant=assigned.variant if assigned else "",
+            policy=policy.spec.key,
+            snapshot=policy.snapshot,
+            request=body,
+            pmf=pack(pmf),
+            ranking=tuple(ranking),
+            propensities=tuple(propensities),
+            floor=policy.spec.floor,
+            seed=seed,
+            deferred=request.defer,
+            shadows=shadows,
+        )
+
+    def _shadows(
+        self,
+        surface: ServingSurface,
+        context: bytes,
+        offered: Sequence[Action],
+        ranking: Sequence[int],
+    ) -> dict[str, tuple[float, ...]]:
+        found: dict[str, tuple[float, ...]] = {}
+        for shadow in surface.shadows:
+            try:
+                pmf = floored_pmf(shadow.policy, shadow.spec.floor, context, offered)
+                found[shadow.spec.key] = tuple(propensities_of(pmf, ranking))
+            except RecordError:  # a shadow must never cost a client its answer
+                self.shadows_failed += 1
+        return found
+
+
+def _choose(surface: ServingSurface, unit_id: str) -> Chosen:
+    experiment = surface.experiment
+    if experiment is not None:
+        variant = variant_of(experiment.spec, unit_id)
+        if variant is not None:
+            assigned = AssignedVariant(key=experiment.spec.key, variant=variant.key)
+            return Chosen(experiment.policies[variant.key], assigned, experiment.version)
+    return Chosen(surface.policy, None, 0)
+
+
+def _check(request: RankRequest, surface: ServingSurface) -> None:
+    actions = request.actions
+    if len(actions) > surface.spec.max_actions:
+        raise RecordError(
+            f"{len(actions)} actions are offered, must be at most {surface.spec.max_actions} "
+            f"on surface {surface.spec.key!r} - at `$.actions`"
+        )
+    check_unique([action.id for action in actions])
+
+
+def _eligible(request: RankRequest) -> list[int] | None:
+    """Indices of the actions that may be drawn; None for all of them."""
+    if not request.exclude:
+        return None
+    excluded = set(request.exclude)
+    eligible = [i for i, action in enumerate(request.actions) if action.id not in excluded]
+    if not eligible:
+        raise RecordError("every action is excluded, must leave at least one - at `$.exclude`")
+    return eligible
+
+
+def _slots(asked: int, pmf: Sequence[float]) -> int:
+    """How many slots can be drawn: a policy may give some actions no probability at all.
+
+    One with all mass on one action fixes the whole order, so that has no end.
+    """
+    if asked == 1 or min(pmf) > 0.0:
+        return min(asked, len(pmf))
+    drawable = sum(p > 0.0 for p in pmf)
+    return min(asked, drawable if drawable > 1 else len(pmf))
+
+
+def _answer(request: RankRequest, decision: Decision, chosen: Chosen) -> RankAnswer:
+    actions = request.actions
+    return RankAnswer(
+        event_id=decision.event_id,
+        ranking=[
+            RankedAction(id=actions[index].id, slot=slot, propensity=propensity)
+            for slot, (index, propensity) in enumerate(
+                zip(decision.ranking, decision.propensities, strict=True)
+            )
+        ],
+        experiment=chosen.assigned,
+        policy=decision.policy,
+        snapshot=chosen.policy.label,
+    )

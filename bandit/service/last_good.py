@@ -1,0 +1,137 @@
+"""The last good definitions and snapshots on local disk, for starting while the store is away.
+
+Each file is the SHA-256 of its payload and the payload; it is written under another name, synced
+and renamed, so that a reader finds the old one or the new one. A file that fails its digest is as
+good as none. Every worker of a host writes the same content, so they need no lock.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from bandit.records import Record
+from bandit.specs import SPECS
+from bandit.store.definitions import Definition
+from bandit.store.snapshots import Snapshot
+
+SNAPSHOTS_KEPT = 2
+
+
+class _Definition(Record, frozen=True, kw_only=True):
+    kind: str
+    key: str
+    version: int
+    created_ms: int
+    author: str
+    change_id: str
+    spec: msgspec.Raw
+
+
+class _Definitions(Record, frozen=True, kw_only=True):
+    revision: int
+    definitions: list[_Definition]
+
+
+class LastGood:
+    """The cache under one folder."""
+
+    def __init__(self, root: Path, *, writer: str) -> None:
+        """Use a folder; it is made when something is saved.
+
+        Args:
+            root: The folder.
+            writer: Name of this process, for files that are not yet whole.
+        """
+        self._root = root
+        self._writer = writer
+
+    def save_definitions(self, revision: int, definitions: Sequence[Definition]) -> None:
+        """Keep the newest definitions. Raises `OSError` if the disk does not want them."""
+        kept = _Definitions(
+            revision=revision,
+            definitions=[
+                _Definition(
+                    kind=d.kind,
+                    key=d.key,
+                    version=d.version,
+                    created_ms=d.created_ms,
+                    author=d.author,
+                    change_id=d.change_id,
+                    spec=msgspec.Raw(msgspec.json.encode(d.spec)),
+                )
+                for d in definitions
+            ],
+        )
+        self._write(self._root / "definitions", msgspec.json.encode(kept))
+
+    def definitions(self) -> tuple[int, list[Definition]] | None:
+        """Revision and definitions that were kept last; None if there are none, or none good."""
+        payload = self._read(self._root / "definitions")
+        if payload is None:
+            return None
+        try:
+            kept = msgspec.json.decode(payload, type=_Definitions)
+            return kept.revision, [_definition(d) for d in kept.definitions]
+        except (msgspec.DecodeError, KeyError):  # written by another version of this program
+            return None
+
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot and forget older ones. Raises `OSError`."""
+        path = self._root / "snapshots" / f"{snapshot.policy}@{snapshot.number:012d}"
+        if not path.exists():
+            self._write(path, msgspec.msgpack.encode(snapshot))
+        for old in self._snapshots(snapshot.policy)[SNAPSHOTS_KEPT:]:
+            old.unlink(missing_ok=True)
+
+    def snapshot(self, policy: str) -> Snapshot | None:
+        """The newest good snapshot of a policy that was kept, if any."""
+        for path in self._snapshots(policy):
+            payload = self._read(path)
+            if payload is None:
+                continue
+            try:
+                return msgspec.msgpack.decode(payload, type=Snapshot)
+            except msgspec.DecodeError:
+                continue
+        return None
+
+    def _snapshots(self, policy: str) -> list[Path]:
+        found = (self._root / "snapshots").glob(f"{policy}@*")
+        return sorted((path for path in found if path.suffix != ".part"), reverse=True)
+
+    def _write(self, path: Path, payload: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{self._writer}.part")
+        with part.open("wb") as file:
+            file.write(hashlib.sha256(payload).digest() + payload)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _read(self, path: Path) -> bytes | None:
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        digest, payload = data[:32], data[32:]
+        return payload if hashlib.sha256(payload).digest() == digest else None
+
+
+def _definition(kept: _Definition) -> Definition:
+    return Definition(
+        kind=kept.kind,
+        key=kept.key,
+        version=kept.version,
+        created_ms=kept.created_ms,
+        author=kept.author,
+        change_id=kept.change_id,
+        spec=msgspec.json.decode(kept.spec, type=SPECS[kept.kind]),
+    )

@@ -1,0 +1,165 @@
+"""Declarations: what may stand next to what, and what may change."""
+
+import pytest
+from msgspec.structs import replace
+
+from bandit.errors import BadSpec, NotDeclared, VersionConflict
+from bandit.event_id import surface_tag
+from bandit.service.defining import DefinitionService
+from bandit.specs import AnySpec, Experiment, Metric, PolicySpec, Surface, Variant
+from tests.bandit.service.making import (
+    EXPERIMENT,
+    FIXED,
+    NOW_MS,
+    SURFACE,
+    UNIFORM,
+    MemoryDefinitions,
+)
+
+DRAFT = replace(EXPERIMENT, status="draft")
+
+
+def put(spec: AnySpec, *declared: AnySpec, expected: int | None = None) -> MemoryDefinitions:
+    """Put a spec next to what is declared already."""
+    definitions = MemoryDefinitions(*declared)
+    if expected is None and any((d.kind, d.key) == (spec.kind, spec.key) for d in declared):
+        expected = 1
+    service(definitions).put(spec, expected=expected, author="me")
+    return definitions
+
+
+def service(definitions: MemoryDefinitions) -> DefinitionService:
+    return DefinitionService(
+        lambda: definitions,  # type: ignore[arg-type, return-value]
+        now_ms=lambda: NOW_MS,
+        new_id=lambda: "change",
+    )
+
+
+def variants(control: list[tuple[int, int]], treatment: list[tuple[int, int]]) -> list[Variant]:
+    return [
+        Variant(key="control", policy="random", allocation=control),
+        Variant(key="treatment", policy="order", allocation=treatment),
+    ]
+
+
+def test_definition_is_put_with_author_time_and_change() -> None:
+    put_ = put(SURFACE, UNIFORM).versions[-1]
+    assert (put_.spec, put_.version, put_.author) == (SURFACE, 1, "me")
+    assert (put_.created_ms, put_.change_id) == (NOW_MS, "change")
+
+
+def test_definition_that_changed_meanwhile_is_a_conflict() -> None:
+    with pytest.raises(VersionConflict):
+        put(SURFACE, UNIFORM, SURFACE, expected=7)
+
+
+def test_definitions_are_shown_by_kind_key_and_version() -> None:
+    definitions = MemoryDefinitions(UNIFORM, FIXED, SURFACE)
+    shown = service(definitions)
+    assert shown.get("policy", "order").spec == FIXED
+    assert [d.key for d in shown.all("policy")] == ["order", "random"]
+    with pytest.raises(NotDeclared):
+        shown.get("policy", "order", 2)
+
+
+@pytest.mark.parametrize(
+    ("spec", "declared", "says"),
+    [
+        (SURFACE, [], "policy 'random' is not declared"),
+        (replace(SURFACE, shadows=["order"]), [UNIFORM], "policy 'order' is not declared"),
+        (replace(SURFACE, shadows=["order", "order"]), [UNIFORM, FIXED], "must be different"),
+        (SURFACE, [replace(UNIFORM, floor=0.11)], r"0.11 \* 10, must be at most 1"),
+        (replace(UNIFORM, floor=0.11), [UNIFORM, SURFACE], r"0.11 \* 10, must be at most 1"),
+        (replace(SURFACE, max_actions=11), [replace(UNIFORM, floor=0.1)], r"0.1 \* 11"),
+        (replace(UNIFORM, type="fixed"), [UNIFORM], "type of policy 'random' is 'fixed', must"),
+        (EXPERIMENT, [UNIFORM, FIXED], "surface 'home.feed' is not declared"),
+        (EXPERIMENT, [UNIFORM, SURFACE], "policy 'order' is not declared"),
+        (
+            replace(EXPERIMENT, metrics=["clicks"]),
+            [UNIFORM, FIXED, SURFACE],
+            "metric 'clicks' is not declared",
+        ),
+        (
+            replace(EXPERIMENT, key="second"),
+            [UNIFORM, FIXED, SURFACE, EXPERIMENT],
+            "experiment 'feed' is running on surface 'home.feed'",
+        ),
+    ],
+)
+def test_spec_that_could_not_be_served_is_refused(
+    spec: AnySpec, declared: list[AnySpec], says: str
+) -> None:
+    with pytest.raises(BadSpec, match=says):
+        put(spec, *declared)
+
+
+def test_surface_whose_event_ids_would_look_like_another_ones_is_refused() -> None:
+    taken = surface_tag("home.feed")
+    twin = next(key for key in (f"s{n}" for n in range(100_000)) if surface_tag(key) == taken)
+    with pytest.raises(BadSpec, match="must have its own: choose another key"):
+        put(Surface(key=twin, policy="random"), UNIFORM, SURFACE)
+
+
+@pytest.mark.parametrize(
+    ("spec", "declared"),
+    [
+        (Metric(key="clicks", source="reward"), []),
+        (PolicySpec(key="vw", type="uniform", surface="not.declared.yet"), []),
+        (replace(UNIFORM, floor=0.1), [UNIFORM, SURFACE]),
+        (replace(EXPERIMENT, key="second", status="draft"), [UNIFORM, FIXED, SURFACE, EXPERIMENT]),
+        (EXPERIMENT, [UNIFORM, FIXED, SURFACE, DRAFT]),
+        (
+            replace(EXPERIMENT, key="second"),
+            [UNIFORM, FIXED, SURFACE, replace(EXPERIMENT, status="stopped")],
+        ),
+        (replace(EXPERIMENT, status="stopped"), [UNIFORM, FIXED, SURFACE, EXPERIMENT]),
+        (
+            replace(DRAFT, salt="other", variants=variants([(0, 1)], [(1, 2)])),
+            [UNIFORM, FIXED, SURFACE, DRAFT],
+        ),
+        (
+            replace(EXPERIMENT, variants=variants([(0, 5000)], [(5000, 7000), (9000, 10_000)])),
+            [UNIFORM, FIXED, SURFACE, EXPERIMENT],
+        ),
+    ],
+)
+def test_spec_that_can_be_served_is_declared(spec: AnySpec, declared: list[AnySpec]) -> None:
+    assert put(spec, *declared).versions[-1].spec == spec
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (replace(EXPERIMENT, status="draft"), "must not go back from 'running'"),
+        (replace(EXPERIMENT, salt="exp-8"), "salt of experiment 'feed' is 'exp-8', must stay"),
+        (replace(EXPERIMENT, control="treatment"), "control of experiment"),
+        (
+            replace(EXPERIMENT, variants=variants([(0, 4999)], [(5000, 7000)])),
+            "variant 'control' of experiment 'feed' loses 1 of its buckets, 4999 the first",
+        ),
+        (
+            replace(
+                EXPERIMENT,
+                variants=[
+                    Variant(key="control", policy="random", allocation=[(0, 5000)]),
+                    Variant(key="treatment", policy="random", allocation=[(5000, 7000)]),
+                ],
+            ),
+            "variant 'treatment' of experiment 'feed' must stay, with policy 'order'",
+        ),
+        (
+            replace(
+                EXPERIMENT,
+                variants=[
+                    Variant(key="control", policy="random", allocation=[(0, 5000)]),
+                    Variant(key="new", policy="order", allocation=[(5000, 7000)]),
+                ],
+            ),
+            "variant 'treatment' of experiment 'feed' must stay",
+        ),
+    ],
+)
+def test_running_experiment_keeps_its_units_where_they_are(change: Experiment, says: str) -> None:
+    with pytest.raises(BadSpec, match=says):
+        put(change, UNIFORM, FIXED, SURFACE, EXPERIMENT)

@@ -1,0 +1,100 @@
+"""Replays: identical when nothing changed, and what differs is named."""
+
+import re
+
+import pytest
+from msgspec.structs import replace
+
+from bandit.errors import NotDeclared
+from bandit.records import Decision, LoggedDecision
+from bandit.service.deciding import DecisionService
+from bandit.service.repeats import PastDecisions
+from bandit.service.replaying import ReplayService
+from tests.bandit.service.making import (
+    EXPERIMENT,
+    FIXED,
+    NOW_MS,
+    SALT,
+    SURFACE,
+    UNIFORM,
+    MemoryDefinitions,
+    MemoryJournal,
+    MemorySnapshots,
+    counting_entropy,
+    logged,
+    request,
+    serving,
+)
+
+DECLARED = (UNIFORM, FIXED, SURFACE, EXPERIMENT)
+
+
+def decided(unit_id: str = "user-1") -> LoggedDecision:
+    journal = MemoryJournal()
+    service = DecisionService(
+        serving(*DECLARED),
+        journal,  # type: ignore[arg-type]
+        salt=SALT,
+        now_ms=lambda: NOW_MS,
+        entropy=counting_entropy(),
+        past=PastDecisions(lambda _: pytest.fail("asked"), monotonic_s=lambda: 0.0),
+    )
+    asked = request("a", "b", "c", "d", unit_id=unit_id, slots=3, exclude=["b"])
+    service.rank(asked, b"")
+    (decision,) = journal.records
+    assert isinstance(decision, Decision)
+    return logged(decision, asked)
+
+
+def service(definitions: MemoryDefinitions | None = None, salt: bytes = SALT) -> ReplayService:
+    definitions = definitions or MemoryDefinitions(*DECLARED)
+    snapshots = MemorySnapshots()
+    return ReplayService(
+        lambda: definitions,  # type: ignore[arg-type, return-value]
+        lambda: snapshots,  # type: ignore[arg-type, return-value]
+        salt=salt,
+    )
+
+
+@pytest.mark.parametrize("unit_id", ["user-0", "user-1", "user-2"])
+def test_decision_comes_out_identical(unit_id: str) -> None:
+    decision = decided(unit_id)
+    replay = service().replay(decision)
+    assert replay.identical
+    assert replay.differences == ()
+    assert (replay.pmf, replay.ranking) == (decision.pmf, decision.ranking)
+    assert replay.propensities == decision.propensities
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"seed": 1}, "seed was 1, comes out as"),
+        ({"variant": "treatment"}, "variant was 'treatment', comes out as 'control'"),
+        ({"propensities": (0.5, 0.5, 1.0)}, r"propensities\[0\] was 0.5, comes out as 0.333"),
+        ({"ranking": (3, 2)}, "ranking"),
+        ({"pmf": (0.1, 0.0, 0.45, 0.45)}, r"pmf\[0\] was 0.1"),
+    ],
+)
+def test_what_differs_is_named(changes: dict[str, object], says: str) -> None:
+    replay = service().replay(replace(decided(), **changes))
+    assert not replay.identical
+    assert any(re.search(says, difference) for difference in replay.differences)
+
+
+def test_another_salt_gives_another_seed() -> None:
+    replay = service(salt=b"other").replay(decided())
+    assert replay.differences[0].startswith("seed was")
+
+
+def test_experiment_version_that_decided_is_the_one_that_is_asked() -> None:
+    definitions = MemoryDefinitions(*DECLARED)
+    definitions.put(
+        replace(EXPERIMENT, status="stopped"), expected=1, author="", change_id="", now_ms=0
+    )
+    assert service(definitions).replay(decided()).identical
+
+
+def test_policy_that_is_gone_is_said() -> None:
+    with pytest.raises(NotDeclared, match="policy 'random' is not declared"):
+        service(MemoryDefinitions()).replay(decided())

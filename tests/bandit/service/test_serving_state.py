@@ -1,0 +1,60 @@
+"""The serving state: what is taken over, and what stays while a policy can't be run."""
+
+import pytest
+from msgspec.structs import replace
+
+from bandit.errors import NotDeclared, StoreUnavailable
+from bandit.event_id import surface_tag
+from bandit.service.serving_state import Serving, ServingState, assemble
+from tests.bandit.service.making import EXPERIMENT, FIXED, SURFACE, UNIFORM, defined, runnable
+
+BOTH = {"random": runnable(UNIFORM), "order": runnable(FIXED)}
+
+
+def test_surface_has_everything_that_a_decision_needs() -> None:
+    declared = defined(UNIFORM, FIXED, replace(SURFACE, shadows=["order"]), EXPERIMENT, version=7)
+    surface = assemble(1, declared, BOTH, ServingState()).surface("home.feed")
+    assert (surface.policy.label, surface.tag) == ("random@0", surface_tag("home.feed"))
+    assert [shadow.label for shadow in surface.shadows] == ["order@0"]
+    assert surface.experiment is not None
+    assert surface.experiment.version == 7
+    assert surface.experiment.policies == {"control": BOTH["random"], "treatment": BOTH["order"]}
+
+
+@pytest.mark.parametrize("status", ["draft", "stopped"])
+def test_experiment_that_does_not_run_assigns_nobody(status: str) -> None:
+    experiment = replace(EXPERIMENT, status=status)
+    state = assemble(1, defined(UNIFORM, FIXED, SURFACE, experiment), BOTH, ServingState())
+    assert state.surface("home.feed").experiment is None
+    assert state.experiments == {"feed": experiment}
+
+
+def test_surface_stays_as_it_was_while_a_policy_can_not_be_run() -> None:
+    before = assemble(1, defined(UNIFORM, SURFACE), BOTH, ServingState())
+    declared = defined(UNIFORM, FIXED, SURFACE, EXPERIMENT)
+    only_random = {"random": BOTH["random"]}
+    after = assemble(2, declared, only_random, before)
+    assert after.revision == 2
+    assert after.surface("home.feed") is before.surface("home.feed")
+    with pytest.raises(NotDeclared):
+        assemble(2, declared, only_random, ServingState()).surface("home.feed")
+
+
+def test_shadow_that_can_not_be_run_is_left_out() -> None:
+    declared = defined(UNIFORM, FIXED, replace(SURFACE, shadows=["order"]))
+    state = assemble(1, declared, {"random": BOTH["random"]}, ServingState())
+    assert state.surface("home.feed").shadows == ()
+
+
+def test_surface_is_found_by_the_tag_of_its_event_ids() -> None:
+    state = assemble(1, defined(UNIFORM, SURFACE), BOTH, ServingState())
+    assert state.tags == {surface_tag("home.feed"): "home.feed"}
+
+
+def test_nobody_is_told_not_declared_before_definitions_are_known() -> None:
+    serving = Serving()
+    with pytest.raises(StoreUnavailable):
+        serving.state.surface("home.feed")
+    serving.swap(assemble(1, [], {}, serving.state))
+    with pytest.raises(NotDeclared):
+        serving.state.surface("home.feed")
