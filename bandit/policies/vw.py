@@ -1,0 +1,312 @@
+"""Vowpal Wabbit: the one file that knows it.
+
+Everything that VW wants otherwise than we do is translated here: cost = −reward, examples instead
+of features, words instead of a spec, bytes that are not canonical instead of a digest.
+
+Examples are built from numbers, never from text: VW's line format takes a newline, pipe, colon,
+space or tab in a client's string for structure. A context goes into namespace `U` of the shared
+example, an action's features into namespace `A` of its own, together with `id=<its id>`: so the
+model learns what holds for one item as well as what items with like features share, and a new item
+starts from the latter. (`--no_id` leaves the id out, for catalogues whose ids come and go.)
+"""
+
+import functools
+import hashlib
+import math
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+# The compiled module itself: the Python layer over it looks at every example's label type on every
+# call, which costs as much as the prediction.
+from vowpal_wabbit_next import _core as core
+
+from bandit.errors import BadPropensity, BadSpec, RecordError, SnapshotCorrupt
+from bandit.policies.arguments import Arguments, read_arguments
+from bandit.policies.base import Lesson
+from bandit.policies.cache import Generations
+from bandit.policies.features import features_of
+from bandit.records import Action, check_number
+
+LEAST_PROPENSITY = 1e-9
+"""What a lesson's propensity counts as if it is smaller; 1e-20 would break a model for good."""
+
+_CONTEXT, _ACTION = ord("U"), ord("A")
+_LEAST = 1.2e-38  # smallest normal float32; VW leaves out features of value 0
+_ACTIONS_N = 2_048  # a VW example is 32 kB, so a process holds up to twice that many: 131 MB
+_CONTEXTS_N = 256
+_INDICES_BYTES = 8 * 1024 * 1024
+
+
+class VowpalWabbit:
+    """A contextual bandit with action-dependent features (`--cb_explore_adf`) that learns online.
+
+    Not for two threads at a time; VW holds the GIL while it works.
+
+    >>> policy = VowpalWabbit("--epsilon 0.5 -q UA")
+    >>> actions = (Action.of("a", topic="go"), Action.of("b", topic="chess"))
+    >>> policy.pmf(b"{}", actions)
+    [0.5, 0.5]
+    >>> for _ in range(3):
+    ...     policy.learn(
+    ...         Lesson(context=b"{}", actions=actions, drawn=1, propensity=0.25, reward=1.0)
+    ...     )
+    >>> policy.pmf(b"{}", actions)
+    [0.25, 0.75]
+    """
+
+    def __init__(self, arguments: str, weights: bytes | None = None) -> None:
+        """An untrained policy, or one as it was saved.
+
+        Args:
+            arguments: As in `PolicySpec`.
+            weights: What `save` gave.
+
+        Raises:
+            BadSpec: VW refuses the arguments, or the weights were learned with others.
+            SnapshotCorrupt: The weights are not what was saved.
+        """
+        self._arguments = read_arguments(arguments)
+        model = None if weights is None else _unframe(weights, self._arguments)
+        self._workspace = _workspace(self._arguments, model)
+        self._predict = self._workspace.predict_multi_ex_one
+        self._examples = _examples(with_id=self._arguments.with_id)
+
+    def pmf(self, context: bytes, actions: Sequence[Action]) -> list[float]:
+        """VW's probabilities over `actions`; see `bandit.policies.base.Policy`."""
+        examples = self._examples.of(context, actions)
+        try:
+            scores = cast("list[tuple[int, float]]", self._predict(examples))
+        except RuntimeError as exc:
+            raise self._mistake(actions) from exc
+        pmf = [0.0] * len(actions)
+        for index, probability in scores:
+            pmf[index] = probability
+        if self._arguments.ties_sum:
+            total = math.fsum(pmf)
+            pmf = [probability / total for probability in pmf]
+        return pmf
+
+    def learn(self, lesson: Lesson) -> None:
+        """Learn from one slot.
+
+        Raises:
+            RecordError: A number that could harm the model; nothing was learned.
+        """
+        check_number("reward", lesson.reward)
+        if not 0 <= lesson.drawn < len(lesson.actions):
+            raise RecordError(
+                f"drawn is {lesson.drawn}, must be the index of one of {len(lesson.actions)} actions"
+            )
+        if not 0.0 < lesson.propensity <= 1.0:
+            raise BadPropensity(lesson.propensity)
+        examples = self._examples.of(lesson.context, lesson.actions)
+        cost = -lesson.reward  # the one place where a reward becomes a cost
+        label = core.CBLabel(label=(cost, max(lesson.propensity, LEAST_PROPENSITY)))
+        # The labelled example is a new one, so that nobody ever sees a label on a cached one.
+        examples[lesson.drawn + 1] = self._examples.labelled(lesson.actions[lesson.drawn], label)
+        try:
+            self._workspace.learn_multi_ex_one(examples)
+        except RuntimeError as exc:
+            raise self._mistake(lesson.actions) from exc
+
+    def save(self) -> bytes:
+        """VW's model in a frame that knows its length, its digest and its arguments.
+
+        The bytes are not canonical: VW writes some uninitialised padding.
+        """
+        return _frame(self._workspace.serialize(), self._arguments)
+
+    def digest(self) -> str:
+        """SHA-256, in hex, over the weights that are not zero, with what they learn by.
+
+        Little-endian: index (u64), then the floats (f32) that a snapshot keeps, row by row.
+        """
+        table = np.asarray(self._workspace.weights())
+        rows, models, stride = table.shape
+        assert models == 1, "read_arguments lets no policy of several models through"
+        kept = min(stride, _KEPT_OF_COIN if "--coin" in self._arguments.words else _KEPT)
+        # Eight bytes at a time: four million floats are looked through in a third of the time.
+        words = table.reshape(rows, stride).view(np.uint64)
+        used = np.flatnonzero(functools.reduce(np.bitwise_or, words.T))
+        found = table[used, 0, :kept] + np.float32(0.0)  # -0.0 is not kept apart from 0.0
+        learned = found.any(axis=1)  # what is left is VW's scratch column, which nobody saves
+        digest = hashlib.sha256(used[learned].astype("<u8").tobytes())
+        digest.update(found[learned].astype("<f4").tobytes())
+        return digest.hexdigest()
+
+    def _mistake(self, actions: Sequence[Action]) -> ValueError:
+        """What went wrong in VW; examples that it was given may be spoilt, so forget them all."""
+        self._examples.clear()
+        ids = [action.id for action in actions]
+        if len(set(ids)) < len(ids):
+            return ValueError("actions hold one id twice, must have different ids")
+        return ValueError("Vowpal Wabbit refused the examples")
+
+
+class _Known(NamedTuple):
+    """An action that was seen before: its features as sent, and as VW takes them."""
+
+    features: msgspec.Raw
+    example: core.Example
+    indices: npt.NDArray[np.uint64]
+    values: npt.NDArray[np.float32]
+
+
+class _Examples:
+    """Features → VW examples, made once while they stay in use.
+
+    An example belongs to no workspace (indices are whole hashes, which each model cuts to its own
+    `-b`), so all policies of a process share one cache, and a new snapshot starts warm.
+    """
+
+    def __init__(self, *, with_id: bool) -> None:
+        self._with_id = with_id
+        self._recent: dict[str, _Known] = {}
+        self._actions: Generations[tuple[str, bytes], _Known] = Generations(_ACTIONS_N)
+        self._contexts: Generations[bytes, core.Example] = Generations(_CONTEXTS_N)
+
+    def of(self, context: bytes, actions: Sequence[Action]) -> list[core.Example]:
+        """The shared example, then one for each action; none of them may be changed."""
+        shared = self._contexts.get(context)
+        examples = [shared or self._make_context(context)]
+        recent = self._recent
+        for action in actions:
+            known = recent.get(action.id)
+            if known is None or known[0] != action.features:
+                known = self._known(action)
+            examples.append(known[1])
+        return examples
+
+    def labelled(self, action: Action, label: core.CBLabel) -> core.Example:
+        """A new example of its own."""
+        known = self._recent.get(action.id)
+        if known is None or known.features != action.features:
+            known = self._known(action)
+        return _example(_ACTION, known.indices, known.values, label)
+
+    def clear(self) -> None:
+        self._recent.clear()
+        self._actions.clear()
+        self._contexts.clear()
+
+    def _known(self, action: Action) -> _Known:
+        raw = bytes(action.features)
+        key = (action.id, raw)
+        known = self._actions.get(key)
+        if known is None:
+            features = features_of(raw, f"$.actions[id={action.id!r}].features")
+            names, values = features.names, features.values
+            if self._with_id:
+                names, values = (f"id={action.id}", *names), (1.0, *values)
+            indices, numbers = _arrays("A", names, values)
+            example = _example(_ACTION, indices, numbers, _UNLABELLED)
+            known = _Known(msgspec.Raw(raw), example, indices, numbers)
+            self._actions.put(key, known)
+        if len(self._recent) >= _ACTIONS_N:
+            self._recent.clear()
+        self._recent[action.id] = known
+        return known
+
+    def _make_context(self, raw: bytes) -> core.Example:
+        features = features_of(raw, "$.context")
+        example = _example(_CONTEXT, *_arrays("U", features.names, features.values), _SHARED)
+        self._contexts.put(raw, example)
+        return example
+
+
+_UNLABELLED = core.CBLabel()
+_SHARED = core.CBLabel(shared=True)
+_KEPT, _KEPT_OF_COIN = 3, 6  # floats of a row that VW saves, the weight first
+_indices: Generations[tuple[str, str], int] = Generations(
+    _INDICES_BYTES, weigh=lambda key: 200 + len(key[1])
+)
+
+
+@functools.cache
+def _examples(*, with_id: bool) -> _Examples:
+    return _Examples(with_id=with_id)
+
+
+@functools.cache
+def _hasher() -> core.Workspace:
+    """A workspace that only hashes; so wide that its indices are whole hashes."""
+    return core.Workspace(["--quiet", "--sparse_weights", "--bit_precision", "31"])
+
+
+def _index(namespace: str, name: str) -> int:
+    key = (namespace, name)
+    index = _indices.get(key)
+    if index is None:
+        index = _hasher().get_index_for_scalar_feature(name, None, namespace)
+        _indices.put(key, index)
+    return index
+
+
+def _arrays(
+    namespace: str, names: Sequence[str], values: Sequence[float]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float32]]:
+    used = [
+        (_index(namespace, name), value)
+        for name, value in zip(names, values, strict=True)
+        if not -_LEAST < value < _LEAST
+    ]
+    return (
+        np.array([index for index, _ in used], dtype=np.uint64),
+        np.array([value for _, value in used], dtype=np.float32),
+    )
+
+
+def _example(
+    namespace: int,
+    indices: npt.NDArray[np.uint64],
+    values: npt.NDArray[np.float32],
+    label: core.CBLabel,
+) -> core.Example:
+    example = core.Example()
+    example._set_label(label)
+    if len(indices):
+        # The stub gives `ndarray` its dtype as the only parameter.
+        example[namespace].push_many_features(indices, values)  # type: ignore[arg-type]
+    return example
+
+
+def _workspace(arguments: Arguments, model: bytes | None) -> core.Workspace:
+    try:
+        # A loaded model is given its arguments again: it does not keep all of them (`--l1`).
+        return core.Workspace([*arguments.words, "--quiet"], model_data=model)
+    except RuntimeError as exc:
+        if model is None:
+            raise BadSpec(f"Vowpal Wabbit refuses {arguments.text!r}: {exc}") from exc
+        raise SnapshotCorrupt(f"Vowpal Wabbit refuses the model: {exc}") from exc
+
+
+_MAGIC = b"bandit-vw\x00\x00\x01"  # the last byte is the format's version
+_HEAD = struct.Struct(f"<{len(_MAGIC)}sIQ32s")  # magic, bytes of arguments, of model, their SHA-256
+
+
+def _frame(model: bytes, arguments: Arguments) -> bytes:
+    text = arguments.text.encode()
+    digest = hashlib.sha256(text + model).digest()
+    return _HEAD.pack(_MAGIC, len(text), len(model), digest) + text + model
+
+
+def _unframe(saved: bytes, arguments: Arguments) -> bytes:
+    if len(saved) < _HEAD.size:
+        raise SnapshotCorrupt(f"snapshot has {len(saved)} bytes, must have at least {_HEAD.size}")
+    magic, text_bytes, model_bytes, digest = _HEAD.unpack_from(saved)
+    if magic != _MAGIC:
+        raise SnapshotCorrupt(f"snapshot begins with {magic!r}, must begin with {_MAGIC!r}")
+    need = _HEAD.size + text_bytes + model_bytes
+    if len(saved) != need:
+        raise SnapshotCorrupt(f"snapshot has {len(saved)} bytes, must have {need}")
+    if hashlib.sha256(memoryview(saved)[_HEAD.size :]).digest() != digest:
+        raise SnapshotCorrupt("snapshot does not have the SHA-256 that it was saved with")
+    text = saved[_HEAD.size : _HEAD.size + text_bytes].decode()
+    if text != arguments.text:
+        raise BadSpec(f"weights were learned with {text!r}, must be with {arguments.text!r}")
+    return saved[_HEAD.size + text_bytes :]
