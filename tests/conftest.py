@@ -5,11 +5,15 @@ import selectors
 import subprocess
 import sys
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from bandit.store.client import Store
+from bandit.store.migrations import migrate
 
 START_S = 30.0
 
@@ -96,3 +100,15 @@ def clickhouse_url(request: pytest.FixtureRequest) -> str:
         return given
     running: Gateway = request.getfixturevalue("gateway")
     return running.url()
+
+
+@pytest.fixture
+def store(clickhouse_url: str) -> Iterator[Store]:
+    """A store connected to a fresh, migrated database that is dropped at the end."""
+    connected = Store.connect(clickhouse_url, database=f"test_{uuid.uuid4().hex}")
+    try:
+        migrate(connected)
+        yield connected
+    finally:
+        connected.apply("DROP DATABASE IF EXISTS $database SYNC", in_database=False)
+        connected.close()

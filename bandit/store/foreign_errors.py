@@ -13,6 +13,7 @@ will.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 
 from clickhouse_connect.driver import exceptions as driver
 from urllib3.exceptions import HTTPError
@@ -83,6 +84,7 @@ WITHOUT_CODE: dict[type[Exception], type[StoreError]] = {
     driver.Warning: StoreRejected,
     driver.StreamCompleteException: StoreUnavailable,
     HTTPError: StoreUnavailable,
+    HTTPException: StoreUnavailable,
     OSError: StoreUnavailable,
     ValueError: StoreRejected,  # the driver's, of a value that it can not write
 }

@@ -4,4 +4,3 @@ SELECT name, any(digest) AS digest
 FROM migrations
 GROUP BY name
 ORDER BY name
-SETTINGS select_sequential_consistency = 1

@@ -1,0 +1,33 @@
+-- name: decision
+-- One decision, the first that was accepted if its event id came twice.
+-- bytes: context, action_features
+SELECT toString(event_id), toUnixTimestamp64Milli(ts), surface, unit_id, experiment,
+       experiment_version, variant, policy, snapshot, context, actions, action_features, excluded,
+       pmf, ranking, propensities, floor, seed, deferred, shadow_policies, shadow_probabilities,
+       writer, seq
+FROM decisions
+WHERE event_id = {event_id:UUID}
+  AND ts BETWEEN fromUnixTimestamp64Milli({since_ms:Int64})
+             AND fromUnixTimestamp64Milli({until_ms:Int64})
+ORDER BY ts, writer, seq
+LIMIT 1
+
+-- name: decision_sample
+-- Some decisions of a surface, chosen by a hash of their event id, in its order.
+-- bytes: context, action_features
+SELECT toString(event_id) AS event, toUnixTimestamp64Milli(ts), surface, unit_id, experiment,
+       experiment_version, variant, policy, snapshot, context, actions, action_features, excluded,
+       pmf, ranking, propensities, floor, seed, deferred, shadow_policies, shadow_probabilities,
+       writer, seq
+FROM decisions
+WHERE surface = {surface:String}
+  AND event_id IN (
+      SELECT event_id
+      FROM decisions
+      WHERE surface = {surface:String}
+      GROUP BY event_id
+      ORDER BY sipHash64(event_id, {seed:UInt64}), event_id
+      LIMIT {n:UInt64}
+  )
+ORDER BY sipHash64(event_id, {seed:UInt64}), event_id, ts, writer, seq
+LIMIT 1 BY event_id

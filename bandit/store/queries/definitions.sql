@@ -1,0 +1,41 @@
+-- name: definition_newest_version
+-- The newest version of a definition; 0 if there is none.
+SELECT max(version) AS version
+FROM definitions
+WHERE kind = {kind:String} AND key = {key:String}
+
+-- name: definition_winner
+-- Whose change made a version: the first that became visible.
+SELECT change_id
+FROM definitions
+WHERE kind = {kind:String} AND key = {key:String} AND version = {version:UInt64}
+ORDER BY _block_number, change_id
+LIMIT 1
+SETTINGS select_sequential_consistency = 1
+
+-- name: definition_history
+-- Every version of a definition, oldest first.
+SELECT kind, key, version, toUnixTimestamp64Milli(created_at), author, change_id, spec
+FROM definitions
+WHERE kind = {kind:String} AND key = {key:String}
+ORDER BY version, _block_number, change_id
+LIMIT 1 BY version
+
+-- name: definition_version
+-- One version of a definition.
+SELECT kind, key, version, toUnixTimestamp64Milli(created_at), author, change_id, spec
+FROM definitions
+WHERE kind = {kind:String} AND key = {key:String} AND version = {version:UInt64}
+ORDER BY _block_number, change_id
+LIMIT 1
+
+-- name: definitions_newest
+-- The newest version of every definition.
+SELECT kind, key, version, toUnixTimestamp64Milli(created_at), author, change_id, spec
+FROM definitions
+ORDER BY kind, key, version DESC, _block_number, change_id
+LIMIT 1 BY kind, key
+
+-- name: definitions_count
+-- How many changes were ever made, also those that lost.
+SELECT count() FROM definitions

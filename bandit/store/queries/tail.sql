@@ -1,0 +1,92 @@
+-- name: tail_heads
+-- How far every stream that a learner of one surface follows has come, as far as rows arrived
+-- since a time; the streams of surface '' hold what belongs to a surface nobody could tell.
+SELECT 'decisions' AS table, surface, writer, max(seq) AS head,
+       toUnixTimestamp64Milli(max(ingested_at)) AS arrived_ms
+FROM decisions
+WHERE surface = {surface:String}
+  AND ingested_at >= fromUnixTimestamp64Milli({arrived_since_ms:Int64})
+GROUP BY surface, writer
+UNION ALL
+SELECT 'rewards', surface, writer, max(seq), toUnixTimestamp64Milli(max(ingested_at))
+FROM rewards
+WHERE surface IN ({surface:String}, '')
+  AND ingested_at >= fromUnixTimestamp64Milli({arrived_since_ms:Int64})
+GROUP BY surface, writer
+UNION ALL
+SELECT 'exposures', surface, writer, max(seq), toUnixTimestamp64Milli(max(ingested_at))
+FROM exposures
+WHERE surface IN ({surface:String}, '')
+  AND ingested_at >= fromUnixTimestamp64Milli({arrived_since_ms:Int64})
+GROUP BY surface, writer
+
+-- name: tail_seqs
+-- Which sequence numbers are there, of some streams of one table and surface, after and up to a
+-- number of each; and when the earliest row after that number arrived.
+SELECT writer,
+       groupUniqArrayIf(seq, seq <= transform(writer, {writers:Array(String)},
+                                              {upto:Array(UInt64)}, 0)) AS seqs,
+       toUnixTimestamp64Milli(min(ingested_at)) AS arrived_ms
+FROM {table:Identifier}
+WHERE surface = {surface:String}
+  AND writer IN {writers:Array(String)}
+  AND seq > arrayMin({after:Array(UInt64)})
+  AND seq > transform(writer, {writers:Array(String)}, {after:Array(UInt64)}, 0)
+  AND ingested_at >= fromUnixTimestamp64Milli({arrived_since_ms:Int64})
+GROUP BY writer
+
+-- name: tail_decisions
+-- Decisions of some streams of one surface, after and up to a number of each.
+-- bytes: context, action_features
+SELECT toString(event_id), toUnixTimestamp64Milli(ts), surface, unit_id, experiment,
+       experiment_version, variant, policy, snapshot, context, actions, action_features, excluded,
+       pmf, ranking, propensities, floor, seed, deferred, shadow_policies, shadow_probabilities,
+       writer, seq
+FROM decisions
+WHERE surface = {surface:String}
+  AND writer IN {writers:Array(String)}
+  AND seq > arrayMin({after:Array(UInt64)})
+  AND seq > transform(writer, {writers:Array(String)}, {after:Array(UInt64)}, 0)
+  AND seq <= transform(writer, {writers:Array(String)}, {upto:Array(UInt64)}, 0)
+  AND ts >= fromUnixTimestamp64Milli({decided_since_ms:Int64})
+  AND ingested_at >= fromUnixTimestamp64Milli({arrived_since_ms:Int64})
+ORDER BY ts, writer, seq
+LIMIT 1 BY writer, seq
+
+-- name: tail_rewards
+-- Rewards of some streams of one surface, after and up to a number of each.
+SELECT writer, seq, toUnixTimestamp64Milli(ts), surface, toString(event_id),
+       toUnixTimestamp64Milli(decision_ts), slot, name, value, reward_id
+FROM rewards
+WHERE surface = {surface:String}
+  AND writer IN {writers:Array(String)}
+  AND seq > arrayMin({after:Array(UInt64)})
+  AND seq > transform(writer, {writers:Array(String)}, {after:Array(UInt64)}, 0)
+  AND seq <= transform(writer, {writers:Array(String)}, {upto:Array(UInt64)}, 0)
+  AND decision_ts >= fromUnixTimestamp64Milli({decided_since_ms:Int64})
+  AND ingested_at >= fromUnixTimestamp64Milli({arrived_since_ms:Int64})
+ORDER BY ts, writer, seq
+LIMIT 1 BY writer, seq
+
+-- name: tail_exposures
+-- Exposures of some streams of one surface, after and up to a number of each.
+SELECT writer, seq, toUnixTimestamp64Milli(ts), surface, toString(event_id),
+       toUnixTimestamp64Milli(decision_ts), slots
+FROM exposures
+WHERE surface = {surface:String}
+  AND writer IN {writers:Array(String)}
+  AND seq > arrayMin({after:Array(UInt64)})
+  AND seq > transform(writer, {writers:Array(String)}, {after:Array(UInt64)}, 0)
+  AND seq <= transform(writer, {writers:Array(String)}, {upto:Array(UInt64)}, 0)
+  AND decision_ts >= fromUnixTimestamp64Milli({decided_since_ms:Int64})
+  AND ingested_at >= fromUnixTimestamp64Milli({arrived_since_ms:Int64})
+ORDER BY ts, writer, seq
+LIMIT 1 BY writer, seq
+
+-- name: drained_through
+-- How far each host's drain has come, and when it said so.
+SELECT host, toUnixTimestamp64Milli(argMax(drained_through, updated_at)) AS drained_through_ms,
+       toUnixTimestamp64Milli(max(updated_at)) AS updated_ms
+FROM progress
+GROUP BY host
+ORDER BY host

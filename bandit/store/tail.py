@@ -1,0 +1,277 @@
+"""New rows of the log, stream by stream, none skipped and none twice.
+
+A stream is what one writer put into one table for one surface; its rows are numbered 1, 2, 3 … A
+row is read once all before it are there: a hole stops its stream (and no other) until it is filled.
+Times are no cursors: rows become visible in any order.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from bandit.errors import NotFound
+from bandit.records import LoggedDecision
+from bandit.store.client import Store
+from bandit.store.logged import (
+    LoggedExposure,
+    LoggedReward,
+    decision_of,
+    exposure_of,
+    reward_of,
+)
+
+Cursor = dict[str, int]
+"""`table/surface/writer` → the last number read of that stream."""
+
+ARRIVAL_SLACK_MS = 300_000
+"""Rows may become visible this much later than the store's clock says they came."""
+SWEEP_EVERY = 1_000
+"""One in so many reads looks at all rows, in case one came even later than that."""
+
+_BUILD: Mapping[str, Callable[[Sequence[Any]], Any]] = {
+    "decisions": decision_of,
+    "rewards": reward_of,
+    "exposures": exposure_of,
+}
+
+
+class TailBatch(NamedTuple):
+    """What was read; each list in the order of (time of acceptance, writer, seq)."""
+
+    decisions: list[LoggedDecision]
+    rewards: list[LoggedReward]
+    exposures: list[LoggedExposure]
+    cursor: Cursor
+    """Where the next read goes on."""
+    more: bool = False
+    """Whether the limit left rows that could be read now."""
+    holes: tuple[str, ...] = ()
+    """Streams in which a later row is there and the next one is not."""
+
+
+class Drained(NamedTuple):
+    """How far the drains have come."""
+
+    through_ms: int | None
+    """Whatever was accepted before is in the store; None if no host has reported lately."""
+    hosts_n: int
+    silent_n: int
+    """Hosts left out, because they have not reported lately."""
+
+
+class _Span(NamedTuple):
+    """Rows `after < seq ≤ upto` of a stream."""
+
+    stream: str
+    after: int
+    upto: int
+
+    @property
+    def rows_n(self) -> int:
+        return self.upto - self.after
+
+
+class _Bookmark(NamedTuple):
+    """What the last read of a surface learned about where new rows can be."""
+
+    cursor: Cursor
+    arrived_since_ms: int
+    reads_n: int
+
+
+class Tail:
+    """Reads the log for learners; not for several threads at once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._bookmarks: dict[str, _Bookmark] = {}
+
+    def read(self, surface: str, cursor: Cursor, *, limit: int = 10_000) -> TailBatch:
+        """Rows after `cursor` that can be read now.
+
+        Args:
+            surface: Its decisions, rewards and exposures, and the rewards and exposures of ''.
+            cursor: As an earlier batch gave it; `{}` is the beginning.
+            limit: The most rows of each table.
+
+        Raises:
+            StoreUnavailable: The store did not answer; read again.
+        """
+        since_ms, reads_n = self._where_to_look(surface, cursor)
+        heads = self._store.rows("tail_heads", surface=surface, arrived_since_ms=since_ms)
+        news = [
+            _Span(stream, cursor.get(stream, 0), head)
+            for stream, head in ((f"{row[0]}/{row[1]}/{row[2]}", row[3]) for row in heads)
+            if head > cursor.get(stream, 0)
+        ]
+        runs, arrived_ms = self._runs(news, since_ms, limit)
+        taken = _shared_out(runs, limit)
+        upto = {span.stream: span.upto for span in taken}
+        left = [span for span in news if upto[span.stream] < span.upto]
+        if heads:
+            arrivals = [max(row[4] for row in heads), *(arrived_ms[s.stream] for s in left)]
+            since_ms = max(since_ms, min(arrivals) - ARRIVAL_SLACK_MS)
+        stopped = {run.stream for run in runs if run.rows_n < limit} - {
+            run.stream for run in runs if upto[run.stream] < run.upto
+        }
+        batch = self._fetch([span for span in taken if span.rows_n], arrived_since_ms=since_ms)
+        new = cursor | {span.stream: span.upto for span in taken if span.rows_n}
+        self._bookmarks[surface] = _Bookmark(new, since_ms, reads_n)
+        holes = sorted(span.stream for span in left if span.stream in stopped)
+        return batch._replace(cursor=new, more=len(holes) < len(left), holes=tuple(holes))
+
+    def reread(self, surface: str, cursor: Cursor, since_ms: int) -> TailBatch:
+        """Rows up to `cursor` once more, to restore what was read but not closed.
+
+        Args:
+            surface: As for `read`.
+            cursor: As for `read`; the batch gives it back.
+            since_ms: Only of decisions made then or later.
+
+        Raises:
+            StoreUnavailable: The store did not answer; read again.
+        """
+        spans = [_Span(stream, 0, seq) for stream, seq in _streams_of(surface, cursor)]
+        return self._fetch(spans, decided_since_ms=since_ms)._replace(cursor=cursor)
+
+    def between(self, surface: str, after: Cursor, upto: Cursor) -> TailBatch:
+        """Rows that were read on the way from one cursor to a later one, to learn them again.
+
+        Raises:
+            NotFound: The log does not hold them all any more.
+            StoreUnavailable: The store did not answer; read again.
+        """
+        spans = [
+            span
+            for stream, seq in _streams_of(surface, upto)
+            if (span := _Span(stream, after.get(stream, 0), seq)).rows_n > 0
+        ]
+        batch = self._fetch(spans)._replace(cursor=upto)
+        have = len(batch.decisions) + len(batch.rewards) + len(batch.exposures)
+        need = sum(span.rows_n for span in spans)
+        if have != need:
+            raise NotFound(f"the log of {surface!r} holds {have} of {need} rows to learn from")
+        return batch
+
+    def drained_through_ms(self, now_ms: int, silent_after_ms: int = 300_000) -> Drained:
+        """How far the drains have come; ask before `read`, or rows may come in between.
+
+        Args:
+            now_ms: The time now.
+            silent_after_ms: A host that has said nothing for longer is left out.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        hosts = self._store.rows("drained_through")
+        lately = [through for _, through, said in hosts if now_ms - said <= silent_after_ms]
+        return Drained(min(lately, default=None), len(hosts), len(hosts) - len(lately))
+
+    def _where_to_look(self, surface: str, cursor: Cursor) -> tuple[int, int]:
+        """Since when rows that matter can have arrived, and how often that was relied on."""
+        mark = self._bookmarks.get(surface)
+        if mark is None or mark.cursor != cursor or mark.reads_n >= SWEEP_EVERY:
+            return 0, 0
+        return mark.arrived_since_ms, mark.reads_n + 1
+
+    def _runs(
+        self, news: Sequence[_Span], since_ms: int, limit: int
+    ) -> tuple[list[_Span], dict[str, int]]:
+        """The part of each span without holes, and when its earliest row arrived."""
+        runs: list[_Span] = []
+        arrived_ms: dict[str, int] = {}
+        for (table, surface), spans in _by_table_and_surface(news):
+            found = {
+                f"{table}/{surface}/{writer}": (seqs, arrived)
+                for writer, seqs, arrived in self._store.rows(
+                    "tail_seqs",
+                    table=table,
+                    surface=surface,
+                    writers=[_writer(span) for span in spans],
+                    after=[span.after for span in spans],
+                    upto=[min(span.upto, span.after + limit) for span in spans],
+                    arrived_since_ms=since_ms,
+                )
+            }
+            for span in spans:
+                seqs, arrived_ms[span.stream] = found.get(span.stream, ((), since_ms))
+                runs.append(span._replace(upto=_end_of_run(span.after, seqs)))
+        return runs, arrived_ms
+
+    def _fetch(
+        self, spans: Sequence[_Span], *, decided_since_ms: int = 0, arrived_since_ms: int = 0
+    ) -> TailBatch:
+        batch = TailBatch([], [], [], {})
+        for (table, surface), streams in _by_table_and_surface(spans):
+            rows = self._store.rows(
+                f"tail_{table}",
+                surface=surface,
+                writers=[_writer(span) for span in streams],
+                after=[span.after for span in streams],
+                upto=[span.upto for span in streams],
+                decided_since_ms=decided_since_ms,
+                arrived_since_ms=arrived_since_ms,
+            )
+            getattr(batch, table).extend(map(_BUILD[table], rows))
+        batch.rewards.sort(key=_place)  # of two surfaces
+        batch.exposures.sort(key=_place)
+        return batch
+
+
+def _streams_of(surface: str, cursor: Cursor) -> Iterator[tuple[str, int]]:
+    """Streams that a learner of `surface` follows."""
+    for stream, seq in cursor.items():
+        table, of, _ = stream.split("/", 2)
+        if table in _BUILD and of in {surface, ""}:
+            yield stream, seq
+
+
+def _by_table_and_surface(
+    spans: Iterable[_Span],
+) -> Iterator[tuple[tuple[str, str], list[_Span]]]:
+    groups: dict[tuple[str, str], list[_Span]] = defaultdict(list)
+    for span in sorted(spans):
+        table, surface, _ = span.stream.split("/", 2)
+        groups[table, surface].append(span)
+    yield from groups.items()
+
+
+def _place(row: LoggedReward | LoggedExposure) -> tuple[int, str, int, str]:
+    return row.record.ts_ms, row.writer, row.seq, row.record.surface
+
+
+def _writer(span: _Span) -> str:
+    return span.stream.split("/", 2)[2]
+
+
+def _end_of_run(after: int, seqs: Sequence[int]) -> int:
+    """Last number before the first hole.
+
+    >>> _end_of_run(3, [6, 4, 5, 9])
+    6
+    """
+    for expected, seq in enumerate(sorted(seqs), start=after + 1):
+        if seq != expected:
+            return expected - 1
+    return after + len(seqs)
+
+
+def _shared_out(runs: Sequence[_Span], limit: int) -> list[_Span]:
+    """Each run cut so that a table gives `limit` rows at most; the short ones stay whole first.
+
+    >>> runs = [_Span("rewards//a", 0, 90), _Span("rewards//b", 5, 15), _Span("rewards//c", 0, 90)]
+    >>> [span.rows_n for span in _shared_out(runs, 100)]
+    [10, 45, 45]
+    """
+    cut: list[_Span] = []
+    tables: dict[str, list[_Span]] = defaultdict(list)
+    for run in runs:
+        tables[run.stream.split("/", 1)[0]].append(run)
+    for spans in tables.values():
+        spans.sort(key=lambda span: (span.rows_n, span.stream))
+        left = limit
+        for place, span in enumerate(spans):
+            rows_n = min(span.rows_n, left // (len(spans) - place))
+            left -= rows_n
+            cut.append(span._replace(upto=span.after + rows_n))
+    return cut

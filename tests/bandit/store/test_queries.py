@@ -1,0 +1,45 @@
+import pytest
+
+from bandit.store.client import Store
+from bandit.store.queries import Query, named_queries, parse
+from bandit.store.rendering import render
+
+QUERIES = list(named_queries().values())
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
+def test_every_query_says_what_it_answers(query: Query) -> None:
+    assert query.description.endswith(".")
+
+
+@pytest.mark.parametrize("cluster", [None, "main"])
+def test_every_query_is_sql(store: Store, cluster: str | None) -> None:
+    for query in QUERIES:
+        sql = render(query.sql, database="b", cluster=cluster)
+        formatted = store._client.command(
+            "SELECT formatQuery({sql:String})", parameters={"sql": sql}
+        )
+        assert formatted, query.name
+
+
+def test_queries_are_read_with_their_parameters_and_bytes() -> None:
+    [one, two] = parse(
+        "-- name: one\n-- What it\n-- says.\n-- bytes: a, b\n"
+        "SELECT {x:Array(String)}, {y:UInt8};\n\n"
+        "-- name: two\n-- More.\nSELECT 1\n"
+    )
+    assert one.description == "What it says."
+    assert one.parameters == {"x": "Array(String)", "y": "UInt8"}
+    assert one.bytes_columns == ("a", "b")
+    assert one.sql == "SELECT {x:Array(String)}, {y:UInt8}"
+    assert two == Query("two", "More.", "SELECT 1", {}, ())
+
+
+def test_query_without_a_description_is_refused() -> None:
+    with pytest.raises(ValueError, match="has no description"):
+        list(parse("-- name: one\nSELECT 1"))
+
+
+def test_parameter_of_two_types_is_refused() -> None:
+    with pytest.raises(ValueError, match="has two types"):
+        list(parse("-- name: one\n-- Words.\nSELECT {x:String}, {x:UInt8}"))
