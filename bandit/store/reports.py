@@ -1,0 +1,280 @@
+"""Typed aggregates of the log for reports; the SQL is in `queries/reports.sql`.
+
+All of them read `judged_decisions` (a migration) or the tables themselves as of a past time, so
+that a report of that time gives the same numbers later.
+"""
+
+import math
+from typing import Literal, NamedTuple
+
+from bandit.ope import WeightMoments
+from bandit.ope.moments import NOTHING
+from bandit.specs import Metric, Surface
+from bandit.stats import Moments
+from bandit.stats.moments import NONE
+from bandit.store.client import Store
+
+Label = Literal["variant", "policy"]
+Log = Literal["all", "others"]
+
+
+class Scope(NamedTuple):
+    """Which decisions a report is about.
+
+    Attributes:
+        surface: Where they were made, and the rules of their rewards.
+        at_ms: As of when.
+        experiment: Only those of this experiment; '' for all.
+        from_ms: Not before.
+    """
+
+    surface: Surface
+    at_ms: int
+    experiment: str = ""
+    from_ms: int = 0
+
+    @property
+    def window_ms(self) -> int:
+        """The join window in whole milliseconds, as the learner rounds it."""
+        return max(1, round(self.surface.join_window_s * 1000))
+
+    @property
+    def closed_ms(self) -> int:
+        """Decisions up to then can get no more rewards in time."""
+        return self.at_ms - self.window_ms
+
+
+class LabelCounts(NamedTuple):
+    """Decisions of one variant or policy.
+
+    Attributes:
+        open_n: Their join window has not ended, so they do not count yet.
+        unseen_n: Their top slot was never seen, so they never count.
+        counted_n: decisions_n − open_n − unseen_n.
+        rewarded_n: Counted ones that anything came back for.
+        exposed_n: Ones with an exposure of the top slot.
+        reward_sum: What the counted ones earned.
+    """
+
+    label: str
+    decisions_n: int
+    open_n: int
+    unseen_n: int
+    counted_n: int
+    rewarded_n: int
+    exposed_n: int
+    reward_sum: float
+    units_n: int
+    newest_ms: int
+
+
+class TargetMoments(NamedTuple):
+    """Weight moments of one policy from one log."""
+
+    moments: WeightMoments
+    barred_n: int
+
+
+class RunningBucket(NamedTuple):
+    """Counted decisions and their rewards in one bucket of time."""
+
+    label: str
+    at_ms: int
+    decisions_n: int
+    reward_sum: float
+
+
+class Span(NamedTuple):
+    """When a surface was used."""
+
+    surface: str
+    first_ms: int
+    newest_ms: int
+    decisions_n: int
+    recent_n: int
+
+
+class LogRows(NamedTuple):
+    """What the log holds of one table."""
+
+    records_n: int
+    distinct_n: int
+
+
+class SnapshotCounts(NamedTuple):
+    """A snapshot without its weights."""
+
+    number: int
+    created_ms: int
+    watermark_ms: int
+    trained: int
+    defaulted: int
+    unseen: int
+    late: int
+    duplicate: int
+    orphan: int
+    out_of_bounds: int
+
+
+class ServedLatency(NamedTuple):
+    """From the end of a decision's join window to the first decision that knew of it."""
+
+    decisions_n: int
+    p50_ms: float | None
+    p95_ms: float | None
+
+
+class Reports:
+    """Aggregates of one store; each method is one query and may raise `StoreUnavailable`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def variant_units(self, scope: Scope) -> dict[str, int]:
+        """Units by variant; under `''` those seen in two variants, which belong to none."""
+        rows = self._store.rows(
+            "report_variant_units",
+            surface=scope.surface.key,
+            experiment=scope.experiment,
+            at_ms=scope.at_ms,
+        )
+        return {variant: int(units_n) for variant, units_n in rows}
+
+    def counts(self, scope: Scope, by: Label) -> dict[str, LabelCounts]:
+        """Decisions by variant or policy, the open ones too."""
+        given = _joining(scope) | {"through_ms": scope.at_ms, "closed_ms": scope.closed_ms}
+        rows = self._store.rows("report_counts", **given, experiment=scope.experiment, by=by)
+        return {row[0]: LabelCounts(*row) for row in rows}
+
+    def reward_moments(self, scope: Scope, metric: Metric) -> dict[str, Moments]:
+        """Moments of the units' numbers by variant, for a metric of rewards."""
+        rows = self._store.rows(
+            "report_reward_moments",
+            **_joining(scope),
+            experiment=scope.experiment,
+            wanted=metric.name,
+            per=metric.per,
+        )
+        return {variant: _moments(*numbers) for variant, *numbers in rows}
+
+    def outcome_moments(self, scope: Scope, metric: Metric) -> dict[str, Moments]:
+        """Moments of the units' numbers by variant, for a metric of outcomes."""
+        rows = self._store.rows(
+            "report_outcome_moments",
+            surface=scope.surface.key,
+            experiment=scope.experiment,
+            at_ms=scope.at_ms,
+            wanted=metric.name,
+        )
+        return {variant: _moments(*numbers) for variant, *numbers in rows}
+
+    def weight_moments(self, scope: Scope) -> dict[tuple[str, Log], TargetMoments]:
+        """Weight moments of every policy whose probabilities the log holds.
+
+        The log `all` has the policy's own decisions (weight 1) and those of others with its shadow
+        probability; `others` only the latter.
+        """
+        rows = self._store.rows("report_weight_moments", **_joining(scope))
+        return {(row[0], row[1]): _target_moments(*row[2:]) for row in rows}
+
+    def running(self, scope: Scope, by: Label, bucket_ms: int) -> list[RunningBucket]:
+        """Counted decisions in buckets of time, by label and time."""
+        rows = self._store.rows(
+            "report_running",
+            **_joining(scope),
+            experiment=scope.experiment,
+            by=by,
+            bucket_ms=bucket_ms,
+        )
+        return [RunningBucket(*row) for row in rows]
+
+    def spans(self, at_ms: int, since_ms: int, surface: str = "") -> dict[str, Span]:
+        """When each surface (or the one named) was used; `recent_n` counts from `since_ms`."""
+        rows = self._store.rows("report_span", surface=surface, at_ms=at_ms, since_ms=since_ms)
+        return {row[0]: Span(*row) for row in rows}
+
+    def rate(self, surface: str, since_ms: int, at_ms: int, bucket_ms: int) -> dict[int, int]:
+        """Decisions by bucket of time; a bucket without any is not there."""
+        rows = self._store.rows(
+            "report_rate", surface=surface, since_ms=since_ms, at_ms=at_ms, bucket_ms=bucket_ms
+        )
+        return {int(at): int(n) for at, n in rows}
+
+    def log_rows(self, surface: str, at_ms: int) -> dict[str, LogRows]:
+        """Records and distinct things by table."""
+        rows = self._store.rows("report_log_rows", surface=surface, at_ms=at_ms)
+        return {table: LogRows(*numbers) for table, *numbers in rows}
+
+    def snapshots(self, policy: str, at_ms: int, limit: int) -> list[SnapshotCounts]:
+        """The newest snapshots, newest first."""
+        rows = self._store.rows("report_snapshots", policy=policy, at_ms=at_ms, limit=limit)
+        return [SnapshotCounts(*row) for row in rows]
+
+    def served(self, surface: str, policy: str, at_ms: int) -> int | None:
+        """The newest snapshot that a decision was made with; None if there is no decision."""
+        [(snapshot, decisions_n)] = self._store.rows(
+            "report_served", surface=surface, policy=policy, at_ms=at_ms
+        )
+        return int(snapshot) if decisions_n else None
+
+    def latency(self, scope: Scope, policy: str, *, own: bool) -> ServedLatency:
+        """How long feedback took to reach served decisions; of decisions from `scope.from_ms` on.
+
+        Args:
+            own: Whether the policy learns from its own decisions only.
+        """
+        [(served_n, latency)] = self._store.rows(
+            "report_latency",
+            surface=scope.surface.key,
+            policy=policy,
+            only_policy=policy if own else "",
+            window_ms=scope.window_ms,
+            since_ms=scope.from_ms,
+            at_ms=scope.at_ms,
+        )
+        p50, p95 = latency if served_n else (None, None)
+        return ServedLatency(int(served_n), p50, p95)
+
+
+def _joining(scope: Scope) -> dict[str, object]:
+    """The parameters of `judged_decisions`, for decisions whose window has ended."""
+    surface = scope.surface
+    return {
+        "surface": surface.key,
+        "from_ms": scope.from_ms,
+        "through_ms": scope.closed_ms,
+        "window_ms": scope.window_ms,
+        "aggregation": surface.aggregation,
+        "weight_names": list(surface.reward_weights),
+        "weights": list(surface.reward_weights.values()),
+        "reward_low": surface.reward_low,
+        "reward_high": surface.reward_high,
+        "default_reward": surface.default_reward,
+    }
+
+
+def _moments(n: int, mean: float, m2: float) -> Moments:
+    return Moments(n=int(n), mean=mean, m2=max(m2, 0.0)) if n else NONE
+
+
+def _target_moments(
+    units_n: int,
+    decisions_n: int,
+    matched_n: int,
+    barred_n: int,
+    *rest: float,
+) -> TargetMoments:
+    if not units_n:
+        return TargetMoments(NOTHING, int(barred_n))
+    assert all(math.isfinite(number) for number in rest)
+    mean_n, mean_weight, mean_contribution, nn, nw, nc, ww, wc, cc, squares, greatest = rest
+    moments = WeightMoments(
+        units_n=int(units_n),
+        n=int(decisions_n),
+        matched_n=int(matched_n),
+        means=(mean_n, mean_weight, mean_contribution),
+        comoments=(nn, nw, nc, ww, wc, cc),
+        weight_squares=squares,
+        max_weight=greatest,
+    )
+    return TargetMoments(moments, int(barred_n))
