@@ -100,7 +100,7 @@ class VowpalWabbit:
         check_number("reward", lesson.reward)
         if not 0 <= lesson.drawn < len(lesson.actions):
             raise RecordError(
-                f"drawn is {lesson.drawn}, must be the index of one of {len(lesson.actions)} actions"
+                f"drawn is {lesson.drawn}, must be an index into {len(lesson.actions)} actions"
             )
         if not 0.0 < lesson.propensity <= 1.0:
             raise BadPropensity(lesson.propensity)
