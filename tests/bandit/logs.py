@@ -1,0 +1,118 @@
+"""Logs in ClickHouse, made short; for whatever reads them."""
+
+from array import array
+from typing import NamedTuple
+
+import msgspec
+
+from bandit.event_id import make_event_id
+from bandit.records import Action, AnyLogRecord, Decision, Exposure, Outcome, Reward
+from bandit.store.client import Store
+from bandit.store.sink import ClickHouseSink
+from bandit.wire import RankRequest
+
+T0 = 1_790_000_000_000
+"""A round time after which the tests' decisions happen."""
+
+
+class Entry(NamedTuple):
+    """A record with its place."""
+
+    seq: int
+    record: AnyLogRecord
+
+
+class LogMaker:
+    """Collects records as writers would have written them, and delivers them."""
+
+    def __init__(self, store: Store, surface: str = "home") -> None:
+        self._sink = ClickHouseSink(store, now_ms=lambda: T0)
+        self._entries: dict[tuple[str, str], list[Entry]] = {}
+        self._seqs: dict[tuple[str, str, str], int] = {}
+        self.surface = surface
+        self.made_n = 0
+
+    def decide(self, at_ms: int, *, unit: str = "u1", writer: str = "w1", **given) -> Decision:
+        """A decision `at_ms` after T0 over `actions_n` actions; the first slots are drawn."""
+        self.made_n += 1
+        actions_n = given.pop("actions_n", 4)
+        exclude = given.pop("exclude", [])
+        propensities = given.pop("propensities", (0.25,))
+        request = RankRequest(
+            surface=self.surface,
+            unit_id=unit,
+            actions=[Action(id=f"a{i}") for i in range(actions_n)],
+            slots=len(propensities),
+            exclude=exclude,
+        )
+        fields = {
+            "event_id": make_event_id(T0 + at_ms, 7, self.made_n.to_bytes(6, "big"), b"salt"),
+            "policy": "random",
+            "snapshot": 0,
+            "floor": 0.0,
+            "seed": 0,
+        } | given
+        decision = Decision(
+            ts_ms=T0 + at_ms,
+            surface=self.surface,
+            unit_id=unit,
+            request=msgspec.json.encode(request),
+            pmf=array("f", [1.0 / actions_n] * actions_n).tobytes(),
+            ranking=tuple(range(len(propensities))),
+            propensities=tuple(propensities),
+            **fields,
+        )
+        return self.put(decision, writer)
+
+    def reward(
+        self, of: Decision, value: float = 1.0, after_ms: int = 1, *, writer: str = "w1", **given
+    ) -> Reward:
+        """A reward for a decision, so long after it."""
+        self.made_n += 1
+        fields = {"surface": of.surface, "reward_id": f"r{self.made_n}"} | given
+        record = Reward(
+            ts_ms=of.ts_ms + after_ms,
+            event_id=of.event_id,
+            decision_ts_ms=of.ts_ms,
+            value=value,
+            **fields,
+        )
+        return self.put(record, writer)
+
+    def expose(
+        self, of: Decision, slots: tuple[int, ...] = (0,), after_ms: int = 1, writer: str = "w1"
+    ) -> Exposure:
+        """An exposure of slots of a decision."""
+        record = Exposure(
+            ts_ms=of.ts_ms + after_ms,
+            surface=of.surface,
+            event_id=of.event_id,
+            decision_ts_ms=of.ts_ms,
+            slots=slots,
+        )
+        return self.put(record, writer)
+
+    def outcome(
+        self, unit: str, name: str, value: float, at_ms: int, writer: str = "w1", **given
+    ) -> Outcome:
+        """An outcome of a unit, `at_ms` after T0."""
+        self.made_n += 1
+        fields = {"outcome_id": f"o{self.made_n}"} | given
+        record = Outcome(ts_ms=T0 + at_ms, unit_id=unit, name=name, value=value, **fields)
+        return self.put(record, writer)
+
+    def put(self, record, writer: str = "w1"):
+        """Any record, at the next place of its stream."""
+        stream = (record.table, record.surface, writer)
+        self._seqs[stream] = self._seqs.get(stream, 0) + 1
+        entries = self._entries.setdefault((record.table, writer), [])
+        entries.append(Entry(self._seqs[stream], record))
+        return record
+
+    def deliver(self, *, times: int = 1) -> None:
+        """Store what was collected; more than once as after a crash of the drain."""
+        for attempt in range(times):
+            for (table, writer), entries in self._entries.items():
+                token = f"{writer}/{entries[0].seq}-{entries[-1].seq}/{attempt}"
+                self._sink.insert(table, writer, entries, token)
+        self._entries = {}

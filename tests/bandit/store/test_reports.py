@@ -1,0 +1,366 @@
+"""The aggregates against a second implementation: the learner's joiner, or plain Python."""
+
+import random
+from collections import defaultdict
+from itertools import product
+
+import pytest
+
+from bandit.learning.joiner import Joiner
+from bandit.ope import WeightMoments
+from bandit.specs import Metric, PolicySpec, Surface
+from bandit.stats import Moments
+from bandit.store.client import Store
+from bandit.store.reports import LogRows, Reports, Scope
+from bandit.store.snapshots import Snapshot, Snapshots
+from bandit.store.tail import Tail
+from tests.bandit.logs import T0, LogMaker
+
+LATER = T0 + 3_600_000
+AGGREGATIONS = ("sum", "first", "last", "mean", "max", "min")
+
+
+def surface(**changes) -> Surface:
+    given = {"key": "home", "policy": "random", "join_window_s": 1.0, **changes}
+    return Surface(**given)
+
+
+def messy_log(log: LogMaker, rng: random.Random, decisions_n: int = 60) -> None:
+    """Everything that may happen to a decision's rewards; decisions 10 ms apart."""
+    for n in range(decisions_n):
+        decision = log.decide(
+            10 * n,
+            unit=f"u{n % 7}",
+            deferred=rng.random() < 0.4,
+            propensities=(0.25, 0.3),
+            writer=rng.choice(["w1", "w2"]),
+        )
+        if rng.random() < 0.1:  # a client's retry that another worker answered
+            log.put(decision, "w3")
+        for _ in range(rng.choice([0, 0, 1, 2, 4])):
+            log.reward(
+                decision,
+                rng.choice([-0.5, 0.25, 0.5, 1.0, 7.0]),
+                rng.choice([-5, 0, 3, 3, 400, 999, 1000, 5000]),
+                slot=rng.choice([0, 0, 0, 1, 2]),
+                name=rng.choice(["click", "watch", "other"]),
+                reward_id=rng.choice(["a", "b", "c", "d"]),
+                surface=rng.choice(["home", ""]),
+                writer=rng.choice(["w1", "w2"]),
+            )
+        if rng.random() < 0.3:
+            log.expose(decision, rng.choice([(0,), (1,), (0, 1)]), rng.choice([1, 999, 1000]))
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "weights"),
+    list(product(AGGREGATIONS, [{}, {"click": 2.0, "watch": -0.5}])),
+)
+def test_a_decision_earns_what_the_learner_learns(
+    store: Store, aggregation: str, weights: dict[str, float]
+):
+    rules = surface(aggregation=aggregation, reward_weights=weights, default_reward=-0.125)
+    log = LogMaker(store)
+    messy_log(log, random.Random(f"{aggregation}{weights}"))
+    log.deliver(times=2)
+    joiner = Joiner(rules)
+    joiner.add(Tail(store).read("home", {}))
+    learned = {
+        joined.decision.ts_ms: dict(joined.earned)[0]
+        for joined in joiner.close(LATER)
+        if 0 in dict(joined.earned)
+    }
+    buckets = Reports(store).running(Scope(rules, LATER), "policy", bucket_ms=1)
+    reported = {bucket.at_ms: bucket.reward_sum for bucket in buckets}
+    assert len(learned) > 30
+    assert reported == pytest.approx(learned)
+    assert all(bucket.decisions_n == 1 for bucket in buckets)
+
+
+def experiment_log(log: LogMaker) -> None:
+    """Three control units, two treatment units, and one that was seen in both."""
+    times = iter(range(0, 10_000, 10))
+    plan = [("u1", "c", 2), ("u2", "c", 1), ("u3", "c", 3), ("u4", "t", 2), ("u5", "t", 4)]
+    for unit, variant, n in [*plan, ("both", "c", 1), ("both", "t", 1)]:
+        for k in range(n):
+            decision = log.decide(next(times), unit=unit, experiment="e", variant=variant)
+            if k % 2 == 0:
+                log.reward(decision, 0.5 if variant == "c" else 1.0, name="click")
+    log.decide(next(times), unit="outside")
+    log.decide(next(times), unit="u1", experiment="other", variant="t")
+    log.deliver(times=2)
+
+
+REWARDED = Scope(surface(), LATER, "e")
+
+
+@pytest.mark.parametrize(
+    ("per", "control", "treatment"),
+    [
+        # By hand: rewards 1 of 2, 1 of 1, 2 of 3 decisions at 0.5; 1 of 2 and 2 of 4 at 1.0.
+        ("unit", [0.5, 0.5, 1.0], [1.0, 2.0]),
+        ("decision", [0.25, 0.5, 1 / 3], [0.5, 0.5]),
+    ],
+)
+@pytest.mark.parametrize("name", ["", "click"])
+def test_reward_moments_are_those_of_the_units_in_one_variant(
+    store: Store, per: str, control: list[float], treatment: list[float], name: str
+):
+    experiment_log(LogMaker(store))
+    metric = Metric(key="m", source="reward", per=per, name=name)
+    got = Reports(store).reward_moments(REWARDED, metric)
+    for variant, numbers in {"c": control, "t": treatment}.items():
+        expected = Moments.of(numbers)
+        assert got[variant].n == expected.n
+        assert got[variant].mean == pytest.approx(expected.mean, rel=1e-12)
+        assert got[variant].m2 == pytest.approx(expected.m2, rel=1e-9, abs=1e-15)
+
+
+def test_a_reward_name_that_never_came_is_worth_zero(store: Store):
+    experiment_log(LogMaker(store))
+    got = Reports(store).reward_moments(REWARDED, Metric(key="m", source="reward", name="purchase"))
+    assert got["c"] == Moments(n=3, mean=0.0, m2=0.0)
+
+
+def test_units_in_two_variants_are_counted_apart(store: Store):
+    experiment_log(LogMaker(store))
+    assert Reports(store).variant_units(REWARDED) == {"": 1, "c": 3, "t": 2}
+
+
+def test_outcomes_count_once_and_from_the_first_decision_on(store: Store):
+    log = LogMaker(store)
+    for unit, variant in [("u1", "c"), ("u2", "c"), ("u3", "t"), ("both", "c"), ("both", "t")]:
+        log.decide(100, unit=unit, experiment="e", variant=variant)
+    log.outcome("u1", "revenue", 3.0, 99)  # before its first decision
+    log.outcome("u1", "revenue", 5.0, 100, outcome_id="once")
+    log.outcome("u1", "revenue", 5.0, 100, outcome_id="once", writer="w2")
+    log.outcome("u1", "revenue", 2.0, 5000)
+    log.outcome("u3", "visits", 9.0, 200)
+    log.outcome("u3", "revenue", 1e5, 10**9)  # after the report's time
+    log.deliver(times=2)
+    reports = Reports(store)
+    revenue = reports.outcome_moments(REWARDED, Metric(key="m", source="outcome", name="revenue"))
+    assert revenue == {"c": Moments.of([7.0, 0.0]), "t": Moments.of([0.0])}
+    anything = reports.outcome_moments(REWARDED, Metric(key="m", source="outcome"))
+    assert anything["t"] == Moments.of([9.0])
+
+
+def test_moments_keep_their_digits_when_the_numbers_are_huge(store: Store):
+    log = LogMaker(store)
+    for n in range(4):
+        log.decide(n, unit=f"u{n}", experiment="e", variant="c")
+        # 1e8 each, and 0, 1, 2, 3 on top: by hand Σ(x − mean)² = 5.
+        for _ in range(100):
+            log.outcome(f"u{n}", "revenue", 1e6, 50)
+        log.outcome(f"u{n}", "revenue", float(n), 50)
+    log.deliver()
+    got = Reports(store).outcome_moments(REWARDED, Metric(key="m", source="outcome"))
+    assert got["c"].mean == pytest.approx(1e8 + 1.5, rel=1e-15)
+    assert got["c"].m2 == pytest.approx(5.0, rel=1e-6)
+
+
+def test_open_decisions_do_not_count_yet(store: Store):
+    log = LogMaker(store)
+    for at_ms in (0, 100, 200):
+        log.reward(log.decide(at_ms, experiment="e", variant="c"), 0.5)
+    log.deliver()
+    # The window of 1 s has ended for the first two when it is T0 + 1,100 ms.
+    [counts] = Reports(store).counts(Scope(surface(), T0 + 1100, "e"), "variant").values()
+    assert (counts.decisions_n, counts.open_n, counts.counted_n) == (3, 1, 2)
+    assert (counts.rewarded_n, counts.reward_sum, counts.units_n) == (2, 1.0, 1)
+
+
+def test_deferred_decisions_that_nobody_saw_never_count(store: Store):
+    log = LogMaker(store)
+    seen = log.decide(0, deferred=True)
+    log.expose(seen)
+    log.decide(10, deferred=True)
+    log.deliver()
+    counts = Reports(store).counts(Scope(surface(default_reward=0.5), LATER), "policy")["random"]
+    assert (counts.decisions_n, counts.unseen_n, counts.counted_n) == (2, 1, 1)
+    assert (counts.exposed_n, counts.reward_sum) == (1, 0.5)
+
+
+def test_weight_moments_are_those_of_the_log(store: Store):
+    rng = random.Random(4)
+    log = LogMaker(store)
+    rows: dict[str, list] = defaultdict(list)
+    for n in range(80):
+        unit, value = f"u{n % 9}", rng.choice([0.0, 0.5, 1.0])
+        propensity, shadow = rng.uniform(0.1, 0.9), rng.choice([0.0, rng.random()])
+        policy = rng.choice(["random", "vw", "fixed"])
+        decision = log.decide(
+            10 * n,
+            unit=unit,
+            policy=policy,
+            propensities=(1.0 if policy == "fixed" else propensity,),
+            shadows={} if policy == "vw" else {"vw": (shadow,)},
+        )
+        log.reward(decision, value)
+        if policy == "vw":
+            rows["all"].append((unit, 1.0, value))
+        elif policy == "random":
+            rows["all"].append((unit, shadow / propensity, value))
+            rows["others"].append((unit, shadow / propensity, value))
+        else:
+            rows["barred"].append(unit)
+    log.deliver(times=2)
+    got = Reports(store).weight_moments(Scope(surface(), LATER))
+    assert set(got) == {
+        ("vw", "all"),
+        ("vw", "others"),
+        ("random", "all"),
+        ("fixed", "all"),
+    }
+    for kind in ("all", "others"):
+        expected = WeightMoments.of(*zip(*rows[kind], strict=True))
+        moments, barred_n = got["vw", kind]
+        assert barred_n == len(rows["barred"])
+        assert (moments.units_n, moments.n) == (expected.units_n, expected.n)
+        assert (moments.matched_n, moments.max_weight) == (
+            expected.matched_n,
+            pytest.approx(expected.max_weight),
+        )
+        assert moments.means == pytest.approx(expected.means, rel=1e-12)
+        assert moments.comoments == pytest.approx(expected.comoments, rel=1e-9, abs=1e-12)
+        assert moments.ess == pytest.approx(expected.ess, rel=1e-12)
+
+
+def test_a_fixed_policy_with_no_choice_is_not_barred(store: Store):
+    log = LogMaker(store)
+    log.decide(0, policy="fixed", propensities=(1.0,), actions_n=1, shadows={"vw": (1.0,)})
+    log.decide(
+        10, policy="fixed", propensities=(1.0,), actions_n=2, exclude=["a1"], shadows={"vw": (1.0,)}
+    )
+    log.decide(20, policy="fixed", propensities=(1.0,), actions_n=2, shadows={"vw": (0.5,)})
+    log.deliver()
+    moments, barred_n = Reports(store).weight_moments(Scope(surface(), LATER))["vw", "others"]
+    assert (moments.n, barred_n) == (2, 1)
+
+
+def test_the_log_is_counted_in_records_and_in_distinct_things(store: Store):
+    log = LogMaker(store)
+    decision = log.decide(0)
+    log.put(decision, "w2")
+    log.reward(decision, reward_id="a")
+    log.reward(decision, reward_id="a")
+    log.expose(decision)
+    log.deliver(times=2)
+    assert Reports(store).log_rows("home", LATER) == {
+        "decisions": LogRows(records_n=2, distinct_n=1),
+        "rewards": LogRows(records_n=2, distinct_n=1),
+        "exposures": LogRows(records_n=1, distinct_n=1),
+    }
+
+
+def test_spans_and_rates_count_each_decision_once(store: Store):
+    log = LogMaker(store)
+    for at_ms in (0, 400, 2500):
+        log.decide(at_ms)
+    log.deliver(times=2)
+    reports = Reports(store)
+    span = reports.spans(LATER, since_ms=T0 + 1000)["home"]
+    assert (span.first_ms, span.newest_ms, span.decisions_n) == (T0, T0 + 2500, 3)
+    assert span.recent_n == 1
+    assert reports.rate("home", T0, LATER, 1000) == {T0: 2, T0 + 2000: 1}
+    assert reports.rate("home", T0, T0 + 450, 1000) == {T0: 2}
+
+
+def test_a_report_as_of_a_past_time_does_not_see_what_came_later(store: Store):
+    log = LogMaker(store)
+    log.reward(log.decide(0, experiment="e", variant="c", unit="u1"))
+    log.deliver()
+    reports, past = Reports(store), Scope(surface(), T0 + 1000, "e")
+    metric = Metric(key="m", source="reward")
+    before = reports.counts(past, "variant"), reports.reward_moments(past, metric)
+    log.reward(log.decide(1001, experiment="e", variant="c", unit="u2"))
+    log.deliver()
+    assert (reports.counts(past, "variant"), reports.reward_moments(past, metric)) == before
+
+
+def publish(store: Store, number: int, watermark_ms: int, created_ms: int, **changes) -> bool:
+    spec = PolicySpec(key="vw", type="vw", surface="home")
+    counts = dict.fromkeys(
+        ("trained", "defaulted", "unseen", "late", "duplicate", "orphan", "out_of_bounds"), 0
+    )
+    given = {
+        "policy": "vw",
+        "number": number,
+        "parent": number - 1,
+        "created_ms": T0 + created_ms,
+        "spec_version": 1,
+        "spec": spec,
+        "format": "vw",
+        "weights": b"w",
+        "digest": "d",
+        "sha256": "s",
+        "cursor": {},
+        "watermark_ms": T0 + watermark_ms,
+        **counts,
+        "learner": "l1",
+        "change_id": f"{number}",
+        **changes,
+    }
+    return Snapshots(store).publish(Snapshot(**given))
+
+
+def test_latency_runs_from_the_end_of_the_window_to_the_first_decision_that_knew(store: Store):
+    log = LogMaker(store)
+    for at_ms in (0, 100, 200, 300):  # closed in snapshot 1, 1, 2 and not yet
+        log.decide(at_ms, policy="random")
+    log.decide(1500, policy="vw", snapshot=0)
+    log.decide(1600, policy="vw", snapshot=1)
+    log.decide(1700, policy="vw", snapshot=3)  # no worker served 2: 3 knows what 2 knew
+    log.deliver(times=2)
+    publish(store, 1, watermark_ms=100, created_ms=1400)
+    publish(store, 2, watermark_ms=250, created_ms=1450)
+    publish(store, 3, watermark_ms=260, created_ms=1460)
+    got = Reports(store).latency(Scope(surface(), T0 + 5000), "vw", own=False)
+    # By hand, window 1,000 ms: 1600 − 1000, 1600 − 1100, 1700 − 1200.
+    assert got.decisions_n == 3
+    assert got.p50_ms == 500
+    assert 500 < got.p95_ms <= 600
+
+
+def test_latency_of_a_policy_that_learns_from_its_own_decisions_leaves_out_the_others(
+    store: Store,
+):
+    log = LogMaker(store)
+    log.decide(0, policy="random")
+    log.decide(50, policy="vw")
+    log.decide(1500, policy="vw", snapshot=1)
+    log.deliver()
+    publish(store, 1, watermark_ms=100, created_ms=1400)
+    scope = Scope(surface(), T0 + 5000)
+    assert Reports(store).latency(scope, "vw", own=True) == (1, 450.0, 450.0)
+    assert Reports(store).latency(scope, "vw", own=False).decisions_n == 2
+
+
+def test_latency_is_unknown_until_a_decision_knew_anything(store: Store):
+    LogMaker(store).deliver()
+    scope = Scope(surface(), T0 + 5000)
+    assert Reports(store).latency(scope, "vw", own=False) == (0, None, None)
+    publish(store, 1, watermark_ms=100, created_ms=1400)
+    assert Reports(store).latency(scope, "vw", own=False) == (0, None, None)
+    assert Reports(store).served("home", "vw", T0 + 5000) is None
+
+
+def test_snapshots_come_newest_first_and_the_first_of_a_number_counts(store: Store):
+    publish(store, 1, 100, 1000, trained=10)
+    publish(store, 2, 200, 2000, trained=20)
+    publish(store, 2, 200, 1500, trained=99, change_id="loser")
+    got = Reports(store).snapshots("vw", T0 + 5000, limit=10)
+    assert [(s.number, s.created_ms, s.trained) for s in got] == [
+        (2, T0 + 2000, 20),
+        (1, T0 + 1000, 10),
+    ]
+    assert [s.number for s in Reports(store).snapshots("vw", T0 + 1999, limit=10)] == [1]
+    assert [s.number for s in Reports(store).snapshots("vw", T0 + 5000, limit=1)] == [2]
+
+
+def test_served_is_the_newest_snapshot_that_decided(store: Store):
+    log = LogMaker(store)
+    for snapshot in (0, 2, 1):
+        log.decide(10 * snapshot, policy="vw", snapshot=snapshot)
+    log.deliver()
+    assert Reports(store).served("home", "vw", LATER) == 2
