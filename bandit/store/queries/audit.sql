@@ -1,0 +1,21 @@
+-- name: audit_decisions
+-- What must hold of every decision of a surface: rows and distinct events, and how many decisions
+-- break a rule. The pmf is kept in float32, so its propensity is compared to six digits.
+SELECT count() AS rows_n,
+       uniqExact(event_id) AS events_n,
+       countIf(arrayExists(p -> NOT (p > 0 AND p <= 1), propensities)) AS bad_propensities_n,
+       countIf(NOT (abs(arraySum(pmf) - 1) <= 1e-6)) AS bad_sums_n,
+       countIf(arrayExists((p, i) -> NOT (p >= floor * 0.999999 OR has(excluded, i - 1)),
+                           pmf, arrayEnumerate(pmf))) AS below_floor_n,
+       countIf(NOT (abs(pmf[ranking[1] + 1] - propensities[1]) <= 1e-6)) AS not_drawn_with_n
+FROM (
+    SELECT * FROM decisions WHERE surface = {surface:String} LIMIT 1 BY writer, seq
+)
+
+-- name: audit_event_ids
+-- Every event of a surface that the log holds.
+SELECT DISTINCT toString(event_id) AS event_id FROM decisions WHERE surface = {surface:String}
+
+-- name: audit_reward_ids
+-- Every reward id of a surface that the log holds.
+SELECT DISTINCT reward_id FROM rewards WHERE surface = {surface:String}
