@@ -24,6 +24,8 @@ class Snapshot(Record, frozen=True, kw_only=True):
         number: Counts 1, 2, 3 …; 0 is the policy as declared.
         parent: The number it was learned from.
         spec_version: Version of `spec` among the definitions.
+        surface_version: Version of the surface whose rules the rewards were joined by; 0 if nobody
+            noted it.
         format: What `weights` are, for whoever loads them.
         weights: Bytes from which `bandit.policies.build` resumes; empty where they were left out.
         digest: SHA-256 over the weights themselves, however they were saved, hex.
@@ -31,7 +33,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
         cursor: What was read of the log.
         watermark_ms: Decisions up to then were closed.
         trained, defaulted, unseen, late, duplicate, orphan, out_of_bounds: Counts since the
-            policy was declared.
+            weights were last started from scratch.
         learner: Who made it.
         change_id: Distinguishes it from another learner's snapshot of the same number.
     """
@@ -41,6 +43,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     parent: int
     created_ms: int
     spec_version: int
+    surface_version: int = 0
     spec: PolicySpec
     format: str
     weights: bytes

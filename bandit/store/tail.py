@@ -27,6 +27,7 @@ ARRIVAL_SLACK_MS = 300_000
 """Rows may become visible this much later than the store's clock says they came."""
 SWEEP_EVERY = 1_000
 """One in so many reads looks at all rows, in case one came even later than that."""
+_END_OF_TIME_MS = 7_258_118_400_000  # the year 2200: DateTime64 has an end
 
 _BUILD: Mapping[str, Callable[[Sequence[Any]], Any]] = {
     "decisions": decision_of,
@@ -86,13 +87,17 @@ class Tail:
         self._store = store
         self._bookmarks: dict[str, _Bookmark] = {}
 
-    def read(self, surface: str, cursor: Cursor, *, limit: int = 10_000) -> TailBatch:
+    def read(
+        self, surface: str, cursor: Cursor, *, limit: int = 10_000, until_ms: int | None = None
+    ) -> TailBatch:
         """Rows after `cursor` that can be read now.
 
         Args:
             surface: Its decisions, rewards and exposures, and the rewards and exposures of ''.
             cursor: As an earlier batch gave it; `{}` is the beginning.
             limit: The most rows of each table.
+            until_ms: Only rows accepted by then: a stream ends for now before its first later one,
+                which is neither `more` nor a hole.
 
         Raises:
             StoreUnavailable: The store did not answer; read again.
@@ -104,7 +109,7 @@ class Tail:
             for stream, head in ((f"{row[0]}/{row[1]}/{row[2]}", row[3]) for row in heads)
             if head > cursor.get(stream, 0)
         ]
-        runs, arrived_ms = self._runs(news, since_ms, limit)
+        runs, arrived_ms = self._runs(news, since_ms, limit, until_ms)
         taken = _shared_out(runs, limit)
         upto = {span.stream: span.upto for span in taken}
         left = [span for span in news if upto[span.stream] < span.upto]
@@ -118,7 +123,10 @@ class Tail:
         new = cursor | {span.stream: span.upto for span in taken if span.rows_n}
         self._bookmarks[surface] = _Bookmark(new, since_ms, reads_n)
         holes = sorted(span.stream for span in left if span.stream in stopped)
-        return batch._replace(cursor=new, more=len(holes) < len(left), holes=tuple(holes))
+        more = len(holes) < len(left)
+        if until_ms is not None:  # a later row looks like a hole
+            holes = []
+        return batch._replace(cursor=new, more=more, holes=tuple(holes))
 
     def reread(self, surface: str, cursor: Cursor, since_ms: int) -> TailBatch:
         """Rows up to `cursor` once more, to restore what was read but not closed.
@@ -175,7 +183,7 @@ class Tail:
         return mark.arrived_since_ms, mark.reads_n + 1
 
     def _runs(
-        self, news: Sequence[_Span], since_ms: int, limit: int
+        self, news: Sequence[_Span], since_ms: int, limit: int, until_ms: int | None
     ) -> tuple[list[_Span], dict[str, int]]:
         """The part of each span without holes, and when its earliest row arrived."""
         runs: list[_Span] = []
@@ -191,6 +199,7 @@ class Tail:
                     after=[span.after for span in spans],
                     upto=[min(span.upto, span.after + limit) for span in spans],
                     arrived_since_ms=since_ms,
+                    until_ms=_END_OF_TIME_MS if until_ms is None else until_ms,
                 )
             }
             for span in spans:

@@ -17,9 +17,10 @@ ORDER BY policy
 -- name: snapshot
 -- One snapshot with its weights.
 -- bytes: weights
-SELECT policy, number, parent, toUnixTimestamp64Milli(created_at), spec_version, spec, format,
-       weights, digest, sha256, cursor, toUnixTimestamp64Milli(watermark), trained, defaulted,
-       unseen, late, duplicate, orphan, out_of_bounds, learner, change_id
+SELECT policy, number, parent, toUnixTimestamp64Milli(created_at), spec_version,
+       surface_version, spec, format, weights, digest, sha256, cursor,
+       toUnixTimestamp64Milli(watermark), trained, defaulted, unseen, late, duplicate, orphan,
+       out_of_bounds, learner, change_id
 FROM snapshots
 WHERE policy = {policy:String} AND number = {number:UInt64}
 ORDER BY _block_number, change_id
@@ -28,9 +29,10 @@ LIMIT 1
 -- name: snapshot_lineage
 -- Every snapshot of a policy without its weights, oldest first.
 -- bytes: weights
-SELECT policy, number, parent, toUnixTimestamp64Milli(created_at), spec_version, spec, format,
-       '' AS weights, digest, sha256, cursor, toUnixTimestamp64Milli(watermark), trained, defaulted,
-       unseen, late, duplicate, orphan, out_of_bounds, learner, change_id
+SELECT policy, number, parent, toUnixTimestamp64Milli(created_at), spec_version,
+       surface_version, spec, format, '' AS weights, digest, sha256, cursor,
+       toUnixTimestamp64Milli(watermark), trained, defaulted, unseen, late, duplicate, orphan,
+       out_of_bounds, learner, change_id
 FROM snapshots
 WHERE policy = {policy:String}
 ORDER BY number, _block_number, change_id

@@ -22,10 +22,11 @@ GROUP BY surface, writer
 
 -- name: tail_seqs
 -- Which sequence numbers are there, of some streams of one table and surface, after and up to a
--- number of each; and when the earliest row after that number arrived.
+-- number of each, accepted by a time; and when the earliest row after that number arrived.
 SELECT writer,
        groupUniqArrayIf(seq, seq <= transform(writer, {writers:Array(String)},
-                                              {upto:Array(UInt64)}, 0)) AS seqs,
+                                              {upto:Array(UInt64)}, 0)
+                             AND ts <= fromUnixTimestamp64Milli({until_ms:Int64})) AS seqs,
        toUnixTimestamp64Milli(min(ingested_at)) AS arrived_ms
 FROM {table:Identifier}
 WHERE surface = {surface:String}
