@@ -7,49 +7,22 @@ forgotten by the time inside the event id, which all rows about one decision sha
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable
 
 import msgspec
 
 from bandit.learning.counts import Counts
-from bandit.learning.totals import RewardRow, slot_totals, window_ms
+from bandit.learning.totals import slot_totals, window_ms
 from bandit.policies.base import Lesson
 from bandit.records import Action, Exposure, LoggedDecision
 from bandit.specs import Surface
+from bandit.store.logged import LoggedReward
+from bandit.store.tail import TailBatch
 
 SKEW_MS = 3_600_000
 """The time in an event id is at most this far from its decision's (the service sees to it)."""
 MINUTE_MS = 60_000
 """What is forgotten is forgotten by whole minutes."""
-
-
-class ExposureRow(Protocol):
-    """An exposure with its place in the log, as `bandit.store.tail.LoggedExposure`."""
-
-    @property
-    def record(self) -> Exposure:
-        """The exposure."""
-        ...
-
-
-class Rows(Protocol):
-    """What a joiner needs of a `bandit.store.tail.TailBatch`."""
-
-    @property
-    def decisions(self) -> Sequence[LoggedDecision]:
-        """Decisions, in any order."""
-        ...
-
-    @property
-    def rewards(self) -> Sequence[RewardRow]:
-        """Rewards, in any order."""
-        ...
-
-    @property
-    def exposures(self) -> Sequence[ExposureRow]:
-        """Exposures, in any order."""
-        ...
 
 
 class Joined(msgspec.Struct, frozen=True):
@@ -89,7 +62,7 @@ class _Event(msgspec.Struct):
 
     born_ms: int
     decision: LoggedDecision | None = None
-    rewards: list[RewardRow] = []
+    rewards: list[LoggedReward] = []
     exposures: list[Exposure] = []
 
 
@@ -124,7 +97,7 @@ class Joiner:
         """How far back `restore` needs the rows: both for decisions and by `decision_ts_ms`."""
         return max(0, watermark_ms - 2 * SKEW_MS - MINUTE_MS)
 
-    def restore(self, rows: Iterable[Rows], watermark_ms: int, counts: Counts) -> None:
+    def restore(self, rows: Iterable[TailBatch], watermark_ms: int, counts: Counts) -> None:
         """Become what an uninterrupted joiner was after `close(watermark_ms)`.
 
         Args:
@@ -138,7 +111,7 @@ class Joiner:
             self.close(watermark_ms)
         self.counts = counts.copy()
 
-    def add(self, rows: Rows) -> None:
+    def add(self, rows: TailBatch) -> None:
         """Take rows in, in any order; each row once."""
         for decision in rows.decisions:
             self._add_decision(decision)

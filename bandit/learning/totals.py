@@ -2,31 +2,11 @@
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 from bandit.learning.counts import Counts
-from bandit.records import LoggedDecision, Reward
+from bandit.records import LoggedDecision
 from bandit.specs import Surface
-
-
-class RewardRow(Protocol):
-    """A reward with its place in the log, as `bandit.store.tail.LoggedReward`."""
-
-    @property
-    def writer(self) -> str:
-        """Who wrote it."""
-        ...
-
-    @property
-    def seq(self) -> int:
-        """Its number in the writer's stream."""
-        ...
-
-    @property
-    def record(self) -> Reward:
-        """The reward."""
-        ...
-
+from bandit.store.logged import LoggedReward
 
 AGGREGATIONS: dict[str, Callable[[Sequence[float]], float]] = {
     "sum": sum,
@@ -45,7 +25,7 @@ def window_ms(surface: Surface) -> int:
 
 
 def slot_totals(
-    decision: LoggedDecision, rows: Iterable[RewardRow], surface: Surface, counts: Counts
+    decision: LoggedDecision, rows: Iterable[LoggedReward], surface: Surface, counts: Counts
 ) -> dict[int, float]:
     """Totals of the slots that earned anything.
 
@@ -76,7 +56,7 @@ def slot_totals(
 
 
 def _values(
-    decision: LoggedDecision, rows: Iterable[RewardRow], surface: Surface, counts: Counts
+    decision: LoggedDecision, rows: Iterable[LoggedReward], surface: Surface, counts: Counts
 ) -> dict[tuple[int, str], list[float]]:
     """The values that count by slot and name, oldest first."""
     end_ms = decision.ts_ms + window_ms(surface)

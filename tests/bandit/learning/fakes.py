@@ -1,32 +1,11 @@
 """The log in memory, with the signatures of `bandit.store.tail.Tail`."""
 
+from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from bandit.records import LoggedDecision
-from tests.bandit.learning.making import Batch, Row
-
-Cursor = dict[str, int]
-
-
-class LogBatch(NamedTuple):
-    """Stands for `TailBatch`."""
-
-    decisions: list[LoggedDecision]
-    rewards: list[Row]
-    exposures: list[Row]
-    cursor: Cursor
-
-
-class Drained(NamedTuple):
-    """Stands for `bandit.store.tail.Drained`."""
-
-    through_ms: int | None
-    hosts_n: int = 1
-    silent_n: int = 0
-
-
-AnyRow = LoggedDecision | Row
+from bandit.store.tail import Cursor, Drained, TailBatch
+from tests.bandit.learning.making import AnyRow
 
 
 class FakeLog:
@@ -50,29 +29,33 @@ class FakeLog:
 
     def read(
         self, surface: str, cursor: Cursor, *, limit: int = 10_000, until_ms: int | None = None
-    ) -> LogBatch:
-        upto = {}
-        for name, stream in self._streams(surface):
-            after = cursor.get(name, 0)
-            end = after
-            while end < len(stream) and (until_ms is None or ts_ms(stream[end]) <= until_ms):
-                end += 1
-            upto[name] = min(end, after + limit)
+    ) -> TailBatch:
+        ends = {
+            name: self._end(stream, cursor.get(name, 0), until_ms)
+            for name, stream in self._streams(surface)
+        }
+        unread = {name: end for name, end in ends.items() if end > cursor.get(name, 0)}
+        sharing = Counter(name.split("/")[0] for name in unread)
+        upto = {
+            name: min(end, cursor.get(name, 0) + limit // sharing[name.split("/")[0]])
+            for name, end in unread.items()
+        }
+        more = upto != unread
         batch = self.between(surface, cursor, upto)
         self.reads.append((until_ms, sum(map(len, batch[:3]))))
-        return batch
+        return batch._replace(more=more)
 
-    def reread(self, surface: str, cursor: Cursor, since_ms: int) -> LogBatch:
+    def reread(self, surface: str, cursor: Cursor, since_ms: int) -> TailBatch:
         batch = self.between(surface, {}, cursor)
-        return LogBatch(
+        return TailBatch(
             [row for row in batch.decisions if row.ts_ms >= since_ms],
             [row for row in batch.rewards if row.record.decision_ts_ms >= since_ms],
             [row for row in batch.exposures if row.record.decision_ts_ms >= since_ms],
             cursor,
         )
 
-    def between(self, surface: str, after: Cursor, upto: Cursor) -> LogBatch:
-        batch = LogBatch([], [], [], {**after, **upto})
+    def between(self, surface: str, after: Cursor, upto: Cursor) -> TailBatch:
+        batch = TailBatch([], [], [], {**after, **upto})
         kinds: dict[str, list[AnyRow]] = {
             "decisions": batch.decisions,  # type: ignore[dict-item]
             "rewards": batch.rewards,  # type: ignore[dict-item]
@@ -84,7 +67,14 @@ class FakeLog:
         return batch
 
     def drained_through_ms(self, now_ms: int, silent_after_ms: int = 300_000) -> Drained:
-        return Drained(self.drained_ms)
+        return Drained(self.drained_ms, hosts_n=1, silent_n=0)
+
+    @staticmethod
+    def _end(stream: list[AnyRow], after: int, until_ms: int | None) -> int:
+        end = after
+        while end < len(stream) and (until_ms is None or ts_ms(stream[end]) <= until_ms):
+            end += 1
+        return end
 
     def end(self) -> Cursor:
         """The cursor of whoever has read everything."""
@@ -113,8 +103,3 @@ def numbered(row: AnyRow, seq: int) -> AnyRow:
             **{name: getattr(row, name) for name in row.__struct_fields__} | {"seq": seq}
         )
     return row._replace(seq=seq)
-
-
-def cut(batch: LogBatch) -> Batch:
-    """Only the rows."""
-    return Batch(batch.decisions, batch.rewards, batch.exposures)

@@ -1,29 +1,19 @@
 """Rows of a log, made short."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from bandit.event_id import make_event_id
 from bandit.records import Action, Exposure, LoggedDecision, Reward
 from bandit.specs import Surface
+from bandit.store.logged import LoggedExposure, LoggedReward
+from bandit.store.tail import TailBatch
 
 T0 = 1_790_000_000_000
 """A round time after which the tests' decisions happen."""
 
 
-class Row(NamedTuple):
-    """Stands for `LoggedReward` and `LoggedExposure`."""
-
-    writer: str
-    seq: int
-    record: Reward | Exposure
-
-
-class Batch(NamedTuple):
-    """Stands for `TailBatch` where only the rows matter."""
-
-    decisions: list[LoggedDecision] = []
-    rewards: list[Row] = []
-    exposures: list[Row] = []
+Row = LoggedReward | LoggedExposure
+AnyRow = LoggedDecision | Row
 
 
 def surface(**changes: object) -> Surface:
@@ -64,7 +54,9 @@ def decision(n: int, ts_ms: int = T0, **changes: object) -> LoggedDecision:
     return LoggedDecision(**given)  # type: ignore[arg-type]
 
 
-def reward(of: LoggedDecision, value: float = 1.0, after_ms: int = 1, **changes: object) -> Row:
+def reward(
+    of: LoggedDecision, value: float = 1.0, after_ms: int = 1, **changes: object
+) -> LoggedReward:
     """A reward for a decision so long after it; its place is where it came from."""
     writer = str(changes.pop("writer", "w1"))
     seq = int(str(changes.pop("seq", 1)))
@@ -77,11 +69,11 @@ def reward(of: LoggedDecision, value: float = 1.0, after_ms: int = 1, **changes:
         "reward_id": f"{writer}-{seq}-{after_ms}-{value}",
         **changes,
     }
-    return Row(writer, seq, Reward(**given))  # type: ignore[arg-type]
+    return LoggedReward(writer, seq, Reward(**given))  # type: ignore[arg-type]
 
 
-def exposure(of: LoggedDecision, *slots: int, after_ms: int = 1) -> Row:
-    return Row(
+def exposure(of: LoggedDecision, *slots: int, after_ms: int = 1) -> LoggedExposure:
+    return LoggedExposure(
         "w1",
         1,
         Exposure(
@@ -92,3 +84,12 @@ def exposure(of: LoggedDecision, *slots: int, after_ms: int = 1) -> Row:
             slots=slots,
         ),
     )
+
+
+def batch(
+    decisions: Sequence[LoggedDecision] = (),
+    rewards: Sequence[LoggedReward] = (),
+    exposures: Sequence[LoggedExposure] = (),
+) -> TailBatch:
+    """Rows as a tail gives them, where the cursor does not matter."""
+    return TailBatch([*decisions], [*rewards], [*exposures], {})

@@ -3,7 +3,7 @@ import pytest
 from bandit.learning.counts import Counts
 from bandit.learning.joiner import MINUTE_MS, SKEW_MS, Joined, Joiner
 from bandit.records import LoggedDecision
-from tests.bandit.learning.making import T0, Batch, Row, decision, event_id, exposure, reward
+from tests.bandit.learning.making import T0, Row, batch, decision, event_id, exposure, reward
 from tests.bandit.learning.making import surface as make_surface
 
 
@@ -14,7 +14,7 @@ def closed(
     **surface: object,
 ) -> list[Joined]:
     joiner = Joiner(make_surface(**surface))
-    joiner.add(Batch(decisions, rewards or [], exposures or []))
+    joiner.add(batch(decisions, rewards or [], exposures or []))
     return joiner.close(T0 + 60_000)
 
 
@@ -22,7 +22,7 @@ def test_decisions_close_up_to_the_watermark_in_the_order_of_time_and_event_id()
     joiner = Joiner(make_surface())
     first, last = decision(1, T0 + 1), decision(4, T0 + 3)
     tie = sorted([decision(2, T0 + 2), decision(3, T0 + 2)], key=lambda d: d.event_id)
-    joiner.add(Batch([last, tie[1], first, tie[0]]))
+    joiner.add(batch([last, tie[1], first, tie[0]]))
     assert [j.decision for j in joiner.close(T0 + 2)] == [first, *tie]
     assert len(joiner) == 1
     assert [j.decision for j in joiner.close(T0 + 3)] == [last]
@@ -69,9 +69,9 @@ def test_lessons_are_over_the_eligible_actions_that_were_left() -> None:
 def test_a_reward_that_comes_before_its_decision_is_read_waits_for_it() -> None:
     joiner = Joiner(make_surface())
     one = decision(1)
-    joiner.add(Batch([], [reward(one)]))
+    joiner.add(batch([], [reward(one)]))
     assert joiner.close(T0 + SKEW_MS - MINUTE_MS) == []
-    joiner.add(Batch([one]))
+    joiner.add(batch([one]))
     (joined,) = joiner.close(T0 + SKEW_MS - MINUTE_MS)
     assert joined.earned == ((0, 1.0),)
     assert joiner.counts == Counts()
@@ -79,7 +79,7 @@ def test_a_reward_that_comes_before_its_decision_is_read_waits_for_it() -> None:
 
 def test_a_reward_whose_decision_never_comes_is_an_orphan_once_none_can_come() -> None:
     joiner = Joiner(make_surface())
-    joiner.add(Batch([], [reward(decision(1))]))
+    joiner.add(batch([], [reward(decision(1))]))
     joiner.close(T0 + SKEW_MS)
     assert joiner.counts == Counts()
     joiner.close(T0 + SKEW_MS + MINUTE_MS)
@@ -89,12 +89,12 @@ def test_a_reward_whose_decision_never_comes_is_an_orphan_once_none_can_come() -
 def test_a_reward_for_a_closed_decision_is_late_however_late_it_is() -> None:
     joiner = Joiner(make_surface())
     one = decision(1)
-    joiner.add(Batch([one]))
+    joiner.add(batch([one]))
     joiner.close(T0)
-    joiner.add(Batch([], [reward(one)], [exposure(one, 0)]))
+    joiner.add(batch([], [reward(one)], [exposure(one, 0)]))
     assert joiner.counts == Counts(late=1)
     joiner.close(T0 + 3 * SKEW_MS)
-    joiner.add(Batch([], [reward(one, after_ms=3 * SKEW_MS)]))
+    joiner.add(batch([], [reward(one, after_ms=3 * SKEW_MS)]))
     joiner.close(T0 + 3 * SKEW_MS)
     assert joiner.counts == Counts(late=2)
 
@@ -109,7 +109,7 @@ def test_of_a_decision_written_twice_the_first_stays(order: slice) -> None:
         decision(1, T0 + 6, event_id=one.event_id, writer="w0", seq=1),
     ]
     for copy in copies[order]:
-        joiner.add(Batch([copy]))
+        joiner.add(batch([copy]))
     assert [j.decision for j in joiner.close(T0 + 60)] == copies[:1]
     assert joiner.counts == Counts(duplicate=2)
     assert len(joiner) == 0
@@ -118,9 +118,9 @@ def test_of_a_decision_written_twice_the_first_stays(order: slice) -> None:
 def test_a_copy_of_a_closed_decision_is_a_duplicate() -> None:
     joiner = Joiner(make_surface())
     one = decision(1)
-    joiner.add(Batch([one]))
+    joiner.add(batch([one]))
     joiner.close(T0 + 1)
-    joiner.add(Batch([decision(1, T0 + 2, event_id=one.event_id, writer="w2")]))
+    joiner.add(batch([decision(1, T0 + 2, event_id=one.event_id, writer="w2")]))
     assert joiner.close(T0 + 2) == []
     assert joiner.counts == Counts(duplicate=1)
 
@@ -130,7 +130,7 @@ def test_a_decision_read_after_the_watermark_passed_it_closes_at_the_next(age_ms
     joiner = Joiner(make_surface())
     joiner.close(T0 + age_ms)
     one = decision(1)
-    joiner.add(Batch([one], [reward(one)]))
+    joiner.add(batch([one], [reward(one)]))
     assert joiner.can_close(T0 + age_ms)
     (joined,) = joiner.close(T0 + age_ms)
     assert joined.earned == ((0, 1.0),)
@@ -140,7 +140,7 @@ def test_a_decision_read_after_the_watermark_passed_it_closes_at_the_next(age_ms
 def test_own_decisions_only_leaves_others_out_and_still_knows_their_rewards() -> None:
     joiner = Joiner(make_surface(), only_policy="vw")
     mine, theirs = decision(1), decision(2, policy="uniform")
-    joiner.add(Batch([mine, theirs], [reward(theirs)]))
+    joiner.add(batch([mine, theirs], [reward(theirs)]))
     assert [j.decision for j in joiner.close(T0 + 1)] == [mine]
     joiner.close(T0 + 2 * SKEW_MS)
     assert joiner.counts == Counts()
@@ -157,14 +157,14 @@ def test_who_drew_a_decision_is_what_its_first_copy_says(
         decision(1, T0, policy=first),
         decision(1, T0 + 1, event_id=event_id(1, T0), policy=second, writer="w2"),
     ]
-    joiner.add(Batch(copies[order]))
+    joiner.add(batch(copies[order]))
     assert len(joiner.close(T0 + 5)) == learned
     assert joiner.counts == Counts(duplicate=1)
 
 
 def test_bounded_closes_about_so_many_and_never_splits_a_millisecond() -> None:
     joiner = Joiner(make_surface())
-    joiner.add(Batch([decision(n, T0 + n // 2) for n in range(10)]))
+    joiner.add(batch([decision(n, T0 + n // 2) for n in range(10)]))
     assert joiner.bounded(T0 + 9, 10) == T0 + 9
     assert joiner.bounded(T0 + 9, 3) == T0 + 1
     assert len(joiner.close(joiner.bounded(T0 + 9, 3))) == 4
@@ -174,11 +174,11 @@ def test_bounded_closes_about_so_many_and_never_splits_a_millisecond() -> None:
 def test_settled_means_that_closing_would_do_nothing() -> None:
     joiner = Joiner(make_surface(), only_policy="vw")
     assert joiner.is_settled(T0)
-    joiner.add(Batch([decision(1, policy="uniform")]))
+    joiner.add(batch([decision(1, policy="uniform")]))
     assert joiner.is_settled(T0 - 1)
     assert not joiner.is_settled(T0)
     assert not joiner.can_close(T0)
     joiner.close(T0)
-    joiner.add(Batch([], [reward(decision(2))]))
+    joiner.add(batch([], [reward(decision(2))]))
     assert joiner.is_settled(T0 + SKEW_MS)
     assert not joiner.is_settled(T0 + SKEW_MS + MINUTE_MS)
