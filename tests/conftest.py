@@ -51,6 +51,7 @@ def start_gateway(data_dir: Path, *options: str) -> Gateway:
         stdout=subprocess.PIPE,
         text=True,
         env=environ,
+        start_new_session=True,  # a signal to its process group must not reach the tests
     )
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:

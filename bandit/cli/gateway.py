@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 
 import click
+import msgspec
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
@@ -38,15 +39,12 @@ def command(data_dir: Path | None, host: str, port: int | None, no_password: boo
     """
     try:
         settings = Settings.from_environ(os.environ)
-        home = data_dir or settings.data_dir
+        if data_dir is not None:
+            settings = msgspec.structs.replace(settings, data_dir=data_dir)
         if no_password and not _is_loopback(host):
             raise click.UsageError(f"--host {host} is not loopback: it needs passwords")
-        code = _run(
-            home,
-            host,
-            settings.gateway_port if port is None else port,
-            with_password=not no_password,
-        )
+        wanted = settings.gateway_port if port is None else port
+        code = _run(settings, host, wanted, with_password=not no_password)
     except (BanditError, OSError) as exc:
         click.echo(f"bandit gateway: {exc}", err=True)
         sys.exit(1)
@@ -57,18 +55,20 @@ def command(data_dir: Path | None, host: str, port: int | None, no_password: boo
     os._exit(code)
 
 
-def _run(home: Path, host: str, port: int, *, with_password: bool) -> int:
+def _run(settings: Settings, host: str, port: int, *, with_password: bool) -> int:
     port = _free_port(host, port)
     passwords: list[str | None] = [None, None]
     if with_password:
         names = ("clickhouse_password", "clickhouse_readonly_password")
-        passwords = [secret(home, name, os.urandom) for name in names]
+        passwords = [secret(settings.data_dir, name, os.urandom) for name in names]
     users = (
         User.with_password("default", passwords[0]),
         User.with_password("reader", passwords[1], read_only=True),
     )
     os.environ["TZ"] = "UTC"  # the engine's time zone; times are UTC everywhere
-    engine = Engine(home / "clickhouse", Limits())
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = Limits(memory_bytes=min(Limits().memory_bytes, memory_bytes // 2))
+    engine = Engine(settings.store_dir, limits)
     engine.start()
     application = Application(
         engine,
@@ -77,7 +77,8 @@ def _run(home: Path, host: str, port: int, *, with_password: bool) -> int:
         new_id=lambda: str(uuid.uuid4()),
         bounds=Bounds(),
     )
-    return asyncio.run(_serve(application, engine, host, port))
+    # Not asyncio.run: it would cancel what could not be killed, and close handles under it.
+    return asyncio.new_event_loop().run_until_complete(_serve(application, engine, host, port))
 
 
 async def _serve(application: Application, engine: Engine, host: str, port: int) -> int:

@@ -83,7 +83,8 @@ class _Job:
         on_end, self._on_end = self._on_end, None
         if on_end is not None:
             try:
-                await asyncio.shield(self.lane.call(self.run.finish))
+                if self.run.is_open:
+                    await asyncio.shield(self.lane.call(self.run.finish))
             finally:
                 on_end()
 
@@ -132,6 +133,8 @@ class Application:
             exchange.close()
 
     async def _refuse(self, exchange: Exchange, refusal: Refusal) -> None:
+        if exchange.has_started:
+            return  # the response stays without an end, which clients take for an error
         with suppress(ClientGone, Refusal):
             await exchange.discard_body(4 * self._bounds.body_bytes)
         with suppress(ClientGone):
@@ -210,18 +213,20 @@ class Application:
 
     async def _started(self, job: _Job, exchange: Exchange, query_id: str) -> Outcome:
         """The run's first output; a query nobody waits for any more is killed."""
-        future = job.lane.call(job.run.start)
+        # The thread's own future: asyncio's can be cancelled while the thread goes on.
+        submitted = job.lane.pool.submit(job.run.start)
+        future = asyncio.wrap_future(submitted)
         if not is_query(job.run.sql):
             return await future
         either: set[asyncio.Future[Any]] = {future, exchange.watch()}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         where = f"Settings['log_comment'] = {quote(query_id)}"
-        while not future.done() and not future.cancel():
+        while not submitted.done():
+            if submitted.cancel():
+                raise ClientGone
             await self._control.call(lambda: self._engine.kill(where))
             await asyncio.wait({future}, timeout=0.2)
-        if future.cancelled():
-            raise ClientGone
-        return future.result()
+        return await future
 
     def _enter(self, query_id: str) -> None:
         if query_id in self._running:

@@ -68,6 +68,7 @@ class Exchange:
         self._held_bytes = 0
         self._hang_up: asyncio.Task[None] | None = None
         self._body_ended = False
+        self.has_started = False
 
     async def body(self, max_bytes: int) -> bytes:
         """The whole body.
@@ -130,6 +131,7 @@ class Exchange:
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of the response."""
+        self.has_started = True
         common = [
             ("x-clickhouse-server-display-name", "bandit"),
             ("x-clickhouse-timezone", self.timezone),

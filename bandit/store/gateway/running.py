@@ -61,6 +61,11 @@ class Run:
         """Whether it belongs to the threads for inserts."""
         return self.insert is not None or first_word(self.sql) == "INSERT"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether `finish` has something to give back."""
+        return bool(self._on_end)
+
     def start(self) -> Outcome:
         """Run it, or get it going far enough to know that it is a stream of rows.
 
@@ -124,8 +129,6 @@ class Run:
 
     def _check(self, handle: Handle) -> None:
         kind = handle.kind(self.sql)
-        if leading_words(self.sql, 2) in _DEADLY:
-            raise Refusal(48, "NOT_IMPLEMENTED", "The gateway is stopped by SIGTERM only")
         if kind.statements_n > 1:
             raise Refusal(62, "SYNTAX_ERROR", "Multi-statements are not allowed")
         if self._user.read_only:
@@ -136,6 +139,8 @@ class Run:
         self._is_empty = not parses
         if parses and not kind.reads_only and not may_write:
             raise read_only_refusal("Cannot execute query")
+        if leading_words(self.sql, 2) in _DEADLY:
+            raise Refusal(48, "NOT_IMPLEMENTED", "The gateway is stopped by SIGTERM only")
         if kind.controls and is_query(self.sql):
             raise Refusal(48, "NOT_IMPLEMENTED", "INTO OUTFILE is not allowed over HTTP")
 

@@ -8,11 +8,12 @@ from bandit.store.gateway.refusal import Refusal
 
 # Head of an INSERT that may be searched for its FORMAT; ClickHouse's own max_query_size.
 _HEAD_BYTES = 262_144
+# What is not closed goes to the end: a token never fails late, so the scan stays linear.
 _TOKEN = re.compile(
     rb"""
-      (?P<space>   \s+ | --[^\n]* | \#[ !][^\n]* | /\*.*?\*/ )
-    | (?P<string>  '(?:[^'\\]|\\.|'')*' )
-    | (?P<name>    `(?:[^`\\]|\\.|``)*` | "(?:[^"\\]|\\.|"")*" )
+      (?P<space>   \s+ | --[^\n]* | \#[ !][^\n]* | /\*.*?(?:\*/|\Z) )
+    | (?P<string>  '(?:[^'\\]|\\.?|'')*+(?:'|\Z) )
+    | (?P<name>    `(?:[^`\\]|\\.?|``)*+(?:`|\Z) | "(?:[^"\\]|\\.?|"")*+(?:"|\Z) )
     | (?P<word>    [A-Za-z_][A-Za-z0-9_]* )
     | (?P<other>   . )
     """,
@@ -37,14 +38,14 @@ class _Word(NamedTuple):
 
 
 def _words(sql: bytes) -> Iterator[_Word]:
-    """Bare words (upper-cased), quoted names and dots outside of parentheses and comments."""
+    """Bare words (upper-cased), quoted names, dots and parameters (`{`), outside of parentheses."""
     depth = 0
     for token in _TOKEN.finditer(sql):
         text = token[0]
-        if token.lastgroup == "other":
-            depth += (text == b"(") - (text == b")")
-        if depth == 0 and (token.lastgroup in ("word", "name") or text == b"."):
+        if depth == 0 and (token.lastgroup in ("word", "name") or text in (b".", b"{")):
             yield _Word(text.upper() if token.lastgroup == "word" else text, *token.span())
+        if token.lastgroup == "other":
+            depth += (text in b"([{") - (text in b")]}")
 
 
 def leading_words(sql: bytes, n: int) -> list[str]:
@@ -89,7 +90,7 @@ def output_format(sql: bytes, default: str) -> str:
         for at, word in enumerate(words[:-1]):
             closing = at + 2 == len(words) or words[at + 2].text in (b"SETTINGS", b"INTO")
             if word.text == b"FORMAT" and closing:
-                found = sql[words[at + 1].start : words[at + 1].end].decode()
+                found = sql[words[at + 1].start : words[at + 1].end].decode(errors="replace")
     return found
 
 
