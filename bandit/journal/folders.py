@@ -1,0 +1,250 @@
+"""A writer's folder as the drain sees it: what was read, what is settled, what can go."""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from bandit.journal.blocks import Block, blocks_of
+from bandit.journal.delivery import Delivery, place
+from bandit.journal.quarantine import Quarantine
+from bandit.journal.reader import Chunk, SegmentReader
+from bandit.journal.segments import LOCK, NEXT, REJECTED, SUFFIX, is_held, segments_in
+
+log = logging.getLogger(__name__)
+
+NOTHING_READ = 0
+"""A time before every record, where it is not known what lies ahead."""
+
+
+class Limits(NamedTuple):
+    """How much is done at once."""
+
+    block_rows: int = 5_000
+    chunk_rows: int = 20_000
+    chunk_bytes: int = 8 * 1024 * 1024
+
+
+class Walk:
+    """One way through a segment: a chunk is read when all of the chunk before is settled.
+
+    A segment is walked while it grows. If anything was sent that nobody read back, it is walked
+    once more when it is finished (`again`), asking the sink for everything.
+    """
+
+    def __init__(self, path: Path, *, check_upto: int, again: bool = False) -> None:
+        self.reader = SegmentReader(path, path.parent.name)
+        self.check_upto = check_upto
+        self.again = again
+        self.pending: list[Block] = []
+        self.settled = 0
+        """Everything before this place is in the sink or set aside."""
+        self.floor_ms = NOTHING_READ
+        """No record at or behind the last chunk is older."""
+        self.sent = False
+        """Something was sent without asking first."""
+
+
+class Segment:
+    """A segment file and the walk through it."""
+
+    def __init__(self, path: Path, *, known_bytes: int) -> None:
+        """Begin to read a segment.
+
+        Args:
+            path: Its file.
+            known_bytes: So much of it an earlier drain may have delivered.
+        """
+        self.path = path
+        self.walk = Walk(path, check_upto=known_bytes)
+        self.size = 0
+        self.finished = False
+
+    def refresh(self, *, finished: bool) -> None:
+        """Look how long it is now."""
+        self.finished = finished
+        self.size = self.walk.reader.size()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that was there at the last look has been delivered once."""
+        return self.walk.again or self.walk.settled >= self.size
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is finished and every record of it was found in the sink."""
+        return self.finished and self.walk.settled >= self.size and not self.walk.sent
+
+    @property
+    def bound_ms(self) -> int | None:
+        """Before which time everything in it is known to be delivered; None: all of it."""
+        if self.is_settled and not self.walk.pending:
+            return None
+        return self.walk.floor_ms
+
+    def walk_again(self) -> None:
+        """Go back to the start, to ask for everything."""
+        self.walk.reader.close()
+        self.walk = Walk(self.path, check_upto=self.size, again=True)
+
+
+class Folder:
+    """The segments of one writer."""
+
+    def __init__(
+        self,
+        path: Path,
+        delivery: Delivery,
+        quarantine: Quarantine,
+        limits: Limits,
+        *,
+        recovering: bool,
+    ) -> None:
+        """Know a folder, without looking into it yet.
+
+        Args:
+            path: The folder; its name is the writer's.
+            delivery: The way to the sink.
+            quarantine: Where what can not be delivered goes.
+            limits: How much is read and sent at once.
+            recovering: An earlier drain may have delivered any of it.
+        """
+        self.path = path
+        self.segments: dict[str, Segment] = {}
+        self.is_dead = False
+        """Nothing will be appended any more."""
+        self._delivery = delivery
+        self._quarantine = quarantine
+        self._limits = limits
+        self._recovering = recovering
+
+    def refresh(self) -> None:
+        """See what is there."""
+        self.is_dead = not is_held(self.path / LOCK)  # before the look: what we see is all, then
+        names = segments_in(self.path)
+        newest = max(filter(_is_numbered, names), default="")
+        for name in self.segments.keys() - set(names):
+            self._drop(name)
+        for name in names:
+            if name not in self.segments:
+                path = self.path / name
+                known_bytes = path.stat().st_size if self._recovering else 0
+                self.segments[name] = Segment(path, known_bytes=known_bytes)
+            self.segments[name].refresh(finished=self.is_dead or name != newest)
+        self._recovering = False
+
+    def deliver(self, is_time_up: Callable[[], bool]) -> None:
+        """Deliver what was there at the last look, in order."""
+        for name in sorted(self.segments):
+            segment = self.segments[name]
+            if not segment.walk.again and not self._go_on(segment, is_time_up):
+                return
+
+    def reconcile(self) -> int:
+        """Read back what is finished and remove what was found; how many segments that were."""
+        removed_n = 0
+        for name, segment in sorted(self.segments.items()):
+            if segment.finished and segment.is_settled and segment.walk.sent:
+                segment.walk_again()
+            if segment.walk.again:
+                self._go_on(segment, is_time_up=lambda: True)
+            if segment.is_done:
+                segment.path.unlink()
+                self._drop(name)
+                removed_n += 1
+        return removed_n
+
+    def remove_if_empty(self) -> bool:
+        """Remove the folder of a writer that is dead and delivered; False if it is not."""
+        if not self.is_dead or self.segments:
+            return False
+        (self.path / LOCK).unlink(missing_ok=True)
+        (self.path / NEXT).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty: what was set aside stays
+            (self.path / REJECTED).rmdir()
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+        return not self.path.exists()
+
+    @property
+    def bound_ms(self) -> int | None:
+        """Before which time everything this writer accepted is delivered; None: all was."""
+        bounds = [s.bound_ms for s in self.segments.values() if s.bound_ms is not None]
+        return min(bounds, default=None)
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes that wait for their first delivery."""
+        waiting = (s for s in self.segments.values() if not s.walk.again)
+        return sum(s.size - s.walk.settled for s in waiting)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for name in list(self.segments):
+            self._drop(name)
+
+    def _go_on(self, segment: Segment, is_time_up: Callable[[], bool]) -> bool:
+        """Walk on by at least a chunk; whether the end was reached and all of it is settled."""
+        walk, is_begun = segment.walk, False
+        while True:
+            walk.pending = self._delivery.push(walk.pending)
+            if walk.pending:
+                return False
+            walk.settled = walk.reader.offset
+            if walk.settled >= segment.size:
+                return True
+            if is_begun and is_time_up():
+                return False
+            self._read_on(segment)
+            is_begun = True
+            if walk.reader.offset == walk.settled:  # a frame that is still being written
+                return False
+
+    def _read_on(self, segment: Segment) -> None:
+        walk, start = segment.walk, segment.walk.reader.offset
+        chunk = walk.reader.read(
+            segment.size,
+            finished=segment.finished,
+            max_bytes=self._limits.chunk_bytes,
+            max_rows=self._limits.chunk_rows,
+        )
+        entries = chunk.entries
+        if walk.again:
+            rejected = self._delivery.rejected.get(self.path.name, ())
+            entries = [entry for entry in entries if place(entry) not in rejected]
+        else:
+            try:
+                self._set_aside(segment, chunk)
+            except OSError:
+                walk.reader.offset = start
+                raise
+        check = start < walk.check_upto
+        walk.sent = walk.sent or (bool(entries) and not check)
+        walk.floor_ms = min((record.ts_ms for _, record in entries), default=walk.floor_ms)
+        walk.pending = blocks_of(
+            self.path.name,
+            entries,
+            max_rows=self._limits.block_rows,
+            check=check,
+            again=walk.again,
+        )
+
+    def _set_aside(self, segment: Segment, chunk: Chunk) -> None:
+        name = f"{self.path.name}/{segment.path.name}"
+        for spoilt in chunk.spoilt:
+            path = self._quarantine.put_bytes(self.path.name, segment.path.name, spoilt)
+            self._delivery.counts["spoilt"] += 1
+            what = f"{len(spoilt.data)} bytes at {spoilt.start} of {name}"
+            log.error("%s were set aside in %s: %s", what, path, spoilt.reason)
+        if chunk.torn_bytes:
+            log.info("%s ends in %d bytes of a torn write", name, chunk.torn_bytes)
+
+    def _drop(self, name: str) -> None:
+        segment = self.segments.pop(name)
+        segment.walk.reader.close()
+        self._delivery.forget(segment.walk.pending)
+
+
+def _is_numbered(name: str) -> bool:
+    return name.removesuffix(SUFFIX).isdigit()

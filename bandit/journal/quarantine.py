@@ -1,0 +1,53 @@
+"""What can not be delivered is set aside beside its segments: never lost, never in the way."""
+
+import os
+from pathlib import Path
+
+from bandit.journal.blocks import Block
+from bandit.journal.frames import Header, encode, encode_header
+from bandit.journal.reader import Spoilt
+from bandit.journal.segments import REJECTED, SUFFIX
+
+
+class Quarantine:
+    """The folders `<root>/<writer>/rejected/`.
+
+    Names are made from the content, so that setting the same thing aside twice leaves one file.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put_rows(self, block: Block) -> Path:
+        """Set a block's records aside as a segment, which moved back is delivered again."""
+        frames = [encode(*entry) for entry in block.entries]
+        data = encode_header(Header(writer=block.writer)) + b"".join(frames)
+        return self._write(block.writer, f"{block.table}-{block.token}{SUFFIX}", data)
+
+    def put_bytes(self, writer: str, segment: str, spoilt: Spoilt) -> Path:
+        """Set bytes that hold no record aside as they are; a good frame as a segment."""
+        name = f"{segment.removesuffix(SUFFIX)}-{spoilt.start}"
+        if spoilt.is_frame:
+            data = encode_header(Header(writer=writer)) + spoilt.data
+            return self._write(writer, f"{name}{SUFFIX}", data)
+        return self._write(writer, f"{name}.damaged", spoilt.data)
+
+    def _write(self, writer: str, name: str, data: bytes) -> Path:
+        folder = self._root / writer / REJECTED
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / name
+        made = path.with_suffix(".new")
+        with made.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        made.rename(path)
+        return path
+
+
+def restore(root: Path) -> int:
+    """Move what was set aside as segments back for delivery; how many they were."""
+    rejected = sorted(root.glob(f"*/{REJECTED}/*{SUFFIX}"))
+    for path in rejected:
+        path.rename(path.parents[1] / path.name)
+    return len(rejected)
