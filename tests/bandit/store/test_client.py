@@ -1,6 +1,6 @@
 import socket
-import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bandit.errors import SettingsError, StoreRejected, StoreUnavailable
 from bandit.store.client import Store
 from bandit.store.migrations import migrate
+from tests.bandit.store.making import at_once
 from tests.conftest import Gateway
 
 OUTCOME = {
@@ -112,18 +113,7 @@ def test_value_that_its_column_can_not_hold_is_rejected_and_leaves_nothing(store
     for bad in ({"seq": [-1]}, {"unit_id": ["\ud800"]}, {"ts": ["yesterday"]}):
         with pytest.raises(StoreRejected):
             store.insert("outcomes", OUTCOME | bad)
-    stored = store.rows(
-        "stored_seqs",
-        table="outcomes",
-        clock="ts",
-        surface="",
-        writer="w",
-        first=0,
-        last=9,
-        since_ms=0,
-        until_ms=2_000_000_000_000,
-    )
-    assert stored == [([],)]
+    assert stored_seqs(store, "w") == []
 
 
 def test_column_that_no_migration_made_yet_is_unavailable(store: Store) -> None:
@@ -131,39 +121,29 @@ def test_column_that_no_migration_made_yet_is_unavailable(store: Store) -> None:
         store.insert("outcomes", OUTCOME | {"colour": ["red"]})
 
 
+def stored_seqs(store: Store, writer: str) -> list[int]:
+    [(seqs,)] = store.rows(
+        "stored_seqs",
+        table="outcomes",
+        clock="ts",
+        surface="",
+        writer=writer,
+        first=0,
+        last=9,
+        since_ms=0,
+        until_ms=2_000_000_000_000,
+    )
+    return sorted(seqs)
+
+
 def test_threads_share_a_store(store: Store) -> None:
-    failures: list[Exception] = []
+    def insert_and_read(writer: str) -> list[int]:
+        for seq in range(1, 6):
+            store.insert("outcomes", OUTCOME | {"writer": [writer], "seq": [seq]})
+        return stored_seqs(store, writer)
 
-    def insert(writer: str) -> None:
-        try:
-            for seq in range(1, 6):
-                store.insert("outcomes", OUTCOME | {"writer": [writer], "seq": [seq]})
-        except Exception as exc:
-            failures.append(exc)
-
-    threads = [threading.Thread(target=insert, args=(f"w{i}",)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert not failures
-    counts = [
-        len(
-            store.rows(
-                "stored_seqs",
-                table="outcomes",
-                clock="ts",
-                surface="",
-                writer=f"w{i}",
-                first=0,
-                last=9,
-                since_ms=0,
-                until_ms=2_000_000_000_000,
-            )[0][0]
-        )
-        for i in range(4)
-    ]
-    assert counts == [5, 5, 5, 5]
+    answers = at_once(*(partial(insert_and_read, f"w{i}") for i in range(4)))
+    assert answers == [[1, 2, 3, 4, 5]] * 4
 
 
 @settings(

@@ -1,6 +1,6 @@
 import re
-import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -9,6 +9,7 @@ from bandit.store import migrations
 from bandit.store.client import Store
 from bandit.store.migrations import migrate, names, statements
 from bandit.store.rendering import render
+from tests.bandit.store.making import at_once
 
 FILES = ["ledger.sql", *names()]
 MAY_RUN_TWICE = re.compile(
@@ -43,22 +44,10 @@ def test_migration_that_was_cut_short_is_run_again(store: Store) -> None:
 def test_two_processes_may_migrate_at_once(clickhouse_url: str, store: Store) -> None:
     store.apply("DROP DATABASE $database SYNC", in_database=False)
     stores = [Store.connect(clickhouse_url, database=store.database) for _ in range(3)]
-    failures: list[Exception] = []
-
-    def run(mine: Store) -> None:
-        try:
-            migrate(mine)
-        except Exception as exc:
-            failures.append(exc)
-
-    threads = [threading.Thread(target=run, args=(mine,)) for mine in stores]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    answers = at_once(*(partial(migrate, mine) for mine in stores))
     for mine in stores:
         mine.close()
-    assert not failures
+    assert [answer for answer in answers if isinstance(answer, Exception)] == []
     assert [name for name, _ in store.rows("applied_migrations")] == names()
 
 
