@@ -15,6 +15,18 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 """A client's own name of a thing; the limits hold while decoding."""
 
 
+JsonObject = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
+"""A JSON object kept as the client sent it."""
+
+
+def no_members() -> msgspec.Raw:
+    """`{}`, what an object that was left out means; a factory, for msgspec can't describe `Raw`."""
+    return _NO_MEMBERS
+
+
+_NO_MEMBERS = msgspec.Raw(b"{}")
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every record and spec."""
 
@@ -29,7 +41,7 @@ class Action(Record, frozen=True, kw_only=True):
     """
 
     id: Id
-    features: msgspec.Raw = msgspec.Raw(b"{}")
+    features: JsonObject = msgspec.field(default_factory=no_members)
 
     @classmethod
     def of(cls, id: str, **features: object) -> "Action":  # noqa: A002 (the glossary's word)

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from bandit.errors import RecordError
-from bandit.records import Action, Id, Record
+from bandit.records import Action, Id, JsonObject, Record, no_members
 
 # In Python `$` also matches before a final newline; the look-ahead closes that door.
 Key = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,99}$(?!\n)")]
@@ -23,7 +23,7 @@ class RankRequest(Record, frozen=True, kw_only=True):
 
     surface: Key
     unit_id: Id
-    context: msgspec.Raw = msgspec.Raw(b"{}")
+    context: JsonObject = msgspec.field(default_factory=no_members)
     actions: Annotated[list[Action], msgspec.Meta(min_length=1, max_length=10_000)]
     slots: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
     event_id: str | None = None
