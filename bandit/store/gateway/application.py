@@ -38,7 +38,7 @@ class Bounds(NamedTuple):
     insert_threads: int = 4
     queue_n: int = 128
     """Requests of one kind that may run or wait; the next one gets a 503 at once."""
-    sessions_n: int = 64
+    sessions_n: int = 512
     idle_s: float = 60.0
     """How long a client may neither send its body nor take its answer."""
 

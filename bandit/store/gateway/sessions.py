@@ -32,7 +32,7 @@ class Sessions:
         """The session's handle, for one request.
 
         Raises:
-            Refusal: It is busy (373), does not exist (372), or there are too many (202).
+            Refusal: It is busy (373), does not exist (372), or all there may be are busy (202).
         """
         self.expire()
         with self._lock:
@@ -40,10 +40,7 @@ class Sessions:
             if session is None:
                 if must_exist:
                     raise Refusal(372, "SESSION_NOT_FOUND", f"Session {key[1]} not found")
-                if len(self._sessions) >= self._limit:
-                    raise Refusal(
-                        202, "TOO_MANY_SIMULTANEOUS_QUERIES", f"{self._limit} sessions are open"
-                    )
+                self._make_room()
                 session = _Session(self._engine.open(), 0.0)
                 self._sessions[key] = session
             elif session.busy:
@@ -67,6 +64,21 @@ class Sessions:
             over = [k for k, s in self._sessions.items() if not s.busy and s.expires_s <= now_s]
             for key in over:
                 self._sessions.pop(key).handle.close()
+
+    def _make_room(self) -> None:
+        """If there are too many, close the idle one that would expire first.
+
+        clickhouse-connect makes a session for every client unless told otherwise, and has no way
+        to end one.
+        """
+        if len(self._sessions) < self._limit:
+            return
+        idle = [(s.expires_s, key) for key, s in self._sessions.items() if not s.busy]
+        if not idle:
+            raise Refusal(
+                202, "TOO_MANY_SIMULTANEOUS_QUERIES", f"all of {self._limit} sessions are busy"
+            )
+        self._sessions.pop(min(idle)[1]).handle.close()
 
     def close(self) -> None:
         """Close all of them."""

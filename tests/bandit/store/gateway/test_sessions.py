@@ -82,10 +82,20 @@ def test_an_idle_session_expires_and_is_closed(
         sessions.borrow(KEY, must_exist=True)
 
 
-def test_the_number_of_sessions_is_bounded(sessions: Sessions) -> None:
+def test_a_new_session_takes_the_place_of_the_idle_one_that_expires_first(
+    sessions: Sessions, engine: FakeEngine
+) -> None:
+    for name, timeout_s in (("a", 60), ("b", 30)):
+        sessions.borrow(("default", name), must_exist=False)
+        sessions.give_back(("default", name), timeout_s)
+    sessions.borrow(("default", "c"), must_exist=False)
+    assert [handle.is_open for handle in engine.opened] == [True, False, True]
+
+
+def test_the_number_of_busy_sessions_is_bounded(sessions: Sessions) -> None:
     for name in "ab":
         sessions.borrow(("default", name), must_exist=False)
-    with pytest.raises(Refusal, match="2 sessions are open") as caught:
+    with pytest.raises(Refusal, match="all of 2 sessions are busy") as caught:
         sessions.borrow(("default", "c"), must_exist=False)
     assert caught.value.status == 503
 
