@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from bandit.errors import RecordError
-from bandit.event_id import make_event_id, read_event_id
+from bandit.event_id import make_event_id
 from bandit.journal import Journal
 from bandit.records import AnyLogRecord, Exposure, Outcome, Reward, check_number
+from bandit.service.event_ids import given_event_id
 from bandit.service.serving_state import Serving, ServingState
 from bandit.specs import Surface
 from bandit.wire import ExposureRequest, OutcomeRequest, RewardRequest
@@ -17,8 +18,6 @@ R = TypeVar("R", bound=AnyLogRecord)
 
 OLDEST_MS = 31 * 86_400_000
 """Older than the longest join window there can be: no such decision can still be waiting."""
-AHEAD_MS = 3_600_000
-"""How far ahead of our clock a client's own event id may be."""
 REWARD_IDS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:bandit:reward")
 """Namespace of reward ids that the service derives."""
 
@@ -121,21 +120,16 @@ class AcceptingService:
 
     def _place(self, event_id: str, surface: str | None, state: ServingState, now_ms: int) -> Place:
         """Time and surface of the decision; the surface is '' where nobody can know it."""
-        ts_ms, tag = read_event_id(event_id, self._salt)
-        if not -OLDEST_MS <= ts_ms - now_ms <= AHEAD_MS:
-            raise RecordError(
-                f"event_id {event_id!r} is of a decision {(now_ms - ts_ms) / 1000:.0f} s ago, "
-                f"must be between {-AHEAD_MS // 1000} and {OLDEST_MS // 1000} s - at `$.event_id`"
-            )
+        ts_ms, tag = given_event_id(event_id, self._salt, now_ms=now_ms, oldest_ms=OLDEST_MS)
         tagged = state.tags.get(tag) if tag is not None else None
         if surface is None:
             return Place(ts_ms, tagged or "")
+        state.surface(surface)
         if tag is not None and tagged is not None and tagged != surface:
             raise RecordError(
                 f"event_id {event_id!r} belongs to surface {tagged!r}, "
                 f"must be one of {surface!r} as the request says - at `$.event_id`"
             )
-        state.surface(surface)
         return Place(ts_ms, surface)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bandit.assign import variant_of
 from bandit.errors import RecordError
-from bandit.event_id import make_event_id, read_event_id
+from bandit.event_id import make_event_id
 from bandit.journal import Journal
 from bandit.policies import (
     check_features,
@@ -18,13 +18,14 @@ from bandit.policies import (
     seed_of,
 )
 from bandit.records import Action, Decision
+from bandit.service.event_ids import given_event_id
 from bandit.service.probabilities import floored_pmf, pack, spread
 from bandit.service.repeats import IN_FLIGHT_MS, PastDecisions, RecentAnswers, answer_of
 from bandit.service.serving_state import RunnablePolicy, Serving, ServingSurface
 from bandit.wire import AssignedVariant, RankAnswer, RankedAction, RankRequest, check_unique
 
-CLOCK_SKEW_MS = 3_600_000
-"""How far from now the time of a client's own event id may be."""
+OLDEST_MS = 3_600_000
+"""How old a client's own event id may be when it is ranked."""
 
 
 class Chosen(NamedTuple):
@@ -65,11 +66,13 @@ class DecisionService:
         Only for an id that the client brought; costs nothing for a fresh one.
 
         Raises:
-            RecordError: It is no UUIDv7.
+            RecordError: It is no UUIDv7, or not of the last hour.
         """
         if self._recent.get(event_id) is not None:
             return
-        if self._now_ms() - read_event_id(event_id, self._salt).ts_ms <= IN_FLIGHT_MS:
+        now_ms = self._now_ms()
+        read = given_event_id(event_id, self._salt, now_ms=now_ms, oldest_ms=OLDEST_MS)
+        if now_ms - read.ts_ms <= IN_FLIGHT_MS:
             return
         found = await self._past.find(event_id)
         # Another request may have decided it while this one was waiting.
@@ -107,12 +110,7 @@ class DecisionService:
         given = request.event_id
         if given is None:
             return make_event_id(now_ms, surface.tag, self._entropy(6), self._salt)
-        ts_ms, tag = read_event_id(given, self._salt)
-        if abs(now_ms - ts_ms) > CLOCK_SKEW_MS:
-            raise RecordError(
-                f"event_id {given!r} is {abs(now_ms - ts_ms) / 1000:.0f} s away from now, "
-                f"must be at most {CLOCK_SKEW_MS // 1000} s - at `$.event_id`"
-            )
+        tag = given_event_id(given, self._salt, now_ms=now_ms, oldest_ms=OLDEST_MS).surface_tag
         if tag is not None and tag != surface.tag:
             raise RecordError(
                 f"event_id {given!r} belongs to a decision of another surface, "
@@ -135,7 +133,11 @@ class DecisionService:
         if eligible is not None:  # the policy checks what it sees; the log gets the others too
             check_features(context, actions)
         policy = chosen.policy
-        pmf = floored_pmf(policy.policy, policy.spec.floor, context, offered)
+        try:
+            pmf = floored_pmf(policy.policy, policy.spec.floor, context, offered)
+        except RecordError:
+            check_features(context, actions)  # names the place as the client knows it
+            raise
         seed = seed_of(event_id, self._salt)
         ranking, propensities = draw_ranking(pmf, _slots(request.slots, pmf), seed)
         shadows = self._shadows(surface, context, offered, ranking) if surface.shadows else {}

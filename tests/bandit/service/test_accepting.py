@@ -5,7 +5,8 @@ import pytest
 from bandit.errors import JournalUnavailable, NotDeclared, RecordError
 from bandit.event_id import make_event_id, surface_tag
 from bandit.records import Exposure, Outcome, Reward
-from bandit.service.accepting import AHEAD_MS, OLDEST_MS, AcceptingService, derived_reward_id
+from bandit.service.accepting import OLDEST_MS, AcceptingService, derived_reward_id
+from bandit.service.event_ids import AHEAD_MS
 from bandit.specs import Surface
 from bandit.wire import ExposureRequest, OutcomeRequest, RewardRequest
 from tests.bandit.service.making import (
@@ -111,8 +112,8 @@ def test_same_reward_sent_twice_has_the_same_id_and_other_slots_others(
         (RewardRequest(event_id=OWN, value=float("nan")), "value is nan, must be in"),
         (RewardRequest(event_id="x\ny", value=1.0), "must be a UUIDv7"),
         (RewardRequest(event_id=id_of("home.feed"), value=0.0, surface="home.hero"), "belongs to"),
-        (RewardRequest(event_id=id_of("home.feed", NOW_MS - OLDEST_MS - 1), value=0.0), "ago"),
-        (RewardRequest(event_id=id_of("home.feed", NOW_MS + AHEAD_MS + 1), value=0.0), "ago"),
+        (RewardRequest(event_id=id_of("home.feed", NOW_MS - OLDEST_MS - 1), value=0.0), "s old"),
+        (RewardRequest(event_id=id_of("home.feed", NOW_MS + AHEAD_MS + 1), value=0.0), "s old"),
     ],
 )
 def test_bad_reward_is_refused_and_never_journaled(

@@ -1,0 +1,119 @@
+"""The composition root of an API worker: environment, clock, entropy, and what they are for."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from litestar import Litestar
+
+from api.edge import litestar_app
+from api.metrics import Meter, forget_the_dead
+from api.services import Services
+from bandit.errors import SettingsError
+from bandit.event_id import make_event_id
+from bandit.journal import Journal
+from bandit.service.accepting import AcceptingService
+from bandit.service.assigning import AssigningService
+from bandit.service.deciding import DecisionService
+from bandit.service.defining import DefinitionService
+from bandit.service.last_good import LastGood
+from bandit.service.refreshing import Refresher
+from bandit.service.repeats import PastDecisions
+from bandit.service.replaying import ReplayService
+from bandit.service.serving_state import Serving
+from bandit.service.store_link import StoreLink
+from bandit.settings import Settings
+from bandit.store.client import Store
+
+STORE_TIMEOUT_S = 10.0
+SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def create_application() -> Litestar:
+    """The application of one worker; Granian calls it in every worker process."""
+    settings = Settings.from_environ(os.environ)
+    return litestar_app(
+        _services(settings, os.environ),
+        max_body_bytes=settings.max_body_bytes,
+        perf_counter_s=time.perf_counter,
+    )
+
+
+def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
+    salt, writer = _salt(settings), f"{_now_ms():x}-{os.urandom(4).hex()}"
+    serving = Serving()
+    journal = Journal(
+        settings.journal_dir,
+        writer=writer,
+        durability=settings.durability,
+        now_ms=_now_ms,
+        max_bytes=settings.segment_max_bytes,
+        max_age_s=settings.segment_max_age_s,
+    )
+    link = StoreLink(lambda: _connect(settings), monotonic_s=time.monotonic)
+    past = PastDecisions(lambda id_: link.decisions().find(id_), monotonic_s=time.monotonic)
+    return Services(
+        serving=serving,
+        journal=journal,
+        deciding=DecisionService(
+            serving, journal, salt=salt, now_ms=_now_ms, entropy=os.urandom, past=past
+        ),
+        accepting=AcceptingService(serving, journal, salt=salt, now_ms=_now_ms, entropy=os.urandom),
+        assigning=AssigningService(serving),
+        defining=DefinitionService(
+            link.definitions,
+            now_ms=_now_ms,
+            new_id=lambda: make_event_id(_now_ms(), 0, os.urandom(6), salt),
+        ),
+        replaying=ReplayService(link.definitions, link.snapshots, salt=salt),
+        link=link,
+        refresher=Refresher(
+            serving,
+            definitions=link.definitions,
+            snapshots=link.snapshots,
+            last_good=LastGood(settings.cache_dir, writer=writer),
+            interval_s=settings.refresh_interval_s,
+            monotonic_s=time.monotonic,
+        ),
+        meter=_meter(settings, environ),
+        now_ms=_now_ms,
+        past=past,
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _meter(settings: Settings, environ: Mapping[str, str]) -> Meter:
+    shared = Path(environ[SHARED_METRICS]) if environ.get(SHARED_METRICS) else None
+    if shared is not None:
+        forget_the_dead(shared, lambda pid: Path(f"/proc/{pid}").exists())
+    return Meter(journal_dir=settings.journal_dir, shared_dir=shared)
+
+
+def _salt(settings: Settings) -> bytes:
+    salt = settings.salt or _secret(settings, "salt")
+    if not salt:
+        raise SettingsError(
+            "BANDIT_SALT is not set and the data directory holds none, "
+            "must be one of them: `bandit api` makes it"
+        )
+    return salt.encode()
+
+
+def _connect(settings: Settings) -> Store:
+    return Store.connect(
+        settings.clickhouse_url or f"http://127.0.0.1:{settings.gateway_port}",
+        database=settings.clickhouse_database,
+        password=_secret(settings, "clickhouse_password"),
+        cluster=settings.clickhouse_cluster,
+        timeout_s=STORE_TIMEOUT_S,
+    )
+
+
+def _secret(settings: Settings, name: str) -> str:
+    """A secret that the command line made under the data directory; empty if it has not."""
+    path = settings.data_dir / "secrets" / name
+    return path.read_text().strip() if path.exists() else ""

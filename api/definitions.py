@@ -1,0 +1,159 @@
+"""Routes that declare and show: one set per kind, versioned, with optimistic concurrency.
+
+The ETag of a definition is its version. A change names what it was made against:
+
+| header of a PUT | meaning |
+| --- | --- |
+| `If-Match: "3"` | change version 3; 412 if it is another one by now |
+| `If-Match: *` | change whatever is there; 412 if nothing is |
+| `If-None-Match: *` | declare it new; 412 if it is declared |
+| none | declare it new, or repeat what is declared; 428 for a change |
+"""
+
+from typing import Annotated, Any, TypeVar, cast
+
+import msgspec
+from litestar import Response, Router, get, put
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
+
+from api.bodies import JsonRequest
+from api.services import Services
+from bandit.errors import RecordError, VersionConflict
+from bandit.records import Record
+from bandit.specs import AnySpec, Experiment, Metric, PolicySpec, Surface
+from bandit.store.definitions import Definition
+
+S = TypeVar("S", bound=AnySpec)
+AUTHOR = "api"
+"""Who changed a definition, until clients have names."""
+PATHS: dict[str, type[AnySpec]] = {
+    "/v1/surfaces": Surface,
+    "/v1/policies": PolicySpec,
+    "/v1/experiments": Experiment,
+    "/v1/metrics": Metric,
+}
+IfMatch = Annotated[str | None, HeaderParameter(name="If-Match")]
+IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match")]
+
+
+class Declared(Record, frozen=True, kw_only=True):
+    """A definition in a list."""
+
+    key: str
+    version: int
+    created_ms: int
+    author: str
+    spec: Any
+
+
+class DefinitionRequest(JsonRequest):
+    """A spec whose key may be left out of the body: the address says it."""
+
+    def prepare(self, body: bytes) -> bytes:
+        """The body with its key."""
+        try:
+            fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        except (ValueError, RecursionError):
+            return body  # decoding it into its type says what is wrong
+        fields.setdefault("key", msgspec.Raw(msgspec.json.encode(self.path_params["key"])))
+        return msgspec.json.encode(fields)
+
+
+def definition_routes() -> list[Router]:
+    """GET of all, GET of one and PUT, for every kind."""
+    return [_routes_of(path, kind) for path, kind in PATHS.items()]
+
+
+def _routes_of(path: str, kind: type[S]) -> Router:
+    @get("/", sync_to_thread=True)
+    def show_all(services: NamedDependency[Services]) -> list[Declared]:
+        """Show every definition of this kind."""
+        return [
+            Declared(
+                key=d.key, version=d.version, created_ms=d.created_ms, author=d.author, spec=d.spec
+            )
+            for d in services.defining.all(kind.kind)
+        ]
+
+    @get("/{key:str}", sync_to_thread=True)
+    def show(
+        key: FromPath[str],
+        services: NamedDependency[Services],
+        version: FromQuery[int | None] = None,
+    ) -> Response[kind]:  # type: ignore[valid-type]
+        """Show a definition, the newest version or the one asked for."""
+        return _answer(services.defining.get(kind.kind, key, version), status=200)
+
+    @put("/{key:str}", request_class=DefinitionRequest, sync_to_thread=True)
+    def declare(
+        key: FromPath[str],
+        data: JSONBody[kind],  # type: ignore[valid-type]
+        services: NamedDependency[Services],
+        if_match: IfMatch = None,
+        if_none_match: IfNoneMatch = None,
+    ) -> Response[kind]:  # type: ignore[valid-type]
+        """Declare, or change what is declared; see If-Match and If-None-Match."""
+        spec = cast(AnySpec, data)
+        if spec.key != key:
+            raise RecordError(
+                f"key is {spec.key!r}, must be {key!r} as in the address - at `$.key`"
+            )
+        return _declare(spec, services, if_match, if_none_match)
+
+    return Router(path, route_handlers=[show_all, show, declare], tags=[path.rpartition("/")[2]])
+
+
+def _declare(
+    spec: AnySpec, services: Services, if_match: str | None, if_none_match: str | None
+) -> Response[Any]:
+    current = services.defining.current(spec)
+    expected = _expected(current, if_match, if_none_match)
+    unconditional = if_match is None and if_none_match is None
+    if current is not None and unconditional:
+        if current.spec == spec:
+            return _answer(current, status=200)
+        raise HTTPException(
+            status_code=428,
+            detail=f"{spec.kind} {spec.key!r} is declared otherwise at version {current.version}, "
+            f"a change must say what it was made against: If-Match: {_etag(current)}",
+        )
+    try:
+        put = services.defining.put(spec, expected=expected, author=AUTHOR)
+    except VersionConflict as exc:
+        if unconditional:
+            raise
+        raise _failed(str(exc)) from exc
+    return _answer(put, status=200 if current else 201)
+
+
+def _expected(
+    current: Definition | None, if_match: str | None, if_none_match: str | None
+) -> int | None:
+    """The version that the change was made against, as the headers say it."""
+    if if_none_match is not None:
+        if if_none_match.strip() != "*":
+            raise RecordError(f"If-None-Match is {if_none_match[:64]!r}, must be *")
+        if current is not None:
+            raise _failed(f"{current.kind} {current.key!r} is declared, at {_etag(current)}")
+        return None
+    if if_match is None:
+        return None
+    if current is None:
+        raise _failed("it is not declared")
+    if if_match.strip() in ("*", _etag(current)):
+        return current.version
+    raise _failed(f"{current.kind} {current.key!r} is at {_etag(current)}, not {if_match[:64]}")
+
+
+def _failed(detail: str) -> HTTPException:
+    return HTTPException(status_code=412, detail=detail)
+
+
+def _etag(definition: Definition) -> str:
+    return f'"{definition.version}"'
+
+
+def _answer(definition: Definition, *, status: int) -> Response[Any]:
+    return Response(definition.spec, status_code=status, headers={"etag": _etag(definition)})

@@ -1,0 +1,49 @@
+"""Whether a worker lives, and whether it can serve."""
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+
+from api.services import Services
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker is.
+
+    Attributes:
+        ready: It can rank: definitions are loaded.
+        store: `reached`, or why the last look at ClickHouse failed; serving goes on without it.
+        snapshots: What serves, by policy.
+        refused_snapshots: What failed its checks and does not serve, by policy.
+        shadows_failed: Shadow policies that gave no distribution, since the start.
+    """
+
+    ready: bool
+    writer: str
+    revision: int | None
+    store: str
+    snapshots: dict[str, int]
+    refused_snapshots: dict[str, int]
+    shadows_failed: int
+
+
+@get("/health/live", sync_to_thread=False)
+def live() -> dict[str, str]:
+    """Answer at all."""
+    return {"status": "live"}
+
+
+@get("/health/ready", sync_to_thread=False)
+def ready(services: NamedDependency[Services]) -> Response[Health]:
+    """200 when this worker can serve, else 503; ClickHouse being away does not matter."""
+    state, freshness = services.serving.state, services.refresher.freshness
+    health = Health(
+        ready=state.revision is not None,
+        writer=services.journal.writer,
+        revision=state.revision,
+        store=freshness.error or "reached",
+        snapshots={key: policy.snapshot for key, policy in state.policies.items()},
+        refused_snapshots=dict(services.refresher.refused),
+        shadows_failed=services.deciding.shadows_failed,
+    )
+    return Response(health, status_code=200 if health.ready else 503)

@@ -1,0 +1,53 @@
+"""Routes that record or assign and are not hot: exposures, outcomes, assignments."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from api.bodies import JsonRequest
+from api.services import Services
+from bandit.wire import (
+    Accepted,
+    AssignmentAnswer,
+    AssignmentRequest,
+    ExposureRequest,
+    OutcomeRequest,
+)
+
+SOME = msgspec.Meta(min_length=1, max_length=1000)
+"""How many records one request may bring."""
+
+
+@post("/v1/exposures", status_code=202, request_class=JsonRequest)
+async def expose(
+    data: JSONBody[ExposureRequest | Annotated[list[ExposureRequest], SOME]],
+    services: NamedDependency[Services],
+) -> Accepted:
+    """Record that slots of decisions were seen."""
+    accepted = services.accepting.exposures(data)
+    await services.journal.durable()
+    services.meter.accepted.labels("exposure").inc(accepted)
+    return Accepted(accepted=accepted)
+
+
+@post("/v1/outcomes", status_code=202, request_class=JsonRequest)
+async def record_outcomes(
+    data: JSONBody[OutcomeRequest | Annotated[list[OutcomeRequest], SOME]],
+    services: NamedDependency[Services],
+) -> Accepted:
+    """Record named numbers about units."""
+    accepted = services.accepting.outcomes(data)
+    await services.journal.durable()
+    services.meter.accepted.labels("outcome").inc(accepted)
+    return Accepted(accepted=accepted)
+
+
+@post("/v1/assignments", status_code=200, request_class=JsonRequest, sync_to_thread=False)
+def assign(
+    data: JSONBody[AssignmentRequest], services: NamedDependency[Services]
+) -> AssignmentAnswer:
+    """Tell which variants a unit is in."""
+    return services.assigning.assign(data)

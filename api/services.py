@@ -1,0 +1,40 @@
+"""What the routes call: made once per worker by the composition root."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from api.metrics import Meter
+from bandit.journal import Journal
+from bandit.service.accepting import AcceptingService
+from bandit.service.assigning import AssigningService
+from bandit.service.deciding import DecisionService
+from bandit.service.defining import DefinitionService
+from bandit.service.refreshing import Refresher
+from bandit.service.repeats import PastDecisions
+from bandit.service.replaying import ReplayService
+from bandit.service.serving_state import Serving
+from bandit.service.store_link import StoreLink
+
+
+@dataclass(frozen=True)
+class Services:
+    """The use cases of one worker."""
+
+    serving: Serving
+    journal: Journal
+    deciding: DecisionService
+    accepting: AcceptingService
+    assigning: AssigningService
+    defining: DefinitionService
+    replaying: ReplayService
+    link: StoreLink
+    refresher: Refresher
+    meter: Meter
+    now_ms: Callable[[], int]
+    past: PastDecisions
+
+    def close(self) -> None:
+        """Let go of the journal, the store and threads."""
+        self.past.close()
+        self.journal.close()
+        self.link.close()

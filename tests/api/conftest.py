@@ -1,0 +1,150 @@
+"""An application over a journal on disk and a store in memory."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from api.edge import litestar_app
+from api.metrics import Meter
+from api.services import Services
+from bandit.errors import NotFound, StoreUnavailable
+from bandit.event_id import make_event_id
+from bandit.journal import Journal
+from bandit.records import LoggedDecision
+from bandit.service.accepting import AcceptingService
+from bandit.service.assigning import AssigningService
+from bandit.service.deciding import DecisionService
+from bandit.service.defining import DefinitionService
+from bandit.service.last_good import LastGood
+from bandit.service.refreshing import Refresher
+from bandit.service.repeats import PastDecisions
+from bandit.service.replaying import ReplayService
+from bandit.service.serving_state import Serving
+from bandit.specs import Metric
+from tests.bandit.service.making import (
+    EXPERIMENT,
+    FIXED,
+    NOW_MS,
+    SALT,
+    SURFACE,
+    UNIFORM,
+    MemoryDefinitions,
+    MemorySnapshots,
+    counting_entropy,
+    wait_until,
+)
+
+MAX_BODY_BYTES = 100_000
+
+
+class MemoryLink:
+    """`StoreLink` over memory."""
+
+    def __init__(self) -> None:
+        self.logged: dict[str, LoggedDecision] = {}
+        self.away = False
+
+    def decisions(self) -> "MemoryLink":
+        if self.away:
+            raise StoreUnavailable("connection refused")
+        return self
+
+    def store(self) -> "MemoryLink":
+        return self.decisions()
+
+    def find(self, event_id: str) -> LoggedDecision:
+        if event_id not in self.logged:
+            raise NotFound(f"decision {event_id!r} is not in the log")
+        return self.logged[event_id]
+
+    def close(self) -> None: ...
+
+
+class World:
+    """Everything around one application."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.definitions = MemoryDefinitions(
+            UNIFORM, FIXED, SURFACE, EXPERIMENT, Metric(key="clicks", source="reward")
+        )
+        self.snapshots = MemorySnapshots()
+        self.link = MemoryLink()
+        self.serving = Serving()
+        self.now_ms = NOW_MS
+        self.journal = Journal(
+            folder / "journal",
+            writer="w",
+            durability="process",
+            now_ms=lambda: self.now_ms,
+            max_bytes=1 << 20,
+            max_age_s=60.0,
+        )
+        self.services = self._services()
+
+    def _services(self) -> Services:
+        now_ms, entropy = (lambda: self.now_ms), counting_entropy()
+        changes = itertools.count()
+        past = PastDecisions(self.link.find, monotonic_s=time.monotonic)
+        common = {"salt": SALT, "now_ms": now_ms, "entropy": entropy}
+        return Services(
+            serving=self.serving,
+            journal=self.journal,
+            deciding=DecisionService(self.serving, self.journal, past=past, **common),  # type: ignore[arg-type]
+            accepting=AcceptingService(self.serving, self.journal, **common),  # type: ignore[arg-type]
+            assigning=AssigningService(self.serving),
+            defining=DefinitionService(
+                lambda: self.definitions,  # type: ignore[arg-type, return-value]
+                now_ms=now_ms,
+                new_id=lambda: f"change-{next(changes)}",
+            ),
+            replaying=ReplayService(
+                lambda: self.definitions,  # type: ignore[arg-type, return-value]
+                lambda: self.snapshots,  # type: ignore[arg-type, return-value]
+                salt=SALT,
+            ),
+            link=self.link,  # type: ignore[arg-type]
+            refresher=Refresher(
+                self.serving,
+                definitions=lambda: self.definitions,  # type: ignore[arg-type, return-value]
+                snapshots=lambda: self.snapshots,  # type: ignore[arg-type, return-value]
+                last_good=LastGood(self.folder / "cache", writer="w"),
+                interval_s=0.01,
+                monotonic_s=time.monotonic,
+            ),
+            meter=Meter(journal_dir=self.folder / "journal", shared_dir=None),
+            now_ms=now_ms,
+            past=past,
+        )
+
+    def app(self) -> Litestar:
+        return litestar_app(
+            self.services, max_body_bytes=MAX_BODY_BYTES, perf_counter_s=time.perf_counter
+        )
+
+    @property
+    def journal_bytes(self) -> int:
+        return sum(path.stat().st_size for path in (self.folder / "journal").rglob("*.seg"))
+
+    def wait_for_revision(self) -> None:
+        """Wait until the worker serves the newest definitions."""
+        wait_until(lambda: self.serving.state.revision == self.definitions.revision())
+
+    def event_id(self, tag: int = 0, ts_ms: int = NOW_MS) -> str:
+        return make_event_id(ts_ms, tag, b"123456", SALT)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+@pytest.fixture
+def client(world: World) -> Iterator[TestClient[Litestar]]:
+    with TestClient(world.app()) as client:
+        yield client

@@ -1,0 +1,131 @@
+"""Definitions over HTTP: versions, ETags, preconditions."""
+
+from typing import Any
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from tests.api.conftest import World
+
+METRIC = {"source": "outcome", "name": "revenue"}
+
+
+def put(client: TestClient[Litestar], body: dict[str, Any], **headers: str) -> Any:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.put("/v1/metrics/revenue", json=body, headers=names)
+
+
+def test_definition_is_declared_shown_and_listed(client: TestClient[Litestar]) -> None:
+    declared = put(client, METRIC)
+    assert (declared.status_code, declared.headers["etag"]) == (201, '"1"')
+    assert declared.json() == {
+        "key": "revenue",
+        "source": "outcome",
+        "name": "revenue",
+        "per": "unit",
+        "better": "higher",
+        "description": "",
+    }
+    shown = client.get("/v1/metrics/revenue")
+    assert (shown.content, shown.headers["etag"]) == (declared.content, '"1"')
+    listed = client.get("/v1/metrics").json()
+    assert [each["key"] for each in listed] == ["clicks", "revenue"]
+    assert (listed[1]["version"], listed[1]["spec"]) == (1, declared.json())
+
+
+def test_change_makes_a_version_and_the_old_one_can_still_be_seen(
+    client: TestClient[Litestar],
+) -> None:
+    put(client, METRIC)
+    changed = put(client, METRIC | {"better": "lower"}, if_match='"1"')
+    assert (changed.status_code, changed.headers["etag"]) == (200, '"2"')
+    assert client.get("/v1/metrics/revenue").json()["better"] == "lower"
+    assert client.get("/v1/metrics/revenue?version=1").json()["better"] == "higher"
+    assert client.get("/v1/metrics/revenue?version=3").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"if_match": '"1"'}, 200),
+        ({"if_match": "*"}, 200),
+        ({"if_match": '"2"'}, 412),
+        ({"if_match": "1"}, 412),
+        ({"if_none_match": "*"}, 412),
+        ({"if_none_match": '"1"'}, 400),
+        ({}, 428),
+    ],
+)
+def test_change_needs_to_know_what_it_changes(
+    client: TestClient[Litestar], world: World, headers: dict[str, str], status: int
+) -> None:
+    put(client, METRIC)
+    before = world.definitions.revision()
+    response = put(client, METRIC | {"better": "lower"}, **headers)
+    assert response.status_code == status, response.text
+    assert world.definitions.revision() == before + (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"if_none_match": "*"}, 201), ({"if_match": "*"}, 412), ({"if_match": '"1"'}, 412)],
+)
+def test_new_definition_can_say_that_it_is_new(
+    client: TestClient[Litestar], headers: dict[str, str], status: int
+) -> None:
+    assert put(client, METRIC, **headers).status_code == status
+
+
+def test_repeating_what_is_declared_changes_nothing(
+    client: TestClient[Litestar], world: World
+) -> None:
+    put(client, METRIC)
+    before = world.definitions.revision()
+    again = put(client, METRIC)
+    assert (again.status_code, again.headers["etag"]) == (200, '"1"')
+    assert world.definitions.revision() == before
+
+
+def test_definition_that_lost_a_race_is_a_conflict(
+    client: TestClient[Litestar], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = world.definitions.all
+    monkeypatch.setattr(
+        world.definitions, "all", lambda: [d for d in everything() if d.key != "clicks"]
+    )
+    response = client.put("/v1/metrics/clicks", json={"source": "reward", "better": "lower"})
+    assert response.status_code == 409
+    assert response.json()["type"] == "version_conflict"
+    late = {"if-none-match": "*"}
+    response = client.put("/v1/metrics/clicks", json={"source": "reward"}, headers=late)
+    assert response.status_code == 412
+
+
+@pytest.mark.parametrize("kind", ["surfaces", "policies", "experiments", "metrics"])
+def test_what_nobody_declared_is_not_found(client: TestClient[Litestar], kind: str) -> None:
+    response = client.get(f"/v1/{kind}/nothing")
+    assert response.status_code == 404
+    assert "'nothing' is not declared" in response.json()["detail"]
+
+
+def test_spec_that_could_not_be_served_says_why(client: TestClient[Litestar]) -> None:
+    response = client.put("/v1/surfaces/home.hero", json={"policy": "nobody"})
+    assert response.status_code == 400
+    assert response.json()["type"] == "bad_spec"
+    assert "policy 'nobody' is not declared" in response.json()["detail"]
+
+
+def test_declared_surface_serves_at_once(client: TestClient[Litestar], world: World) -> None:
+    assert client.put("/v1/surfaces/home.hero", json={"policy": "order"}).status_code == 201
+    world.wait_for_revision()
+    asked = {"surface": "home.hero", "unit_id": "u", "actions": [{"id": "a"}]}
+    assert client.post("/v1/rank", json=asked).json()["policy"] == "order"
+
+
+def test_store_that_is_away_is_503(client: TestClient[Litestar], world: World) -> None:
+    world.definitions.away = True
+    for response in (client.get("/v1/metrics/clicks"), put(client, METRIC)):
+        assert response.status_code == 503
+        assert response.json()["type"] == "store_unavailable"
+        assert "retry-after" in response.headers

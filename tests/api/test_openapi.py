@@ -1,0 +1,61 @@
+"""The OpenAPI document: every public route, nothing from elsewhere."""
+
+import pytest
+from litestar import Litestar
+from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
+from litestar.testing import TestClient
+
+from tests.api.conftest import World
+
+NOT_PUBLIC = {"/metrics", "/schema", "/schema/{path}", "/schema/openapi.json"}
+
+
+def test_every_public_route_is_in_the_document(client: TestClient[Litestar], world: World) -> None:
+    paths = client.get("/schema/openapi.json").json()["paths"]
+    routes = {
+        (route.path_format, method.lower())
+        for route in world.app().routes
+        for handler in getattr(route, "route_handlers", None) or [route.route_handler]
+        for method in ({"POST"} if isinstance(handler, ASGIRouteHandler) else handler.http_methods)
+        if isinstance(handler, HTTPRouteHandler | ASGIRouteHandler) and method != "OPTIONS"
+    }
+    public = {(path, method) for path, method in routes if path not in NOT_PUBLIC}
+    assert {(path, method) for path in paths for method in paths[path]} == public
+    assert ("/v1/rank", "post") in public
+
+
+def test_hot_routes_are_described_by_the_types_that_decode_them(
+    client: TestClient[Litestar],
+) -> None:
+    document = client.get("/schema/openapi.json").json()
+    operation = document["paths"]["/v1/rank"]["post"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/RankRequest"}
+    request = document["components"]["schemas"]["RankRequest"]
+    assert set(request["required"]) == {"surface", "unit_id", "actions"}
+    rewards = document["paths"]["/v1/rewards"]["post"]["requestBody"]
+    assert len(rewards["content"]["application/json"]["schema"]["anyOf"]) == 2
+
+
+def test_every_reference_leads_somewhere(client: TestClient[Litestar]) -> None:
+    response = client.get("/schema/openapi.json")
+    schemas = response.json()["components"]["schemas"]
+    named = {part.split('"')[0] for part in response.text.split("#/components/schemas/")[1:]}
+    assert named <= set(schemas)
+    assert "Problem" in named
+
+
+def test_every_route_tells_its_errors_as_problem_documents(client: TestClient[Litestar]) -> None:
+    for path, operations in client.get("/schema/openapi.json").json()["paths"].items():
+        for method, operation in operations.items():
+            content = operation["responses"]["default"]["content"]
+            assert list(content) == ["application/problem+json"], (path, method)
+
+
+@pytest.mark.parametrize("path", ["/schema", "/schema/openapi.json"])
+def test_documents_load_nothing_from_elsewhere(client: TestClient[Litestar], path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 200
+    assert "https://" not in response.text.replace("https://json-schema.org", "")
+    assert "<script" not in response.text
+    assert "/v1/rank" in response.text

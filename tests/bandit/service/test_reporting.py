@@ -1,0 +1,278 @@
+"""Reports over a real store, against numbers by hand."""
+
+import random
+
+import msgspec
+import pytest
+
+from bandit.errors import NotDeclared, RecordError
+from bandit.ope import WeightMoments, snips
+from bandit.service.reporting import ExperimentReport, ReportService
+from bandit.specs import AnySpec, Experiment, Metric, PolicySpec, Surface, Variant
+from bandit.stats import Moments, welch
+from bandit.store.client import Store
+from bandit.store.definitions import Definitions
+from tests.bandit.logs import T0, LogMaker
+
+LATER = T0 + 3_600_000
+SURFACE = Surface(key="home", policy="random", shadows=["vw"], join_window_s=1.0)
+EXPERIMENT = Experiment(
+    key="e",
+    surface="home",
+    salt="s",
+    status="running",
+    control="c",
+    metrics=["reward-per-unit", "revenue"],
+    variants=[
+        Variant(key="c", policy="random", allocation=[(0, 5000)]),
+        Variant(key="t", policy="vw", allocation=[(5000, 10_000)]),
+    ],
+)
+SPECS: list[AnySpec] = [
+    PolicySpec(key="random", type="uniform"),
+    PolicySpec(key="vw", type="vw", surface="home"),
+    Metric(key="reward-per-unit", source="reward", per="unit"),
+    Metric(key="revenue", source="outcome", name="revenue", better="lower"),
+    SURFACE,
+    EXPERIMENT,
+]
+
+
+def declare(store: Store, *specs: AnySpec) -> None:
+    for spec in specs:
+        Definitions(store).put(spec, expected=None, author="test", change_id=spec.key, now_ms=T0)
+
+
+def service(store: Store, now_ms: int = LATER) -> ReportService:
+    return ReportService(store, lambda: now_ms)
+
+
+def two_variants(log: LogMaker, units_n: int = 40) -> dict[str, list]:
+    """Half of the units each; treatment earns more; what a second implementation needs of it."""
+    rng = random.Random(7)
+    told: dict[str, list] = {"c": [], "t": [], "others": []}
+    for n in range(units_n):
+        variant = "ct"[n % 2]
+        total = 0.0
+        for k in range(3):
+            value = float(rng.random() < (0.3 if variant == "c" else 0.8))
+            shadow = rng.uniform(0.1, 0.6)
+            decision = log.decide(
+                100 * n + k,
+                unit=f"u{n}",
+                experiment="e",
+                variant=variant,
+                policy="random" if variant == "c" else "vw",
+                snapshot=0 if variant == "c" else 1,
+                propensities=(0.25,),
+                shadows={"vw": (shadow,)},
+            )
+            log.reward(decision, value, name="click")
+            total += value
+            if variant == "c":
+                told["others"].append((f"u{n}", shadow / 0.25, value))
+        told[variant].append(total)
+        log.outcome(f"u{n}", "revenue", float(n % 5), 100 * n + 50)
+    log.deliver(times=2)
+    return told
+
+
+def test_experiment_report_has_the_effects_of_its_metrics(store: Store):
+    declare(store, *SPECS)
+    told = two_variants(LogMaker(store))
+    got = service(store).experiment("e")
+    expected = welch(Moments.of(told["c"]), Moments.of(told["t"]))
+    first, second = got.effects
+    assert (first.metric, first.is_primary, first.treatment) == ("reward-per-unit", True, "t")
+    assert first.effect.control_n == first.effect.treatment_n == 20
+    for name in ("effect", "effect_ci_low", "effect_ci_high", "p_value", "relative_ci_high"):
+        assert getattr(first.effect, name) == pytest.approx(getattr(expected, name), rel=1e-9)
+    assert (second.metric, second.better, second.is_primary) == ("revenue", "lower", False)
+    assert (got.as_of_ms, got.alpha, got.srm.verdict) == (LATER, 0.05, "fine")
+
+
+def test_verdict_says_what_was_found_in_plain_words(store: Store):
+    declare(store, *SPECS)
+    two_variants(LogMaker(store))
+    got = service(store).experiment("e")
+    effect = got.effects[0].effect
+    assert got.verdict.state == "better"
+    assert got.verdict.headline.startswith(
+        f"t is better than c: reward-per-unit {effect.effect:+.3g} per unit "
+        f"[{effect.effect_ci_low:.3g}, {effect.effect_ci_high:.3g}]"
+    )
+    assert "SRM fine" in got.verdict.reason
+
+
+def test_an_experiment_without_metrics_is_judged_by_the_reward_per_decision(store: Store):
+    declare(store, *SPECS[:2], SURFACE, msgspec.structs.replace(EXPERIMENT, metrics=[]))
+    told = two_variants(LogMaker(store))
+    [found] = service(store).experiment("e").effects
+    assert (found.metric, found.per, found.is_primary) == ("reward", "decision", True)
+    assert found.effect.control == pytest.approx(sum(told["c"]) / 60)
+
+
+def test_variants_report_their_counts(store: Store):
+    declare(store, *SPECS)
+    told = two_variants(LogMaker(store))
+    control, treatment = service(store).experiment("e").variants
+    assert (control.label, control.policy, control.share) == ("c", "random", 0.5)
+    assert (control.units_n, control.decisions_n, control.counted_n) == (20, 60, 60)
+    assert treatment.reward_sum == sum(told["t"])
+    assert treatment.reward_mean == pytest.approx(sum(told["t"]) / 60)
+
+
+def test_a_policy_is_valued_from_its_own_log_and_from_the_others(store: Store):
+    declare(store, *SPECS)
+    told = two_variants(LogMaker(store))
+    values = {(v.policy, v.log): v for v in service(store).experiment("e").values}
+    assert set(values) == {(p, log) for p in ("random", "vw") for log in ("all", "others")}
+    others = values["vw", "others"]
+    expected = snips(WeightMoments.of(*zip(*told["others"], strict=True)), policy="vw")
+    assert others.snips.value == pytest.approx(expected.value, rel=1e-9)
+    assert others.snips.std_error == pytest.approx(expected.std_error, rel=1e-9)
+    assert (others.own_n, others.barred_n, others.absent_n) == (0, 0, 0)
+    assert (values["vw", "all"].own_n, values["vw", "all"].snips.n) == (60, 120)
+    # Nobody logged what `random` would have done to vw's decisions: its own log is all there is.
+    own = values["random", "all"]
+    assert own.snips.value == pytest.approx(sum(told["c"]) / 60)
+    assert (own.snips.n, own.absent_n) == (60, 60)
+    assert values["random", "others"].snips.reasons == ("no_decisions",)
+
+
+def test_surface_report_has_the_policies_that_decided_there(store: Store):
+    declare(store, *SPECS)
+    told = two_variants(LogMaker(store))
+    got = service(store).surface("home")
+    assert [p.label for p in got.policies] == ["random", "vw"]
+    assert got.policies[1].reward_sum == sum(told["t"])
+    assert got.experiments == ("e",)
+    assert {p.label for p in got.series.running} == {"random", "vw"}
+
+
+def test_running_reward_ends_where_the_counts_are(store: Store):
+    declare(store, *SPECS)
+    two_variants(LogMaker(store))
+    got = service(store).experiment("e")
+    for variant in got.variants:
+        points = [p for p in got.series.running if p.label == variant.label]
+        assert points[-1].total_n == variant.counted_n
+        assert points[-1].total_reward == pytest.approx(variant.reward_sum)
+        assert points[-1].running_mean == pytest.approx(variant.reward_mean)
+        assert [p.at_ms for p in points] == sorted(p.at_ms for p in points)
+    seconds = sum(p.per_s for p in got.series.rate) * got.series.bucket_ms / 1000
+    assert seconds == pytest.approx(120)
+
+
+def test_overview_agrees_with_the_reports(store: Store):
+    declare(store, *SPECS)
+    two_variants(LogMaker(store))
+    reports = service(store)
+    overview, experiment = reports.overview(), reports.experiment("e")
+    [headline] = overview.experiments
+    assert headline.verdict == experiment.verdict
+    assert headline.primary == experiment.effects[:1]
+    assert headline.units_n == 40
+    [surface] = overview.surfaces
+    assert (surface.key, surface.decisions_n, surface.experiments) == ("home", 120, ("e",))
+    assert overview.next_step == ""
+
+
+def test_speed_in_the_overview_is_of_the_last_minute(store: Store):
+    declare(store, *SPECS)
+    two_variants(LogMaker(store))
+    [surface] = service(store, now_ms=T0 + 4000).overview().surfaces
+    assert surface.per_s == 120 / 60
+
+
+def test_an_empty_store_says_the_next_step(store: Store):
+    got = service(store).overview()
+    assert (got.surfaces, got.experiments) == ((), ())
+    assert "PUT /v1/policies" in got.next_step
+
+
+def test_an_experiment_without_decisions_says_why_and_what_to_do(store: Store):
+    declare(store, *SPECS)
+    got = service(store).experiment("e")
+    assert got.verdict.state == "no_data"
+    assert "POST /v1/rank for surface 'home'" in got.verdict.next_step
+    assert [v.decisions_n for v in got.variants] == [0, 0]
+    assert {e.effect.reason for e in got.effects} == {"empty_variant"}
+    assert {v.snips.verdict for v in got.values} == {"refuse"}
+    assert (got.series.running, got.series.rate) == ((), ())
+    assert [p.code for p in got.health.problems] == ["no_decisions", "no_drain"]
+
+
+def test_decisions_whose_window_is_open_are_waited_for(store: Store):
+    declare(store, *SPECS)
+    two_variants(LogMaker(store))
+    got = service(store, now_ms=T0 + 500).experiment("e")
+    assert got.verdict.state == "waiting"
+    assert got.health.open_n == sum(v.decisions_n for v in got.variants) > 0
+
+
+def test_a_broken_split_is_said_before_any_effect(store: Store):
+    declare(store, *SPECS)
+    log = LogMaker(store)
+    for n in range(60):
+        log.decide(n, unit=f"u{n}", experiment="e", variant="c" if n < 55 else "t")
+    log.deliver()
+    got = service(store).experiment("e")
+    assert (got.verdict.state, got.srm.verdict) == ("broken", "mismatch")
+    assert "c has 55 units where 30 were expected" in got.verdict.reason
+
+
+def test_units_in_two_variants_are_left_out_and_counted(store: Store):
+    declare(store, *SPECS)
+    log = LogMaker(store)
+    log.decide(90_000, unit="u0", experiment="e", variant="t", policy="vw")  # u0 is in c, too
+    two_variants(log)
+    got = service(store).experiment("e")
+    assert got.crossed_units_n == 1
+    assert got.variants[0].units_n == got.effects[0].effect.control_n == 19
+    assert "1 units were seen in two variants" in got.verdict.reason
+
+
+def test_a_report_as_of_a_past_time_is_the_one_of_then(store: Store):
+    declare(store, *SPECS)
+    log = LogMaker(store)
+    two_variants(log)
+    then = service(store, now_ms=LATER).experiment("e")
+    for n in range(50):
+        log.reward(log.decide(4_000_000 + n, unit=f"v{n}", experiment="e", variant="c"))
+    log.deliver()
+    later = service(store, now_ms=LATER + 3_600_000)
+    again = later.experiment("e", at_ms=LATER)
+    assert later.experiment("e").variants != then.variants
+    assert msgspec.json.encode(again) == msgspec.json.encode(then)
+
+
+def test_level_of_the_intervals_follows_alpha(store: Store):
+    declare(store, *SPECS)
+    two_variants(LogMaker(store))
+    narrow = service(store).experiment("e", alpha=0.5).effects[0].effect
+    wide = service(store).experiment("e", alpha=0.01).effects[0].effect
+    assert wide.effect_ci_low < narrow.effect_ci_low < narrow.effect
+    assert wide.effect == narrow.effect
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, -3.0, float("nan")])
+def test_an_impossible_level_is_refused(store: Store, alpha: float):
+    declare(store, *SPECS)
+    for report in (service(store).experiment, service(store).surface):
+        with pytest.raises(RecordError, match=r"must be in \(0, 1\)"):
+            report("e", alpha=alpha)
+
+
+def test_what_is_not_declared_is_said(store: Store):
+    with pytest.raises(NotDeclared, match="experiment 'e' is not declared"):
+        service(store).experiment("e")
+    with pytest.raises(NotDeclared, match="surface 'home' is not declared"):
+        service(store).surface("home")
+
+
+def test_payload_travels_as_json_without_a_nan(store: Store):
+    declare(store, *SPECS)
+    two_variants(LogMaker(store))
+    got = service(store).experiment("e")
+    assert msgspec.json.decode(msgspec.json.encode(got), type=ExperimentReport) == got
