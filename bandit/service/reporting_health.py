@@ -1,0 +1,198 @@
+"""Whether data comes in and models learn, and what to do if not."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from bandit.service.reporting_payloads import (
+    Health,
+    Latency,
+    Learning,
+    LogCounts,
+    PolicyHealth,
+    Problem,
+)
+from bandit.specs import PolicySpec
+from bandit.store.reports import LabelCounts, Reports, Scope, SnapshotCounts
+from bandit.store.tail import Drained
+
+LATENCY_OF_MS = 3_600_000
+"""Latency is measured over the decisions of the last hour."""
+SLOW_MS = 60_000
+"""A lag above this is a problem."""
+
+
+def health_of(
+    reports: Reports,
+    scope: Scope,
+    policies: Sequence[PolicySpec],
+    counts: Iterable[LabelCounts],
+    drained: Drained,
+) -> Health:
+    """Health of a surface.
+
+    Args:
+        scope: The whole surface.
+        policies: Those that serve there or learn from it.
+        counts: Its decisions by policy.
+    """
+    counts = list(counts)
+    rows = {
+        table: LogCounts(records_n=found.records_n, distinct_n=found.distinct_n)
+        for table, found in reports.log_rows(scope.surface.key, scope.at_ms).items()
+    }
+    newest = [found.newest_ms for found in counts]
+    health = Health(
+        decisions=rows["decisions"],
+        rewards=rows["rewards"],
+        exposures=rows["exposures"],
+        open_n=sum(found.open_n for found in counts),
+        newest_decision_ms=max(newest, default=None),
+        drained_through_ms=drained.through_ms,
+        drain_lag_ms=None
+        if drained.through_ms is None
+        else max(0, scope.at_ms - drained.through_ms),
+        hosts_n=drained.hosts_n,
+        silent_n=drained.silent_n,
+        policies=tuple(_policy_health(reports, scope, spec) for spec in policies),
+        problems=(),
+    )
+    return _with_problems(health, scope)
+
+
+def _policy_health(reports: Reports, scope: Scope, spec: PolicySpec) -> PolicyHealth:
+    newest = reports.snapshots(spec.key, scope.at_ms, limit=1) if spec.learns else []
+    latency = None
+    if newest:
+        recent = scope._replace(from_ms=max(0, scope.at_ms - LATENCY_OF_MS))
+        found = reports.latency(recent, spec.key, own=spec.learns_from == "own")
+        latency = Latency(decisions_n=found.decisions_n, p50_ms=found.p50_ms, p95_ms=found.p95_ms)
+    return PolicyHealth(
+        policy=spec.key,
+        type=spec.type,
+        learns=spec.learns,
+        served_snapshot=reports.served(scope.surface.key, spec.key, scope.at_ms),
+        learning=_learning(newest[0], scope.at_ms) if newest else None,
+        latency=latency,
+    )
+
+
+def _learning(newest: SnapshotCounts, at_ms: int) -> Learning:
+    return Learning(
+        snapshot=newest.number,
+        published_ms=newest.created_ms,
+        age_ms=at_ms - newest.created_ms,
+        watermark_ms=newest.watermark_ms,
+        trained=newest.trained,
+        defaulted=newest.defaulted,
+        unseen=newest.unseen,
+        late=newest.late,
+        duplicate=newest.duplicate,
+        orphan=newest.orphan,
+        out_of_bounds=newest.out_of_bounds,
+    )
+
+
+def _with_problems(health: Health, scope: Scope) -> Health:
+    found = [*_delivery_problems(health, scope), *_reward_problems(health, scope)]
+    for policy in health.policies:
+        found += _learning_problems(policy, health, scope)
+    return msgspec.structs.replace(health, problems=tuple(found))
+
+
+def _delivery_problems(health: Health, scope: Scope) -> list[Problem]:
+    found = []
+    if health.newest_decision_ms is None:
+        found.append(
+            Problem(
+                code="no_decisions",
+                text=f"Surface {scope.surface.key!r} has no decision in the log.",
+                next_step=f"Ask POST /v1/rank with surface {scope.surface.key!r}.",
+            )
+        )
+    if health.drained_through_ms is None:
+        found.append(
+            Problem(
+                code="no_drain",
+                text="No host has reported lately that it delivers its journal.",
+                next_step="Start `bandit drain` on every host that runs `bandit api`.",
+            )
+        )
+    elif (health.drain_lag_ms or 0) > SLOW_MS:
+        found.append(
+            Problem(
+                code="drain_behind",
+                text=f"A host has delivered nothing of the last {health.drain_lag_ms} ms.",
+                next_step="Look at that host's drain; what it accepted is in its journal.",
+            )
+        )
+    if health.silent_n:
+        found.append(
+            Problem(
+                code="silent_hosts",
+                text=f"{health.silent_n} of {health.hosts_n} hosts have not reported lately.",
+                next_step="Start their drain again, or ignore this if they are gone for good.",
+            )
+        )
+    return found
+
+
+def _reward_problems(health: Health, scope: Scope) -> list[Problem]:
+    waited = health.newest_decision_ms is not None and health.open_n < health.decisions.distinct_n
+    if waited and not health.rewards.records_n:
+        return [
+            Problem(
+                code="no_rewards",
+                text="Decisions have been made, and no reward has ever come back.",
+                next_step="Post POST /v1/rewards with the event_id of each answer.",
+            )
+        ]
+    return []
+
+
+def _learning_problems(policy: PolicyHealth, health: Health, scope: Scope) -> list[Problem]:
+    if not policy.learns or health.newest_decision_ms is None:
+        return []
+    learning = policy.learning
+    due_ms = min(health.newest_decision_ms, scope.closed_ms)
+    if learning is None:
+        if health.open_n == health.decisions.distinct_n:
+            return []  # nothing is due yet
+        return [
+            Problem(
+                code="not_learning",
+                text=f"Policy {policy.policy!r} has published no snapshot.",
+                next_step=f"Start `bandit learn` for {policy.policy!r}.",
+            )
+        ]
+    found = []
+    if due_ms - learning.watermark_ms > SLOW_MS:
+        found.append(
+            Problem(
+                code="learner_behind",
+                text=f"Policy {policy.policy!r} has learned nothing of the last "
+                f"{(due_ms - learning.watermark_ms) / 1000:.0f} s of decisions.",
+                next_step=f"Look at the learner of {policy.policy!r}, and at the drains.",
+            )
+        )
+    rewards_n = max(1, health.rewards.records_n)
+    for code, n in (("orphan", learning.orphan), ("late", learning.late)):
+        if n > 0.05 * rewards_n:
+            found.append(
+                Problem(
+                    code=f"many_{code}_rewards",
+                    text=f"{n} rewards that {policy.policy!r} read came {_WHY[code]}.",
+                    next_step=_THEN[code],
+                )
+            )
+    return found
+
+
+_WHY = {
+    "orphan": "for a decision or slot that is not in the log",
+    "late": "after their decision's join window",
+}
+_THEN = {
+    "orphan": "Check that rewards carry the event_id and a slot of the answer they are for.",
+    "late": "Lengthen the surface's join_window_s, or send rewards earlier.",
+}

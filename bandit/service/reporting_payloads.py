@@ -1,0 +1,316 @@
+"""What reports say: one set of records for the API, the CLI, the dashboard and notebooks.
+
+A number that can not be given is None, and something beside it says why.
+"""
+
+from typing import Literal
+
+from bandit.ope import Value
+from bandit.records import Record
+from bandit.stats import Effect, Srm
+
+
+class Verdict(Record, frozen=True, kw_only=True):
+    """The answer in plain words.
+
+    Attributes:
+        state: `no_data`, `waiting` (for join windows to end), `broken` (do not trust the effects),
+            `better`, `worse` or `unclear`.
+        headline: What was found.
+        reason: Why one may say so, or why nothing more can be said.
+        next_step: What to do now.
+    """
+
+    state: Literal["no_data", "waiting", "broken", "better", "worse", "unclear"]
+    headline: str
+    reason: str
+    next_step: str
+
+
+class Problem(Record, frozen=True, kw_only=True):
+    """Something that keeps data from coming in or models from learning."""
+
+    code: str
+    text: str
+    next_step: str
+
+
+class GroupCounts(Record, frozen=True, kw_only=True):
+    """Decisions of one variant or of one policy.
+
+    Attributes:
+        label: Key of the variant or policy.
+        policy: What it serves.
+        share: Of the 10,000 buckets; None for a policy.
+        units_n: Units with a decision; without those seen in two variants, for a variant.
+        open_n: Decisions whose join window has not ended, so they do not count yet.
+        unseen_n: Decisions whose top slot was never seen, so they never count.
+        counted_n: decisions_n − open_n − unseen_n.
+        rewarded_n: Counted ones that anything came back for.
+        exposed_n: Decisions with an exposure of the top slot.
+        reward_sum: What the counted ones' top slots earned.
+        reward_mean: reward_sum ÷ counted_n; None without any.
+    """
+
+    label: str
+    policy: str
+    share: float | None = None
+    units_n: int = 0
+    decisions_n: int = 0
+    open_n: int = 0
+    unseen_n: int = 0
+    counted_n: int = 0
+    rewarded_n: int = 0
+    exposed_n: int = 0
+    reward_sum: float = 0.0
+    reward_mean: float | None = None
+
+
+class MetricEffect(Record, frozen=True, kw_only=True):
+    """One metric of one treatment against the control."""
+
+    metric: str
+    description: str
+    per: Literal["decision", "unit"]
+    better: Literal["higher", "lower"]
+    is_primary: bool
+    control: str
+    treatment: str
+    effect: Effect
+
+
+class PolicyValue(Record, frozen=True, kw_only=True):
+    """What one policy would earn per decision on the surface's traffic, from one log.
+
+    Attributes:
+        log: `all` = also the policy's own decisions; `others` = only those of other policies, so
+            that it can be compared with what the policy really earned.
+        own_n: Decisions of its own in that log.
+        barred_n: Decisions left out because nothing was drawn (propensity 1 with a choice).
+        absent_n: Decisions that do not say what this policy would have done.
+        snips: The estimate to read.
+        ips: Its cross-check.
+    """
+
+    policy: str
+    log: Literal["all", "others"]
+    own_n: int
+    barred_n: int
+    absent_n: int
+    snips: Value
+    ips: Value
+
+
+class RunningPoint(Record, frozen=True, kw_only=True):
+    """A variant or policy at the end of one bucket of time.
+
+    Attributes:
+        at_ms: End of the bucket.
+        decisions_n, reward_sum: In the bucket.
+        total_n, total_reward: Up to its end.
+        running_mean: total_reward ÷ total_n.
+    """
+
+    label: str
+    at_ms: int
+    decisions_n: int
+    reward_sum: float
+    total_n: int
+    total_reward: float
+    running_mean: float
+
+
+class RatePoint(Record, frozen=True, kw_only=True):
+    """Decisions per second in the bucket that ends at `at_ms`."""
+
+    at_ms: int
+    per_s: float
+
+
+class SnapshotMark(Record, frozen=True, kw_only=True):
+    """When a snapshot was published, and what it had learned from by then."""
+
+    policy: str
+    number: int
+    at_ms: int
+    trained: int
+    defaulted: int
+
+
+class Series(Record, frozen=True, kw_only=True):
+    """How things went over time."""
+
+    bucket_ms: int
+    running: tuple[RunningPoint, ...]
+    rate: tuple[RatePoint, ...]
+    snapshots: tuple[SnapshotMark, ...]
+
+
+class Latency(Record, frozen=True, kw_only=True):
+    """From the end of a decision's join window to the first decision whose snapshot knew of it.
+
+    Attributes:
+        decisions_n: Measured, of the last hour; 0 gives no quantiles.
+    """
+
+    decisions_n: int
+    p50_ms: float | None
+    p95_ms: float | None
+
+
+class Learning(Record, frozen=True, kw_only=True):
+    """The newest snapshot of a learning policy; counts are since it was declared."""
+
+    snapshot: int
+    published_ms: int
+    age_ms: int
+    watermark_ms: int
+    trained: int
+    defaulted: int
+    unseen: int
+    late: int
+    duplicate: int
+    orphan: int
+    out_of_bounds: int
+
+
+class PolicyHealth(Record, frozen=True, kw_only=True):
+    """How a policy of the surface is doing.
+
+    Attributes:
+        served_snapshot: The newest one a decision was made with; None if it made none here.
+        learning: None for a policy that does not learn, or has published nothing yet.
+    """
+
+    policy: str
+    type: str
+    learns: bool
+    served_snapshot: int | None
+    learning: Learning | None
+    latency: Latency | None
+
+
+class LogCounts(Record, frozen=True, kw_only=True):
+    """Records that the log holds of one kind, and distinct things among them."""
+
+    records_n: int
+    distinct_n: int
+
+
+class Health(Record, frozen=True, kw_only=True):
+    """Whether data comes in and models learn.
+
+    Attributes:
+        decisions, rewards, exposures: Of this surface, in the log.
+        open_n: Decisions whose join window has not ended.
+        newest_decision_ms: None before the first one.
+        drained_through_ms: Whatever any host accepted before is in the log; None if no host has
+            reported lately.
+        drain_lag_ms: How long ago that is.
+        hosts_n, silent_n: Hosts that deliver, and how many of them have not reported lately.
+        problems: What is wrong, worst first.
+    """
+
+    decisions: LogCounts
+    rewards: LogCounts
+    exposures: LogCounts
+    open_n: int
+    newest_decision_ms: int | None
+    drained_through_ms: int | None
+    drain_lag_ms: int | None
+    hosts_n: int
+    silent_n: int
+    policies: tuple[PolicyHealth, ...]
+    problems: tuple[Problem, ...]
+
+
+class ExperimentReport(Record, frozen=True, kw_only=True):
+    """All about one experiment.
+
+    Attributes:
+        as_of_ms: The numbers are those of this time; asked again as of it, they are the same.
+        alpha: 1 − the level of every interval.
+        crossed_units_n: Units seen in two variants; they are in no effect and no SRM count.
+        values: Of the policies of the surface, from the whole surface's log.
+    """
+
+    as_of_ms: int
+    alpha: float
+    key: str
+    version: int
+    surface: str
+    status: str
+    description: str
+    control: str
+    verdict: Verdict
+    variants: tuple[GroupCounts, ...]
+    crossed_units_n: int
+    srm: Srm
+    effects: tuple[MetricEffect, ...]
+    values: tuple[PolicyValue, ...]
+    series: Series
+    health: Health
+
+
+class SurfaceReport(Record, frozen=True, kw_only=True):
+    """All about one surface, whatever experiments ran there.
+
+    Attributes:
+        policy: Serves whoever is in no experiment.
+        experiments: Keys of the surface's experiments.
+        policies: What each policy that decided here has earned.
+    """
+
+    as_of_ms: int
+    alpha: float
+    key: str
+    version: int
+    description: str
+    policy: str
+    experiments: tuple[str, ...]
+    policies: tuple[GroupCounts, ...]
+    values: tuple[PolicyValue, ...]
+    series: Series
+    health: Health
+
+
+class SurfaceHeadline(Record, frozen=True, kw_only=True):
+    """One line about a surface.
+
+    Attributes:
+        per_s: Decisions per second of the last minute.
+    """
+
+    key: str
+    description: str
+    policy: str
+    experiments: tuple[str, ...]
+    decisions_n: int
+    per_s: float
+    newest_decision_ms: int | None
+
+
+class ExperimentHeadline(Record, frozen=True, kw_only=True):
+    """One line about an experiment."""
+
+    key: str
+    description: str
+    surface: str
+    status: str
+    units_n: int
+    verdict: Verdict
+    primary: tuple[MetricEffect, ...]
+
+
+class Overview(Record, frozen=True, kw_only=True):
+    """Everything declared, one line each.
+
+    Attributes:
+        next_step: What to do if there is nothing to see yet; else empty.
+    """
+
+    as_of_ms: int
+    alpha: float
+    surfaces: tuple[SurfaceHeadline, ...]
+    experiments: tuple[ExperimentHeadline, ...]
+    next_step: str = ""

@@ -1,0 +1,170 @@
+"""Numbers → plain words, with the reason and the next step; pure."""
+
+from collections.abc import Sequence
+
+from bandit.service.reporting_payloads import GroupCounts, MetricEffect, Verdict
+from bandit.specs import Experiment
+from bandit.stats import Effect, Srm
+
+_MISSING = {
+    "empty_variant": "a variant has no unit whose join window has ended",
+    "one_unit": "a variant has a single unit, which says nothing about the spread",
+    "no_variance": "every unit of both variants earned the same",
+}
+_ONE_LOOK = (
+    "The interval holds for one look at a time that was planned: decide then, and not when it "
+    "first leaves out 0."
+)
+
+
+def verdict_of(
+    experiment: Experiment,
+    counts: Sequence[GroupCounts],
+    crossed_units_n: int,
+    srm: Srm,
+    effects: Sequence[MetricEffect],
+    window_s: float,
+) -> Verdict:
+    """What can be said of an experiment now.
+
+    Args:
+        counts: Per variant, the control's too.
+        effects: Of the primary metric at least, one per treatment.
+        window_s: The surface's join window.
+    """
+    if not any(variant.decisions_n for variant in counts):
+        return _no_data(experiment)
+    if srm.verdict == "mismatch":
+        return _mismatch(srm)
+    if not any(variant.counted_n for variant in counts):
+        return _waiting(counts, window_s)
+    primary = [effect for effect in effects if effect.is_primary]
+    known = [effect for effect in primary if effect.effect.reason is None]
+    if not known:
+        return _no_interval(primary)
+    why = _checks(srm, crossed_units_n)
+    winners = [effect for effect in known if _gain(effect) > 0]
+    if winners:
+        best = max(winners, key=_size)
+        return Verdict(
+            state="better",
+            headline=f"{best.treatment} is better than {best.control}: {_sentence(best)}",
+            reason=f"The interval leaves out 0. {why}",
+            next_step=f"{_ONE_LOOK} Then let {best.treatment} serve everybody.",
+        )
+    if all(_gain(effect) < 0 for effect in known):
+        worst = max(known, key=_size)
+        return Verdict(
+            state="worse",
+            headline=f"{worst.treatment} is worse than {worst.control}: {_sentence(worst)}",
+            reason=f"The interval leaves out 0. {why}",
+            next_step=f"Stop the experiment, or give {worst.treatment} fewer buckets.",
+        )
+    return _unclear(known, why)
+
+
+def _no_data(experiment: Experiment) -> Verdict:
+    steps = {
+        "draft": f"It is a draft: PUT /v1/experiments/{experiment.key} with status 'running'.",
+        "running": f"Ask POST /v1/rank for surface {experiment.surface!r}; units whose bucket is "
+        "allocated are in it.",
+        "stopped": "It is stopped, and nothing was logged while it ran.",
+    }
+    return Verdict(
+        state="no_data",
+        headline="No decision of this experiment is in the log.",
+        reason=f"Its status is {experiment.status}.",
+        next_step=steps[experiment.status],
+    )
+
+
+def _mismatch(srm: Srm) -> Verdict:
+    found = ", ".join(
+        f"{key} has {n} units where {srm.expected[key]:.0f} were expected"
+        for key, n in srm.observed.items()
+    )
+    p_value = "" if srm.p_value is None else f" (p = {srm.p_value:.2g})"
+    return Verdict(
+        state="broken",
+        headline="Do not trust the effects: units did not arrive as they were allocated.",
+        reason=f"{found}{p_value}.",
+        next_step="Look for bots, redirects, a variant that fails before its decision, or an "
+        "allocation that was changed while the experiment ran.",
+    )
+
+
+def _waiting(counts: Sequence[GroupCounts], window_s: float) -> Verdict:
+    open_n = sum(variant.open_n for variant in counts)
+    unseen_n = sum(variant.unseen_n for variant in counts)
+    unseen = f" {unseen_n} were deferred and never seen." if unseen_n else ""
+    return Verdict(
+        state="waiting",
+        headline="Nothing can be counted yet.",
+        reason=f"{open_n} decisions wait for their join window of {window_s:g} s to end.{unseen}",
+        next_step="Come back when it has."
+        if open_n
+        else "Post exposures of what was seen to /v1/exposures.",
+    )
+
+
+def _no_interval(primary: Sequence[MetricEffect]) -> Verdict:
+    reasons = {_MISSING[e.effect.reason] for e in primary if e.effect.reason in _MISSING}
+    return Verdict(
+        state="unclear",
+        headline="There is no interval yet.",
+        reason=f"For {primary[0].metric}, {'; '.join(sorted(reasons))}.",
+        next_step="Keep it running until every variant has some units.",
+    )
+
+
+def _unclear(known: Sequence[MetricEffect], why: str) -> Verdict:
+    clearest = max(known, key=_size)
+    return Verdict(
+        state="unclear",
+        headline=f"No difference can be told yet: {_sentence(clearest)}",
+        reason=f"The interval holds 0. {why}",
+        next_step="Keep it running: four times the units halve the interval. If the whole interval "
+        "is too small to matter, stop.",
+    )
+
+
+def _checks(srm: Srm, crossed_units_n: int) -> str:
+    texts = {
+        "fine": f"SRM fine (p = {srm.p_value or 0.0:.2g}).",
+        "unknown": "Too few units to check the split.",
+    }
+    crossed = (
+        f" {crossed_units_n} units were seen in two variants and are left out."
+        if crossed_units_n
+        else ""
+    )
+    return texts[srm.verdict] + crossed
+
+
+def _sentence(found: MetricEffect) -> str:
+    """As in: reward +0.12 per decision [0.09, 0.15], +35.0% [26.0%, 44.0%] at 95 %."""
+    effect = found.effect
+    absolute = (
+        f"{found.metric} {effect.effect:+.3g} per {found.per} "
+        f"[{effect.effect_ci_low:.3g}, {effect.effect_ci_high:.3g}]"
+    )
+    return f"{absolute}{_relative(effect)} at {100 * (1 - effect.alpha):.4g} %."
+
+
+def _relative(effect: Effect) -> str:
+    if effect.relative_effect is None or effect.relative_ci_low is None:
+        return ""
+    low, high = effect.relative_ci_low, effect.relative_ci_high
+    return f", {effect.relative_effect:+.1%} [{low:.1%}, {high:.1%}]"
+
+
+def _gain(found: MetricEffect) -> int:
+    """1 if the interval is all better than 0, −1 if all worse, 0 if it holds 0."""
+    low, high = found.effect.effect_ci_low, found.effect.effect_ci_high
+    if low is None or high is None or low <= 0.0 <= high:
+        return 0
+    return 1 if (low > 0.0) == (found.better == "higher") else -1
+
+
+def _size(found: MetricEffect) -> float:
+    return abs(found.effect.effect or 0.0)
