@@ -142,11 +142,13 @@ def _whole(low: int, high: int) -> Callable[[str, str], None]:
 
 
 def _namespaces(least: int, most: int) -> Callable[[str, str], None]:
+    many = f"{least}" if least == most else f"{least} to {most}"
+
     def check(name: str, value: str) -> None:
         if not (least <= len(value) <= most and set(value) <= {"U", "A"}):
             raise BadSpec(
-                f"{name} is {value[:60]!r}, must be {least} to {most} letters of U (context) and "
-                "A (action)"
+                f"{name} is {value[:60]!r}, must be {many} of the letters U (context) "
+                "and A (action)"
             )
 
     return check
@@ -195,9 +197,6 @@ _OPTIONS: dict[str, Callable[[str, str], None] | None] = {
     "--l1": _number(0.0, 1.0),
     "--l2": _number(0.0, 1.0),
     "--coin": None,
-    "--ftrl": None,
-    "--ftrl_alpha": _number(1e-6, 100.0),
-    "--ftrl_beta": _number(0.0, 100.0),
     "--quadratic": _namespaces(2, 2),
     "--cubic": _namespaces(3, 3),
     "--interactions": _namespaces(2, 4),
@@ -229,6 +228,7 @@ _REFUSED = {
     "--elim": "its probabilities can be negative or not finite",
     "--first": "its probabilities are exact zeros after the first decisions",
     "--large_action_space": "the same question gets different answers",
+    "--ftrl": "a few features of 1e9 make its weights infinite for good",
     "--random_seed": "a snapshot keeps its own, and the two may disagree",
     "--ignore": "the Python binding does not support it",
 }

@@ -57,13 +57,13 @@ def check_features(context: bytes, actions: Sequence[Action]) -> None:
     for index, action in enumerate(actions):
         raw = action.features
         if _recent.get(action.id) != raw:
-            features_of(bytes(raw), "$.actions[{}].features", index)
+            features_of(bytes(raw), f"$.actions[{index}].features")
             if len(_recent) >= _RECENT_N:
                 _recent.clear()
             _recent[action.id] = raw.copy()
 
 
-def features_of(raw: bytes, place: str = "$", index: int = 0) -> Features:
+def features_of(raw: bytes, place: str = "$") -> Features:
     """The features of a JSON object, parsed once while it stays in use.
 
     >>> features_of(b'{"topic": "go", "age": {"days": 3}, "new": true, "tags": ["a", "b"]}')
@@ -72,15 +72,14 @@ def features_of(raw: bytes, place: str = "$", index: int = 0) -> Features:
 
     Args:
         raw: JSON as sent.
-        place: What an error calls it; `{}` in it stands for `index`.
-        index: Which action it belongs to.
+        place: What an error calls it.
 
     Raises:
         RecordError: It breaks a rule of this module.
     """
     known = _known.get(raw)
     if known is None:
-        known = _parse(raw, place.format(index))
+        known = _parse(raw, place)
         _known.put(raw, known)
     return known
 

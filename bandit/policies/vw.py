@@ -79,10 +79,7 @@ class VowpalWabbit:
     def pmf(self, context: bytes, actions: Sequence[Action]) -> list[float]:
         """VW's probabilities over `actions`; see `bandit.policies.base.Policy`."""
         examples = self._examples.of(context, actions)
-        try:
-            scores = cast("list[tuple[int, float]]", self._predict(examples))
-        except RuntimeError as exc:
-            raise self._mistake(actions) from exc
+        scores = cast("list[tuple[int, float]]", self._predict(examples))
         pmf = [0.0] * len(actions)
         for index, probability in scores:
             pmf[index] = probability
@@ -109,10 +106,7 @@ class VowpalWabbit:
         label = core.CBLabel(label=(cost, max(lesson.propensity, LEAST_PROPENSITY)))
         # The labelled example is a new one, so that nobody ever sees a label on a cached one.
         examples[lesson.drawn + 1] = self._examples.labelled(lesson.actions[lesson.drawn], label)
-        try:
-            self._workspace.learn_multi_ex_one(examples)
-        except RuntimeError as exc:
-            raise self._mistake(lesson.actions) from exc
+        self._workspace.learn_multi_ex_one(examples)
 
     def save(self) -> bytes:
         """VW's model in a frame that knows its length, its digest and its arguments.
@@ -139,14 +133,6 @@ class VowpalWabbit:
         digest.update(found[learned].astype("<f4").tobytes())
         return digest.hexdigest()
 
-    def _mistake(self, actions: Sequence[Action]) -> ValueError:
-        """What went wrong in VW; examples that it was given may be spoilt, so forget them all."""
-        self._examples.clear()
-        ids = [action.id for action in actions]
-        if len(set(ids)) < len(ids):
-            return ValueError("actions hold one id twice, must have different ids")
-        return ValueError("Vowpal Wabbit refused the examples")
-
 
 class _Known(NamedTuple):
     """An action that was seen before: its features as sent, and as VW takes them."""
@@ -171,7 +157,11 @@ class _Examples:
         self._contexts: Generations[bytes, core.Example] = Generations(_CONTEXTS_N)
 
     def of(self, context: bytes, actions: Sequence[Action]) -> list[core.Example]:
-        """The shared example, then one for each action; none of them may be changed."""
+        """The shared example, then one for each action; none of them may be changed.
+
+        Raises:
+            RecordError: Features that no policy may see, or an action that is offered twice.
+        """
         shared = self._contexts.get(context)
         examples = [shared or self._make_context(context)]
         recent = self._recent
@@ -180,6 +170,9 @@ class _Examples:
             if known is None or known[0] != action.features:
                 known = self._known(action)
             examples.append(known[1])
+        if len(set(examples)) < len(examples):
+            # VW would leave an example that comes twice half set up, and hand it out again as new.
+            raise RecordError("actions hold an id twice, must have different ids")
         return examples
 
     def labelled(self, action: Action, label: core.CBLabel) -> core.Example:
@@ -199,7 +192,7 @@ class _Examples:
         key = (action.id, raw)
         known = self._actions.get(key)
         if known is None:
-            features = features_of(raw, f"$.actions[id={action.id!r}].features")
+            features = features_of(raw, f"$.actions[{action.id!r}].features")
             names, values = features.names, features.values
             if self._with_id:
                 names, values = (f"id={action.id}", *names), (1.0, *values)

@@ -107,6 +107,8 @@ def test_the_place_names_the_action_or_the_context():
     actions = [Action.of("a", x=1), Action.of("b", x=[None])]
     with pytest.raises(RecordError, match=r"at `\$.actions\[1\].features.x\[0\]`"):
         check_features(b"{}", actions)
+    with pytest.raises(RecordError, match=r"at `\$.actions\['\{0\}'\].x`"):  # once a format string
+        features_of(b'{"x":1e39}', "$.actions['{0}']")
     with pytest.raises(RecordError, match=r"at `\$.context.hour`"):
         check_features(b'{"hour":1e39}', actions[:1])
 

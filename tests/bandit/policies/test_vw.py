@@ -1,0 +1,324 @@
+import math
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+import pytest
+import vowpal_wabbit_next as vowpal_wabbit
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bandit.errors import BadPropensity, BadSpec, RecordError, SnapshotCorrupt
+from bandit.policies import Lesson, with_floor
+from bandit.policies.arguments import read_arguments
+from bandit.policies.vw import VowpalWabbit
+from bandit.records import Action
+
+GREEDY = "--epsilon 0.1 -q UA"
+
+
+def lesson(
+    *actions: Action,
+    drawn: int = 0,
+    reward: float = 1.0,
+    propensity: float = 0.5,
+    context: bytes = b"{}",
+) -> Lesson:
+    return Lesson(
+        context=context, actions=actions, drawn=drawn, propensity=propensity, reward=reward
+    )
+
+
+def lessons(n: int, seed: int = 0) -> Iterator[Lesson]:
+    rng = random.Random(seed)
+    for _ in range(n):
+        chosen = rng.sample(range(40), rng.choice([1, 2, 5, 17]))
+        yield lesson(
+            *(Action.of(f"a{i}", group=f"g{i % 6}", z=i % 7) for i in chosen),
+            drawn=rng.randrange(len(chosen)),
+            reward=float(rng.random() < 0.4),
+            propensity=0.25,
+            context=b'{"user":"u%d","x":%d}' % (rng.randrange(6), rng.randrange(1, 64)),
+        )
+
+
+@pytest.mark.parametrize(
+    "arguments", ["", "-q UA -b 10", "--cubic UUA -b 22", "--interactions UUAA --noconstant"]
+)
+def test_typed_examples_are_those_that_vw_reads_from_text(arguments):
+    policy = VowpalWabbit(arguments)
+    theirs = vowpal_wabbit.Workspace([*read_arguments(arguments).words, "--quiet"])
+    parser = vowpal_wabbit.TextFormatParser(theirs)
+    for each in lessons(150):
+        context = msgspec.json.decode(each.context)
+        unlabelled = [f"shared |U user={context['user']} x:{context['x']}"]
+        for action in each.actions:
+            features = msgspec.json.decode(action.features)
+            unlabelled.append(f"|A id={action.id} group={features['group']} z:{features['z']}")
+        labelled = list(unlabelled)
+        labelled[each.drawn + 1] = f"0:{-each.reward}:{each.propensity} {labelled[each.drawn + 1]}"
+        scores = dict(theirs.predict_one([parser.parse_line(line) for line in unlabelled]))
+        assert policy.pmf(each.context, each.actions) == [scores[i] for i in range(len(scores))]
+        theirs.learn_one([parser.parse_line(line) for line in labelled])
+        policy.learn(each)
+
+
+NASTY = [
+    *("\n", "a\nb", "|", "a|A b", ":", "x:9", " ", "a b", "\t", "\r\n", "\x00", "\x1b[31m", "\x85"),
+    *(
+        "shared |U x",
+        "0:1:0.5 |A x",
+        "\u202eabc",
+        "\u2028",
+        "😀",
+        "'",
+        '"',
+        "\\n",
+        "%s",
+        "12",
+        "-3",
+    ),
+]
+
+
+@pytest.mark.parametrize("nasty", [*NASTY, "x" * 499], ids=lambda text: ascii(text)[:20])
+def test_no_string_of_a_client_can_change_the_structure(nasty):
+    policy = VowpalWabbit(GREEDY)
+    offered = (
+        Action.of(nasty[:256], **{nasty: nasty, "tags": [nasty, 1]}),
+        Action.of("b", **{nasty: 2}),
+        Action.of("c"),
+    )
+    context = msgspec.json.encode({nasty: {nasty: nasty}, "y": nasty})
+    assert len(policy.pmf(context, offered)) == 3
+    for _ in range(5):
+        policy.learn(lesson(*offered, drawn=1, context=context))
+    pmf = policy.pmf(context, offered)
+    assert [action.id for action in offered] == [nasty[:256], "b", "c"]
+    assert len(pmf) == 3
+    assert math.fsum(with_floor(pmf, 0.01)) == pytest.approx(1.0)
+    assert pmf[1] == max(pmf)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(min_size=1, max_size=20), st.dictionaries(st.text(min_size=1), st.text())
+        ),
+        min_size=1,
+        max_size=5,
+        unique_by=lambda action: action[0],
+    ),
+    st.dictionaries(st.text(min_size=1), st.text()),
+)
+def test_there_are_as_many_probabilities_as_candidates(offered, context):
+    pmf = VowpalWabbit(GREEDY + " -b 8").pmf(
+        msgspec.json.encode(context),
+        [Action(id=id_, features=msgspec.Raw(msgspec.json.encode(f))) for id_, f in offered],
+    )
+    assert len(with_floor(pmf, 0.0)) == len(offered)
+
+
+def test_a_text_of_ten_kilobytes_never_reaches_vw():
+    with pytest.raises(RecordError, match=r"text has 10000 characters.* at `\$.context.x`"):
+        VowpalWabbit("").pmf(b'{"x":"%s"}' % (b"x" * 10_000), [Action(id="a")])
+
+
+def test_actions_share_what_their_features_have_in_common():
+    policy = VowpalWabbit(GREEDY)
+    go, chess = (Action.of(topic, topic=topic) for topic in ("go", "chess"))
+    for turn in range(20):
+        policy.learn(lesson(go, chess, drawn=turn % 2, reward=float(turn % 2 == 0)))
+    cold = [Action.of("new-1", topic="chess"), Action.of("new-2", topic="go")]
+    assert policy.pmf(b"{}", cold) == pytest.approx([0.05, 0.95])
+
+
+def test_the_id_is_a_feature_unless_the_arguments_leave_it_out():
+    twins = (Action.of("a", topic="go"), Action.of("b", topic="go"))
+    told, untold = VowpalWabbit(GREEDY), VowpalWabbit(GREEDY + " --no_id")
+    for policy in (told, untold):
+        for turn in range(20):
+            policy.learn(lesson(*twins, drawn=turn % 2, reward=float(turn % 2)))
+    assert told.pmf(b"{}", twins) == pytest.approx([0.05, 0.95])
+    assert untold.pmf(b"{}", twins) == pytest.approx([0.5, 0.5])
+
+
+def test_a_feature_of_nothing_is_no_feature():
+    plain, zeros = VowpalWabbit(""), VowpalWabbit("")
+    for turn in range(10):
+        plain.learn(lesson(Action.of("a"), Action.of("b"), drawn=turn % 2))
+        zeros.learn(
+            lesson(
+                Action.of("a", x=0, y=None, z=False, w=1e-60),
+                Action.of("b", x=-0.0),
+                drawn=turn % 2,
+                context=b'{"n":0.0}',
+            )
+        )
+    assert plain.digest() == zeros.digest()
+
+
+def test_one_id_may_come_with_different_features():
+    policy = VowpalWabbit(GREEDY)
+    young, old = Action.of("a", age="young"), Action.of("a", age="old")
+    other = Action.of("b")
+    for turn in range(20):
+        policy.learn(lesson([young, old][turn % 2], other, reward=float(turn % 2)))
+    for _ in range(2):
+        assert policy.pmf(b"{}", [young, other])[0] < policy.pmf(b"{}", [old, other])[0]
+
+
+def test_cached_examples_learn_and_predict_like_new_ones():
+    cached, fresh = VowpalWabbit(""), VowpalWabbit("")
+    for each in lessons(100):
+        assert cached.pmf(each.context, each.actions) == fresh.pmf(each.context, each.actions)
+        cached.learn(each)
+        fresh._examples.clear()
+        fresh.learn(each)
+        fresh._examples.clear()
+    assert cached.digest() == fresh.digest()
+
+
+def test_a_new_snapshot_starts_with_examples_that_are_made_already():
+    policy = VowpalWabbit("")
+    each = next(lessons(1))
+    policy.learn(each)
+    loaded = VowpalWabbit("", policy.save())
+    mine = policy._examples.of(each.context, each.actions)
+    theirs = loaded._examples.of(each.context, each.actions)
+    assert all(a is b for a, b in zip(mine, theirs, strict=True))
+    assert loaded.pmf(each.context, each.actions) == policy.pmf(each.context, each.actions)
+
+
+def test_features_do_not_depend_on_pythons_hash_seed():
+    program = (
+        "from bandit.policies.vw import VowpalWabbit\n"
+        "from bandit.policies import Lesson\n"
+        "from bandit.records import Action\n"
+        "policy = VowpalWabbit('')\n"
+        "policy.learn(Lesson(context=b'{\"u\":\"x\"}', actions=(Action.of('a', t=['b', 'c']),), "
+        "drawn=0, propensity=1.0, reward=1.0))\n"
+        "print(policy.digest())\n"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("0", "1")
+    }
+    assert len(digests) == 1
+
+
+def test_an_action_offered_twice_is_refused_before_it_spoils_anything():
+    # VW leaves an example that comes twice half set up and puts it back into its pool: from then on
+    # any policy of the process could be handed it, and failed.
+    policy, twice = VowpalWabbit(GREEDY), Action.of("a", topic="go")
+    with pytest.raises(RecordError, match="actions hold an id twice"):
+        policy.pmf(b"{}", [twice, twice])
+    with pytest.raises(RecordError, match="actions hold an id twice"):
+        policy.learn(lesson(twice, twice))
+    assert policy.pmf(b"{}", [twice]) == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"reward": math.nan}, RecordError, "reward is nan"),
+        ({"reward": 1e39}, RecordError, "reward is 1e"),
+        ({"propensity": 0.0}, BadPropensity, "propensity is 0.0"),
+        ({"propensity": math.nan}, BadPropensity, "propensity is nan"),
+        ({"propensity": 1.1}, BadPropensity, "propensity is 1.1"),
+        ({"drawn": -1}, RecordError, "drawn is -1"),
+        ({"drawn": 2}, RecordError, "drawn is 2"),
+        ({"context": b"[]"}, RecordError, "not a JSON object"),
+    ],
+)
+def test_a_lesson_that_could_harm_is_refused_and_changes_nothing(change, error, message):
+    policy = VowpalWabbit("")
+    policy.learn(lesson(Action.of("a"), Action.of("b")))
+    before = policy.digest()
+    with pytest.raises(error, match=message):
+        policy.learn(lesson(Action.of("a"), Action.of("b"), **change))
+    assert policy.digest() == before
+
+
+@pytest.mark.parametrize("arguments", ["", "--coin -q UA", "--l1 1e-6 --l2 1e-6 -q UA"])
+def test_extreme_numbers_do_not_keep_a_policy_from_learning(arguments):
+    # With features of 1e25, or propensities of 1e-20 under --l2, it never learned again.
+    policy, rng = VowpalWabbit(arguments), random.Random(2)
+    names = ("a", "b", "c")
+    hits = 0.0
+    for turn in range(600):
+        extreme = turn < 200 and turn % 10 == 0
+        offered = tuple(Action.of(name, y=4e9 if extreme else 1) for name in names)
+        user = rng.randrange(3)
+        context = b'{"user":"u%d","x":%d}' % (user, 4_000_000_000 if extreme else 1)
+        pmf = with_floor(policy.pmf(context, offered), 0.01)
+        drawn = rng.choices(range(3), pmf)[0]
+        propensity = 1e-38 if extreme else pmf[drawn]
+        reward = float(drawn == user)
+        hits += reward if turn >= 400 else 0.0
+        policy.learn(
+            lesson(*offered, drawn=drawn, reward=reward, propensity=propensity, context=context)
+        )
+    assert hits / 200 > 0.7  # 1/3 by chance
+
+
+@pytest.fixture(scope="module")
+def saved() -> bytes:
+    policy = VowpalWabbit("")
+    for each in lessons(30):
+        policy.learn(each)
+    return policy.save()
+
+
+def test_every_truncation_is_told(saved):
+    for length in {0, 1, 20, 60, len(saved) // 2, len(saved) - 1}:
+        with pytest.raises(SnapshotCorrupt, match=r"snapshot has \d+ bytes, must have"):
+            VowpalWabbit("", saved[:length])
+    with pytest.raises(SnapshotCorrupt, match="must have"):
+        VowpalWabbit("", saved + b"\x00")
+
+
+def test_every_flipped_bit_is_told(saved):
+    for place in {*range(60), *range(60, len(saved), 97), len(saved) - 1}:
+        flipped = bytearray(saved)
+        flipped[place] ^= 1 << (place % 8)
+        with pytest.raises(SnapshotCorrupt):
+            VowpalWabbit("", bytes(flipped))
+
+
+def test_weights_learned_with_other_arguments_are_refused(saved):
+    assert VowpalWabbit("--squarecb --gamma_scale=10 -q UA", saved).save()
+    with pytest.raises(BadSpec, match="weights were learned with '--cb_explore_adf --squarecb"):
+        VowpalWabbit("--squarecb --gamma_scale 11 -q UA", saved)
+    with pytest.raises(BadSpec, match="weights were learned with"):
+        VowpalWabbit("--squarecb --gamma_scale 10 -q UA --no_id", saved)
+
+
+def test_digest_is_over_the_rows_that_were_learned(saved):
+    """A second implementation, row by row."""
+    import hashlib
+
+    policy = VowpalWabbit("", saved)
+    table = np.asarray(policy._workspace.weights())
+    rows = [index for index in range(len(table)) if table[index, 0, :3].any()]
+    assert 20 < len(rows) < 1000
+    digest = hashlib.sha256(b"".join(index.to_bytes(8, "little") for index in rows))
+    for index in rows:
+        digest.update(table[index, 0, :3].astype("<f4").tobytes())
+    assert policy.digest() == digest.hexdigest()
+
+
+def test_an_untrained_policy_has_the_digest_of_nothing():
+    # printf '' | sha256sum
+    nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert VowpalWabbit("").digest() == VowpalWabbit("-b 10").digest() == nothing
