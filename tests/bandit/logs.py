@@ -7,8 +7,10 @@ import msgspec
 
 from bandit.event_id import make_event_id
 from bandit.records import Action, AnyLogRecord, Decision, Exposure, Outcome, Reward
+from bandit.specs import PolicySpec
 from bandit.store.client import Store
 from bandit.store.sink import ClickHouseSink
+from bandit.store.snapshots import Snapshot, Snapshots
 from bandit.wire import RankRequest
 
 T0 = 1_790_000_000_000
@@ -116,3 +118,30 @@ class LogMaker:
                 token = f"{writer}/{entries[0].seq}-{entries[-1].seq}/{attempt}"
                 self._sink.insert(table, writer, entries, token)
         self._entries = {}
+
+
+def publish(store: Store, number: int, watermark_ms: int, created_ms: int, **changes) -> bool:
+    """Publish a snapshot of policy `vw`; times are after T0, counts 0."""
+    spec = PolicySpec(key="vw", type="vw", surface="home")
+    counts = dict.fromkeys(
+        ("trained", "defaulted", "unseen", "late", "duplicate", "orphan", "out_of_bounds"), 0
+    )
+    given = {
+        "policy": "vw",
+        "number": number,
+        "parent": number - 1,
+        "created_ms": T0 + created_ms,
+        "spec_version": 1,
+        "spec": spec,
+        "format": "vw",
+        "weights": b"w",
+        "digest": "d",
+        "sha256": "s",
+        "cursor": {},
+        "watermark_ms": T0 + watermark_ms,
+        **counts,
+        "learner": "l1",
+        "change_id": f"{number}",
+        **changes,
+    }
+    return Snapshots(store).publish(Snapshot(**given))

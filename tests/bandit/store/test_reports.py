@@ -8,13 +8,12 @@ import pytest
 
 from bandit.learning.joiner import Joiner
 from bandit.ope import WeightMoments
-from bandit.specs import Metric, PolicySpec, Surface
+from bandit.specs import Metric, Surface
 from bandit.stats import Moments
 from bandit.store.client import Store
 from bandit.store.reports import LogRows, Reports, Scope
-from bandit.store.snapshots import Snapshot, Snapshots
 from bandit.store.tail import Tail
-from tests.bandit.logs import T0, LogMaker
+from tests.bandit.logs import T0, LogMaker, publish
 
 LATER = T0 + 3_600_000
 AGGREGATIONS = ("sum", "first", "last", "mean", "max", "min")
@@ -276,32 +275,6 @@ def test_a_report_as_of_a_past_time_does_not_see_what_came_later(store: Store):
     log.reward(log.decide(1001, experiment="e", variant="c", unit="u2"))
     log.deliver()
     assert (reports.counts(past, "variant"), reports.reward_moments(past, metric)) == before
-
-
-def publish(store: Store, number: int, watermark_ms: int, created_ms: int, **changes) -> bool:
-    spec = PolicySpec(key="vw", type="vw", surface="home")
-    counts = dict.fromkeys(
-        ("trained", "defaulted", "unseen", "late", "duplicate", "orphan", "out_of_bounds"), 0
-    )
-    given = {
-        "policy": "vw",
-        "number": number,
-        "parent": number - 1,
-        "created_ms": T0 + created_ms,
-        "spec_version": 1,
-        "spec": spec,
-        "format": "vw",
-        "weights": b"w",
-        "digest": "d",
-        "sha256": "s",
-        "cursor": {},
-        "watermark_ms": T0 + watermark_ms,
-        **counts,
-        "learner": "l1",
-        "change_id": f"{number}",
-        **changes,
-    }
-    return Snapshots(store).publish(Snapshot(**given))
 
 
 def test_latency_runs_from_the_end_of_the_window_to_the_first_decision_that_knew(store: Store):

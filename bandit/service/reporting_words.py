@@ -1,0 +1,113 @@
+"""Codes and numbers of reports → what a person reads; pure. The CLI and the dashboard share it."""
+
+from collections.abc import Iterable
+
+from bandit.ope import Value
+from bandit.stats import Effect
+
+REASONS = {
+    # of an effect
+    "empty_variant": "a variant has no unit that counts yet",
+    "one_unit": "there is a single unit, which says nothing about the spread",
+    "no_variance": "nothing varies, so there is no interval",
+    "control_is_zero": "nothing can be said relative to a control of 0",
+    "control_near_zero": "the control may be 0, so the relative interval has no bounds",
+    "control_is_negative": "the control is negative, so a relative gain has a minus sign",
+    # of a split
+    "no_units": "no unit has come yet",
+    "few_units": "there are too few units",
+    "one_variant": "one variant has all the buckets",
+    "unallocated_units": "units are in a variant that owns no bucket",
+    # of a policy's value
+    "no_decisions": "no decision in this log says what the policy would have done",
+    "no_overlap": "the policy would never have shown what was shown",
+    "low_ess": "the log is worth fewer than 30 decisions of the policy's own",
+    "thin_ess": "the log is worth fewer than 200 decisions of the policy's own",
+    "heavy_weight": "one decision has over 10 % of the weight",
+    "weights_off_one": "the weights do not average 1: wrong propensities, or actions that only "
+    "this policy would show",
+}
+DASH = "–"
+"""Stands where there is no number."""
+
+
+def in_words(codes: Iterable[str]) -> str:
+    """Reason codes as one sentence part; a code that nobody worded stays a code.
+
+    >>> in_words(["no_units", "heavy_weight"])
+    'no unit has come yet; one decision has over 10 % of the weight'
+    """
+    return "; ".join(REASONS.get(code, code) for code in codes)
+
+
+def number(value: float | None, sign: str = "") -> str:
+    """Four digits that matter.
+
+    >>> number(0.123456), number(1234567.0), number(-3.0, sign="+"), number(None)
+    ('0.1235', '1,234,567', '-3', '–')
+    """
+    if value is None:
+        return DASH
+    if abs(value) >= 1000:
+        return f"{value:{sign},.0f}"
+    return f"{value:{sign}.4g}"
+
+
+def percent(value: float | None, sign: str = "") -> str:
+    """A share as a percentage.
+
+    >>> percent(0.1234, sign="+"), percent(None)
+    ('+12.3 %', '–')
+    """
+    return DASH if value is None else f"{100 * value:{sign}.1f} %"
+
+
+def p_value(value: float | None) -> str:
+    """A p-value, small ones by their size.
+
+    >>> p_value(0.0312), p_value(2e-9), p_value(None)
+    ('0.031', '2e-09', '–')
+    """
+    return DASH if value is None else f"{value:.2g}"
+
+
+def duration(ms: float | None) -> str:
+    """A time span in the unit that suits it.
+
+    >>> duration(250), duration(1500), duration(180_000), duration(9_000_000), duration(None)
+    ('250 ms', '1.5 s', '3.0 min', '2.5 h', '–')
+    """
+    if ms is None:
+        return DASH
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)):
+        if ms >= (2 if unit == "d" else 1) * size:
+            return f"{ms / size:.1f} {unit}"
+    return f"{ms:.0f} ms"
+
+
+def effect_in_words(effect: Effect, *, relative: bool = False) -> str:
+    """Effect and interval, or why there is none.
+
+    >>> from bandit.stats import Moments, welch
+    >>> effect_in_words(welch(Moments.of([1.0, 2.0, 3.0]), Moments.of([2.0, 4.0, 3.0])))
+    '+1 [-1.267, 3.267]'
+    >>> effect_in_words(welch(Moments.of([]), Moments.of([2.0, 4.0])))
+    '– (a variant has no unit that counts yet)'
+    """
+    if relative:
+        shown = percent(effect.relative_effect, sign="+")
+        low, high = percent(effect.relative_ci_low), percent(effect.relative_ci_high)
+        reason = effect.relative_reason
+    else:
+        shown = number(effect.effect, sign="+")
+        low, high = number(effect.effect_ci_low), number(effect.effect_ci_high)
+        reason = effect.reason
+    return f"{shown} ({in_words([reason])})" if reason else f"{shown} [{low}, {high}]"
+
+
+def value_in_words(value: Value) -> str:
+    """Value and interval, or why it was refused."""
+    if value.value is None:
+        return f"{DASH} ({in_words(value.reasons)})"
+    interval = "" if value.ci_low is None else f" [{number(value.ci_low)}, {number(value.ci_high)}]"
+    return f"{number(value.value)}{interval}"
