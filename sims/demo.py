@@ -1,0 +1,155 @@
+"""The demo's script: what is declared, waited for and judged; `bandit demo` runs and shows it."""
+
+import httpx
+import msgspec
+
+from bandit.errors import NotFound
+from bandit.service.replaying import ReplayService
+from bandit.specs import AnySpec, Experiment, Metric, PolicySpec, Surface, Variant
+from bandit.store.client import Store
+from bandit.store.decisions import Decisions
+from bandit.store.definitions import Definitions
+from bandit.store.snapshots import Snapshots
+from sims.audit import Check, audit, learned
+from sims.ledger import Ledger
+from sims.waiting import Waiting
+
+LEARNED, RANDOM = "treatment", "control"
+REWARD = "like"
+METRICS = (
+    Metric(key="like-rate", source="reward", name=REWARD, per="decision"),
+    Metric(key="likes-per-user", source="reward", name=REWARD, per="unit"),
+)
+LEARNING = PolicySpec(key="movies-vw", type="vw", surface="movies", floor=0.002)
+UNIFORM = PolicySpec(key="movies-uniform", type="uniform")
+SURFACE = Surface(
+    key="movies",
+    policy=LEARNING.key,
+    shadows=[LEARNING.key, UNIFORM.key],
+    join_window_s=1.0,
+    reward_low=0.0,
+    reward_high=1.0,
+    description="Which film to show to a user of the demo.",
+)
+EXPERIMENT = Experiment(
+    key="movies-2026",
+    surface=SURFACE.key,
+    salt="movies-2026",
+    variants=[
+        Variant(key=RANDOM, policy=UNIFORM.key, allocation=[(0, 5000)]),
+        Variant(key=LEARNED, policy=LEARNING.key, allocation=[(5000, 10_000)]),
+    ],
+    control=RANDOM,
+    metrics=[metric.key for metric in METRICS],
+    status="running",
+    description="Does the learned policy earn more likes than chance?",
+)
+DECLARED: tuple[tuple[str, AnySpec], ...] = (
+    *(("metrics", metric) for metric in METRICS),
+    ("policies", LEARNING),
+    ("policies", UNIFORM),
+    ("surfaces", SURFACE),
+    ("experiments", EXPERIMENT),
+)
+START_S, SERVE_S = 60.0, 30.0
+
+
+class Health(msgspec.Struct):
+    """What the demo wants to know of `GET /health/ready`."""
+
+    writer: str
+    revision: int | None
+
+
+class Demo:
+    """Talks to a service that is starting or running.
+
+    Args:
+        client: With the service's address as its base URL.
+        store: Its ClickHouse.
+        waiting: Has the clock.
+        salt: The project's secret, to make decisions again.
+        workers_n: How many API workers there are.
+    """
+
+    def __init__(
+        self, client: httpx.Client, store: Store, waiting: Waiting, *, salt: bytes, workers_n: int
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._waiting = waiting
+        self._salt = salt
+        self._workers_n = workers_n
+
+    def declare(self) -> None:
+        """Declare metrics, policies, surface and experiment, and wait until all workers know.
+
+        Raises:
+            Stuck: They do not, or the API does not answer.
+            httpx.HTTPStatusError: A declaration was refused.
+        """
+        self._waiting.until("the API is ready", START_S, self._health)
+        for kind, spec in DECLARED:
+            self._client.put(
+                f"/v1/{kind}/{spec.key}", content=msgspec.json.encode(spec), headers=_JSON
+            ).raise_for_status()
+        revision = Definitions(self._store).revision()
+        knowing: set[str] = set()
+
+        def all_know() -> bool | None:
+            health = self._health()
+            if health is not None and (health.revision or 0) >= revision:
+                knowing.add(health.writer)
+            return True if len(knowing) >= self._workers_n else None
+
+        self._waiting.until("all workers serve what was declared", SERVE_S, all_know)
+
+    def wait_until_learned(self, ledger: Ledger, patience_s: float) -> None:
+        """Wait until everything answered is in the log and everything in the log is learned from.
+
+        Raises:
+            Stuck: It is not in time; the counts will say what is missing.
+        """
+
+        def settled() -> bool | None:
+            found = audit(self._store, SURFACE.key)
+            complete = found.events_n >= len(ledger.shown)
+            known = learned(self._store, LEARNING.key).decisions_n >= found.events_n
+            return True if complete and known else None
+
+        self._waiting.until("the log is drained and learned from", patience_s, settled)
+
+    def replay(self, n: int, seed: int) -> Check:
+        """Make random decisions of the log again and compare them bit for bit."""
+        service = ReplayService(
+            lambda: Definitions(self._store), lambda: Snapshots(self._store), salt=self._salt
+        )
+        sample = Decisions(self._store).sample(SURFACE.key, n, seed)
+        different: list[str] = []
+        thinned_n = 0
+        for decision in sorted(sample, key=lambda d: (d.policy, d.snapshot)):
+            try:
+                replay = service.replay(decision)
+            except NotFound:  # the store thins out the weights of old snapshots
+                thinned_n += 1
+                continue
+            if not replay.identical:
+                different.append(f"{replay.event_id}: {replay.differences[0]}")
+        identical_n = len(sample) - thinned_n - len(different)
+        numbers = f"{identical_n:,} of {len(sample) - thinned_n:,} identical"
+        if thinned_n:
+            numbers += f"; {thinned_n:,} more have snapshots whose weights are not kept any more"
+        if different:
+            numbers += f"; first difference: {different[0]}"
+        passed = not different and identical_n > 0
+        return Check("random decisions replayed", passed, numbers)
+
+    def _health(self) -> Health | None:
+        # A connection of its own each time, so that each worker's turn comes.
+        answer = self._client.get("/health/ready", headers={"connection": "close"})
+        if answer.status_code != httpx.codes.OK:
+            return None
+        return msgspec.json.decode(answer.content, type=Health)
+
+
+_JSON = {"content-type": "application/json"}

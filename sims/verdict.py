@@ -1,0 +1,55 @@
+"""The demo's verdict: what the report says, and what must hold for it to be believed."""
+
+from bandit.service.reporting_payloads import ExperimentReport, GroupCounts, MetricEffect
+from sims.audit import Check
+from sims.ledger import Ledger
+
+
+def primary_effect(report: ExperimentReport, treatment: str) -> MetricEffect | None:
+    """The primary metric's effect of a treatment."""
+    return next((e for e in report.effects if e.is_primary and e.treatment == treatment), None)
+
+
+def variant_counts(report: ExperimentReport, variant: str) -> GroupCounts | None:
+    """A variant's counts; None if it is not in the report."""
+    return next((group for group in report.variants if group.label == variant), None)
+
+
+def check_better(report: ExperimentReport, treatment: str) -> Check:
+    """The treatment beats the control by an interval that leaves out zero."""
+    name = f"{treatment} beats {report.control}"
+    found = primary_effect(report, treatment)
+    if found is None or found.effect.effect is None:
+        reason = found.effect.reason if found else "the report has no primary metric"
+        return Check(name, False, f"no effect: {reason}")
+    return Check(name, (found.effect.effect_ci_low or 0.0) > 0.0, effect_text(found))
+
+
+def check_earned(report: ExperimentReport, ledger: Ledger) -> Check:
+    """The report's rewards are the client's, but for those that came after their window."""
+    counted = sum(group.reward_sum for group in report.variants)
+    accepted = sum(shown.reward for shown in ledger.shown)
+    late = sum(
+        policy.learning.late for policy in report.health.policies if policy.learning is not None
+    )
+    numbers = f"{accepted:,.0f} accepted = {counted:,.0f} in the report"
+    if late:
+        numbers += f" + {accepted - counted:,.0f} of {late:,} late ones"
+    return Check("rewards earned are reported", 0 <= accepted - counted <= late, numbers)
+
+
+def effect_text(found: MetricEffect) -> str:
+    """An effect with its intervals, in words."""
+    effect = found.effect
+    if effect.effect is None or effect.effect_ci_low is None or effect.effect_ci_high is None:
+        return f"none: {effect.reason}"
+    level = f"{1 - effect.alpha:.0%}"
+    text = (
+        f"{effect.effect:+.4g} ({level} interval {effect.effect_ci_low:+.4g} "
+        f"to {effect.effect_ci_high:+.4g})"
+    )
+    if effect.relative_effect is not None:
+        text += f", {effect.relative_effect:+.1%}"
+    if effect.relative_ci_low is not None and effect.relative_ci_high is not None:
+        text += f" ({effect.relative_ci_low:+.1%} to {effect.relative_ci_high:+.1%})"
+    return text
