@@ -56,7 +56,7 @@ def command(data_dir: Path | None, host: str, port: int | None, no_password: boo
 
 
 def _run(settings: Settings, host: str, port: int, *, with_password: bool) -> int:
-    port = _free_port(host, port)
+    host, port = _free_address(host, port)
     passwords: list[str | None] = [None, None]
     if with_password:
         names = ("clickhouse_password", "clickhouse_readonly_password")
@@ -99,49 +99,49 @@ async def _serve(application: Application, engine: Engine, host: str, port: int)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     serving = asyncio.ensure_future(server.serve())
-    await _listening(host, port)
-    click.echo(
-        f"gateway: ClickHouse {engine.version} on http://{_bracketed(host)}:{port}/"
-        f" from {engine.directory} (pid {os.getpid()})"
-    )
     stop = asyncio.ensure_future(stopping.wait())
-    await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
-    await application.close(_GRACE_S)
+    try:
+        await _listening(serving, host, port)
+        click.echo(
+            f"gateway: ClickHouse {engine.version} on http://{_bracketed(host)}:{port}/"
+            f" from {engine.directory} (pid {os.getpid()})"
+        )
+        await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await application.close(_GRACE_S)
     server.stop()  # type: ignore[no-untyped-call]
     await asyncio.wait({serving}, timeout=_GRACE_S)
     return 0 if stop.done() else 1
 
 
-async def _listening(host: str, port: int) -> None:
+async def _listening(serving: "asyncio.Future[None]", host: str, port: int) -> None:
     """Return once a connection is accepted; Granian has no hook for it."""
-    async with asyncio.timeout(5):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection(host, port)
-            except OSError:
-                await asyncio.sleep(0.005)
-            else:
-                writer.close()
-                return
+    while not serving.done():
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            await asyncio.sleep(0.005)
+        else:
+            writer.close()
+            return
+    raise OSError(f"{_bracketed(host)}:{port} can not be listened on: {serving.exception()}")
 
 
-def _free_port(host: str, port: int) -> int:
-    """The port to listen on, after making sure that nobody else does.
+def _free_address(host: str, port: int) -> tuple[str, int]:
+    """The address to listen on as numbers, after making sure that nobody else does.
 
     Granian shares its port (SO_REUSEPORT): a second gateway would get half of the first one's
     requests instead of an error.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as exc:
-            raise OSError(
-                f"{_bracketed(host)}:{port} can not be listened on: {exc.strerror}"
-            ) from exc
-        found: int = probe.getsockname()[1]
-        return found
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            found = probe.getsockname()
+    except OSError as exc:
+        raise OSError(f"{_bracketed(host)}:{port} can not be listened on: {exc.strerror}") from exc
+    return str(found[0]), int(found[1])
 
 
 def _is_loopback(host: str) -> bool:

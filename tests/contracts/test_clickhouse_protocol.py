@@ -246,6 +246,22 @@ def test_streams_of_rows_blocks_frames_and_arrow(client: Client) -> None:
         assert sum(block.num_rows for block in found) == 300_000
 
 
+def test_a_result_larger_than_any_buffer_arrives_whole(client: Client) -> None:
+    found = client.query("SELECT number, toString(number) FROM numbers(1500000)")
+    assert found.row_count == 1_500_000
+    assert found.result_rows[-1] == (1_499_999, "1499999")
+
+
+def test_a_query_has_a_summary(client: Client) -> None:
+    summary = client.query("SELECT number FROM numbers(10)").summary
+    assert (summary["read_rows"], summary["result_rows"]) == ("10", "10")
+
+
+def test_totals_follow_the_rows(client: Client) -> None:
+    sql = "SELECT number % 2 AS k, count() FROM numbers(10) GROUP BY k WITH TOTALS ORDER BY k"
+    assert client.raw_query(sql, fmt="TSV") == b"0\t5\n1\t5\n\n0\t10\n"
+
+
 def test_raw_streams(client: Client) -> None:
     stream = client.raw_stream("SELECT number FROM numbers(1000)", fmt="TSV")
     assert stream.read() == b"".join(b"%d\n" % i for i in range(1000))

@@ -56,6 +56,14 @@ class Stream:
         self._raw = raw
         self._result = result
         self._done = False
+        self._counts = dict.fromkeys(
+            ("read_rows", "read_bytes", "result_rows", "result_bytes", "elapsed_ns"), 0
+        )
+
+    @property
+    def summary(self) -> dict[str, str]:
+        """ClickHouse's summary of what was fetched so far."""
+        return {name: str(count) for name, count in self._counts.items()}
 
     def fetch(self) -> bytes | None:
         """The next piece, or None at the end.
@@ -69,7 +77,15 @@ class Stream:
             self._done = True  # unless it goes well
             piece = self._raw.streaming_fetch_result(self._result)
             self._done = piece is None or piece.rows_read() == 0
-            return None if self._done else bytes(piece.bytes())
+            if self._done:
+                return None
+            data = bytes(piece.bytes())
+            self._counts["read_rows"] += piece.storage_rows_read()
+            self._counts["read_bytes"] += piece.storage_bytes_read()
+            self._counts["result_rows"] += piece.rows_read()
+            self._counts["result_bytes"] += len(data)
+            self._counts["elapsed_ns"] += int(piece.elapsed() * 1e9)
+            return data
 
     def close(self) -> None:
         """Stop the query, if it still runs."""

@@ -10,7 +10,7 @@ from bandit.store.gateway.engine import Answer, Engine, Handle, Stream, quote, q
 from bandit.store.gateway.native import empty_result
 from bandit.store.gateway.refusal import Refusal
 from bandit.store.gateway.request import Request
-from bandit.store.gateway.sessions import Remembered, Sessions
+from bandit.store.gateway.sessions import Lease, Sessions
 from bandit.store.gateway.statement import (
     Insert,
     first_word,
@@ -25,6 +25,9 @@ from bandit.store.gateway.users import User, check_reader, read_only_refusal
 _STREAMABLE = frozenset(
     {"Native", "TabSeparated", "TSV", "TSVRaw", "CSV", "RowBinary", "JSONEachRow"}
 )
+_FOOTER = re.compile(rb"\b(TOTALS|EXTREMES)\b", re.IGNORECASE)
+# `wait_end_of_query` waits for this much of the result, so that errors have their status.
+_BUFFER_BYTES = 8 << 20
 # The engine signals its whole process group: a supervisor and all that it runs.
 _DEADLY = [["SYSTEM", word] for word in ("SHUTDOWN", "KILL", "SUSPEND")]
 # Where chDB's defaults differ from a server's.
@@ -85,22 +88,35 @@ class Run:
             return self._insert(handle, self.insert)
         sql = _KILL_BY_ID.sub(_kill_by_tag, self.sql)
         fmt = output_format(sql, self._request.default_format)
-        streams = fmt in _STREAMABLE and not self._request.buffered and is_query(sql)
-        if streams:
-            stream = handle.stream(sql, fmt, self._request.parameters)
-            self._on_end.append(stream.close)
-            first = stream.fetch()
-            if first is not None:
-                return Outcome(fmt, Answer(b"", {}), stream, first)
-            stream.close()
-            answer = Answer(b"", {})
-        else:
-            answer = handle.run(sql, fmt, self._request.parameters)
-            if self._is_empty:  # nothing but comments, or a zero byte before anything else
-                raise Refusal(62, "SYNTAX_ERROR", "Syntax error: empty query")
-        if fmt == "Native" and not answer.data and is_query(sql):
-            answer = answer._replace(data=empty_result(handle, sql, self._request))
+        if fmt in _STREAMABLE and is_query(sql) and not self._has_footer(sql):
+            return self._query(handle, sql, fmt)
+        answer = handle.run(sql, fmt, self._request.parameters)
+        if self._is_empty:  # nothing but comments, or a zero byte before anything else
+            raise Refusal(62, "SYNTAX_ERROR", "Syntax error: empty query")
         return Outcome(fmt if answer.data or is_query(sql) else None, answer)
+
+    def _query(self, handle: Handle, sql: bytes, fmt: str) -> Outcome:
+        """Rows: an answer in full if they are few, else a stream; memory is bounded either way."""
+        stream = handle.stream(sql, fmt, self._request.parameters)
+        self._on_end.append(stream.close)
+        piece = stream.fetch()
+        pieces = []
+        size = 0
+        while piece is not None:
+            pieces.append(piece)
+            size += len(piece)
+            if size > (_BUFFER_BYTES if self._request.buffered else 0):
+                return Outcome(fmt, Answer(b"", stream.summary), stream, b"".join(pieces))
+            piece = stream.fetch()
+        data = b"".join(pieces)
+        if fmt == "Native" and not data:
+            stream.close()
+            data = empty_result(handle, sql, self._request)
+        return Outcome(fmt, Answer(data, stream.summary))
+
+    def _has_footer(self, sql: bytes) -> bool:
+        """Whether totals or extremes follow the rows: chDB leaves them out of a stream."""
+        return "extremes" in self._request.settings or _FOOTER.search(sql) is not None
 
     def finish(self) -> None:
         """Give everything back, last taken first."""
@@ -122,9 +138,9 @@ class Run:
             )
         key = (self._user.name, request.session_id)
         handle = self._sessions.borrow(key, must_exist=request.session_check)
-        self._on_end.append(lambda: self._sessions.give_back(key, request.session_timeout_s))
-        settings = {**request.settings, "log_comment": ""}
-        self._on_end.append(Remembered(handle, settings, request.database).restore)
+        lease = Lease(self._sessions, key, handle, request.session_timeout_s)
+        self._on_end.append(lease.end)
+        lease.remember((*request.settings, "log_comment"))
         return handle
 
     def _check(self, handle: Handle) -> None:
@@ -133,6 +149,8 @@ class Run:
             raise Refusal(62, "SYNTAX_ERROR", "Multi-statements are not allowed")
         if self._user.read_only:
             check_reader(self._request, self.sql)
+            if not kind.statements_n and not self.insert:
+                raise Refusal(62, "SYNTAX_ERROR", "Syntax error: the statement can not be parsed")
         may_write = not (self._user.read_only or self._request.read_only_method)
         # What does not parse is left to the engine, which says where.
         parses = kind.statements_n > 0 or self.insert is not None

@@ -1,7 +1,7 @@
 """Handles that stay: temporary tables and settings of a `session_id`."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -57,6 +57,11 @@ class Sessions:
             session.busy = False
             session.expires_s = self._now_s() + timeout_s
 
+    def discard(self, key: Key) -> None:
+        """Close a borrowed session instead of giving it back."""
+        with self._lock:
+            self._sessions.pop(key).handle.close()
+
     def expire(self) -> None:
         """Close the sessions whose time is over."""
         now_s = self._now_s()
@@ -88,25 +93,41 @@ class Sessions:
             self._sessions.clear()
 
 
-class Remembered:
-    """A session's settings and database before a request that brings its own.
+class Lease:
+    """A session in the hands of one request, which may bring settings and a database of its own.
 
-    A real server forgets the URL's settings after the request; on a handle they would stay:
-    a leaked `insert_deduplication_token` drops every later insert without a word.
+    A real server forgets those after the request; on a handle they would stay: a leaked
+    `insert_deduplication_token` drops every later insert without a word.
     """
 
-    def __init__(self, handle: Handle, settings: Mapping[str, str], database: str) -> None:
+    def __init__(self, sessions: Sessions, key: Key, handle: Handle, timeout_s: float) -> None:
+        self._sessions = sessions
+        self._key = key
         self._handle = handle
-        self._names = tuple(settings)
+        self._timeout_s = timeout_s
+        self._names: tuple[str, ...] = ()
         self._changed: dict[str, str] = {}
-        self._database = handle.text("SELECT currentDatabase()") if database else ""
-        if settings:
-            for line in handle.text("SHOW CHANGED SETTINGS LIKE '%'").splitlines():
-                name, _, value = line.split("\t", 2)
-                self._changed[name] = value
+        self._database = ""
 
-    def restore(self) -> None:
-        """Put them back."""
+    def remember(self, names: Iterable[str]) -> None:
+        """Keep what the session says of these settings, and its database."""
+        self._database = self._handle.text("SELECT currentDatabase()")
+        found = self._handle.run(b"SHOW CHANGED SETTINGS LIKE '%'", "JSONCompactEachRow")
+        for line in found.data.splitlines():
+            name, _, value = msgspec.json.decode(line, type=tuple[str, str, str])
+            self._changed[name] = value
+        self._names = tuple(names)
+
+    def end(self) -> None:
+        """Put it back and give the session back; one that can not be put right is closed."""
+        try:
+            self._restore()
+        except Exception:
+            self._sessions.discard(self._key)
+            raise
+        self._sessions.give_back(self._key, self._timeout_s)
+
+    def _restore(self) -> None:
         before = {name: self._changed[name] for name in self._names if name in self._changed}
         for name in self._names:
             if name not in before:

@@ -15,6 +15,8 @@ NO_ANSWER = Answer(b"", {})
 class FakeStream:
     """Gives `pieces`; an exception among them is raised."""
 
+    summary = {"read_rows": "1"}
+
     def __init__(self, pieces: Iterable[bytes | Exception]) -> None:
         self._pieces = iter(pieces)
         self.is_open = True

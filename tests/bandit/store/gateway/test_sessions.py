@@ -2,9 +2,9 @@ from typing import cast
 
 import pytest
 
-from bandit.store.gateway.engine import Engine, Handle
+from bandit.store.gateway.engine import Answer, Engine, Handle
 from bandit.store.gateway.refusal import Refusal
-from bandit.store.gateway.sessions import Sessions
+from bandit.store.gateway.sessions import Lease, Sessions
 
 KEY = ("default", "s")
 
@@ -12,6 +12,23 @@ KEY = ("default", "s")
 class FakeHandle:
     def __init__(self) -> None:
         self.is_open = True
+        self.ran: list[str] = []
+        self.failure: Refusal | None = None
+
+    def run(self, sql: bytes, fmt: str) -> Answer:
+        if self.failure:
+            raise self.failure
+        self.ran.append(sql.decode())
+        return Answer(b'["max_threads","UInt64","4"]\n', {})
+
+    def text(self, sql: str) -> str:
+        return "default"
+
+    def set(self, settings: dict[str, str]) -> None:
+        self.ran.append(str(settings))
+
+    def use(self, database: str) -> None:
+        self.ran.append(f"USE {database}")
 
     def close(self) -> None:
         self.is_open = False
@@ -98,6 +115,36 @@ def test_the_number_of_busy_sessions_is_bounded(sessions: Sessions) -> None:
     with pytest.raises(Refusal, match="all of 2 sessions are busy") as caught:
         sessions.borrow(("default", "c"), must_exist=False)
     assert caught.value.status == 503
+
+
+def leased(sessions: Sessions, handle: Handle) -> Lease:
+    lease = Lease(sessions, KEY, handle, 60)
+    lease.remember(["max_threads", "insert_deduplication_token"])
+    return lease
+
+
+def test_a_requests_settings_and_database_are_put_back(
+    sessions: Sessions, engine: FakeEngine
+) -> None:
+    leased(sessions, sessions.borrow(KEY, must_exist=False)).end()
+    assert engine.opened[0].ran[-3:] == [
+        "SET insert_deduplication_token = DEFAULT",
+        "{'max_threads': '4'}",
+        "USE default",
+    ]
+    assert sessions.borrow(KEY, must_exist=True)
+
+
+def test_a_session_that_can_not_be_put_right_is_closed(
+    sessions: Sessions, engine: FakeEngine
+) -> None:
+    lease = leased(sessions, sessions.borrow(KEY, must_exist=False))
+    engine.opened[0].failure = Refusal(1, "X", "x")
+    with pytest.raises(Refusal):
+        lease.end()
+    assert not engine.opened[0].is_open
+    with pytest.raises(Refusal, match="SESSION_NOT_FOUND"):
+        sessions.borrow(KEY, must_exist=True)
 
 
 def test_closing_closes_every_handle(sessions: Sessions, engine: FakeEngine) -> None:
