@@ -2,6 +2,7 @@
 
 Runs against the embedded gateway, and against a real server when BANDIT_TEST_CLICKHOUSE_URL names
 one: what passes here is what the rest of the project may rely on in both worlds.
+(Over 400 lines: one protocol, one suite to point at a server.)
 """
 
 import asyncio
