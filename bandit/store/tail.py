@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bandit.errors import NotFound
+from bandit.errors import NotFound, StoreUnavailable
 from bandit.records import LoggedDecision
 from bandit.store.client import Store
 from bandit.store.logged import (
@@ -111,17 +111,18 @@ class Tail:
         ]
         runs, arrived_ms = self._runs(news, since_ms, limit, until_ms)
         taken = _shared_out(runs, limit)
-        upto = {span.stream: span.upto for span in taken}
-        left = [span for span in news if upto[span.stream] < span.upto]
+        batch = self._fetch(taken, arrived_since_ms=since_ms)
+        if _rows_n(batch) != sum(span.rows_n for span in taken):
+            raise StoreUnavailable(f"the log of {surface!r} changed while it was read")
+        new = cursor | {span.stream: span.upto for span in taken if span.rows_n}
+        left = [span for span in news if new.get(span.stream, 0) < span.upto]
         if heads:
             arrivals = [max(row[4] for row in heads), *(arrived_ms[s.stream] for s in left)]
             since_ms = max(since_ms, min(arrivals) - ARRIVAL_SLACK_MS)
-        stopped = {run.stream for run in runs if run.rows_n < limit} - {
-            run.stream for run in runs if upto[run.stream] < run.upto
-        }
-        batch = self._fetch([span for span in taken if span.rows_n], arrived_since_ms=since_ms)
-        new = cursor | {span.stream: span.upto for span in taken if span.rows_n}
         self._bookmarks[surface] = _Bookmark(new, since_ms, reads_n)
+        stopped = {
+            run.stream for run in runs if run.rows_n < limit and new.get(run.stream, 0) == run.upto
+        }
         holes = sorted(span.stream for span in left if span.stream in stopped)
         more = len(holes) < len(left)
         if until_ms is not None:  # a later row looks like a hole
@@ -155,8 +156,7 @@ class Tail:
             if (span := _Span(stream, after.get(stream, 0), seq)).rows_n > 0
         ]
         batch = self._fetch(spans)._replace(cursor=upto)
-        have = len(batch.decisions) + len(batch.rewards) + len(batch.exposures)
-        need = sum(span.rows_n for span in spans)
+        have, need = _rows_n(batch), sum(span.rows_n for span in spans)
         if have != need:
             raise NotFound(f"the log of {surface!r} holds {have} of {need} rows to learn from")
         return batch
@@ -211,7 +211,7 @@ class Tail:
         self, spans: Sequence[_Span], *, decided_since_ms: int = 0, arrived_since_ms: int = 0
     ) -> TailBatch:
         batch = TailBatch([], [], [], {})
-        for (table, surface), streams in _by_table_and_surface(spans):
+        for (table, surface), streams in _by_table_and_surface(s for s in spans if s.rows_n):
             rows = self._store.rows(
                 f"tail_{table}",
                 surface=surface,
@@ -251,6 +251,10 @@ def _place(row: LoggedReward | LoggedExposure) -> tuple[int, str, int, str]:
 
 def _writer(span: _Span) -> str:
     return span.stream.split("/", 2)[2]
+
+
+def _rows_n(batch: TailBatch) -> int:
+    return len(batch.decisions) + len(batch.rewards) + len(batch.exposures)
 
 
 def _end_of_run(after: int, seqs: Sequence[int]) -> int:

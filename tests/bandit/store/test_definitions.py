@@ -117,7 +117,7 @@ def test_slow_writer_with_an_earlier_clock_does_not_overturn_a_change(
         spec=PolicySpec(key="feed", type="uniform"),
     )
     definitions._insert(late)
-    store.apply("OPTIMIZE TABLE definitions FINAL")
+    store.apply("OPTIMIZE TABLE definitions$local FINAL")
     assert definitions.get("policy", "feed") == won
     assert definitions.all() == [won]
     assert definitions.history("policy", "feed") == [won]

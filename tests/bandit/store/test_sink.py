@@ -148,7 +148,7 @@ def test_bytes_that_are_no_text_come_back_too(sink: ClickHouseSink, store: Store
 def test_rewards_come_back_as_they_were(
     store: Store, given_rewards: list[tuple[float, str, int]]
 ) -> None:
-    store.apply("TRUNCATE TABLE rewards")
+    store.apply("TRUNCATE TABLE rewards$local")
     block = [
         Entry(n, reward(n, value=value, name=text, reward_id=text, slot=slot))
         for n, (value, text, slot) in enumerate(given_rewards, start=1)
@@ -162,7 +162,7 @@ def test_same_block_and_token_again_is_stored_once(sink: ClickHouseSink, store: 
     block = entries("outcomes", 1, 2)
     for _ in range(3):
         sink.insert("outcomes", "w", block, "token")
-    store.apply("OPTIMIZE TABLE outcomes FINAL")
+    store.apply("OPTIMIZE TABLE outcomes$local FINAL")
     assert store._client.command("SELECT count() FROM outcomes") == 2
 
 
@@ -171,7 +171,7 @@ def test_only_an_exact_repetition_collapses(sink: ClickHouseSink, store: Store) 
     block = entries("rewards", 1, 2)
     for token, writer in (("t1", "w1"), ("t2", "w1"), ("t3", "w2")):
         sink.insert("rewards", writer, block, token)
-    store.apply("OPTIMIZE TABLE rewards FINAL")
+    store.apply("OPTIMIZE TABLE rewards$local FINAL")
     assert store._client.command("SELECT count() FROM rewards") == 4
 
 

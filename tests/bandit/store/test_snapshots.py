@@ -90,7 +90,7 @@ def test_first_of_two_learners_wins_whatever_their_clocks_say(
     assert not snapshots.publish(second)
     snapshots._insert(second)  # as if it had asked before the first was there
     assert not snapshots.publish(second)
-    store.apply("OPTIMIZE TABLE snapshots FINAL")
+    store.apply("OPTIMIZE TABLE snapshots$local FINAL")
     assert snapshots.publish(first)
     assert snapshots.newest("feed") == first
     assert snapshots.lineage("feed") == [msgspec.structs.replace(first, weights=b"")]
@@ -118,7 +118,9 @@ def test_old_weights_are_thinned_out_and_their_lineage_kept(
     monkeypatch.setattr(snapshots_module, "KEEP", 3)
     for number in range(1, 25):
         assert snapshots.publish(snapshot(number))
-    store.apply("ALTER TABLE snapshots UPDATE format = format WHERE 1 SETTINGS mutations_sync = 1")
+    store.apply(
+        "ALTER TABLE snapshots$local UPDATE format = format WHERE 1 SETTINGS mutations_sync = 1"
+    )
     for number in range(1, 25):
         if number in {9, 15, 18, 21, 22, 23, 24}:
             assert snapshots.get("feed", number) == snapshot(number)
@@ -136,7 +138,9 @@ def test_thinning_leaves_other_policies_alone(
     snapshots.publish(snapshot(2, policy="other"))
     for number in (2, 9):
         snapshots.publish(snapshot(number))
-    store.apply("ALTER TABLE snapshots UPDATE format = format WHERE 1 SETTINGS mutations_sync = 1")
+    store.apply(
+        "ALTER TABLE snapshots$local UPDATE format = format WHERE 1 SETTINGS mutations_sync = 1"
+    )
     assert snapshots.get("other", 2).weights
     with pytest.raises(NotFound):
         snapshots.get("feed", 2)

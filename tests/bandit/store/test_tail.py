@@ -172,13 +172,49 @@ def test_going_back_to_an_earlier_cursor_reads_the_same_again(log: Log) -> None:
     }
 
 
-def put_late(log: Log, writer: str, seq: int) -> None:
-    """A row that the store's clock puts an hour before the others, as a stuck insert would be."""
+def put_hour_old(log: Log, writer: str, *seqs: int) -> None:
+    """Rows that came an hour before all others, by the store's clock."""
     columns = "* EXCEPT (ingested_at, writer, seq)"
     log.store.apply(
         f"INSERT INTO decisions ({columns}, ingested_at, writer, seq) SELECT {columns}, "
-        f"now64(3) - INTERVAL 1 HOUR, '{writer}', {seq} FROM decisions LIMIT 1"
+        f"now64(3) - INTERVAL 1 HOUR, '{writer}', arrayJoin({list(seqs)}) "
+        "FROM (SELECT * FROM decisions LIMIT 1)"
     )
+
+
+def test_rows_that_came_long_ago_are_read_together_with_new_ones(log: Log) -> None:
+    log.put("decisions", "w", 1)
+    put_hour_old(log, "old", 1, 2)
+    batch = log.read({})
+    assert batch.cursor == {"decisions/home.feed/w": 1, "decisions/home.feed/old": 2}
+    assert len(batch.decisions) == 3
+
+
+def test_rows_behind_a_hole_are_remembered_however_long_it_stays(log: Log) -> None:
+    log.put("decisions", "w", 1)
+    put_hour_old(log, "old", 2, 3)
+    first = log.read({})
+    assert first.holes == ("decisions/home.feed/old",)
+    log.put("decisions", "w", 2)
+    second = log.read(first.cursor)
+    assert places(second) == {"decisions": [("w", 2)]}
+    log.put("decisions", "old", 1)
+    third = log.read(second.cursor)
+    assert sorted(places(third)["decisions"]) == [("old", 1), ("old", 2), ("old", 3)]
+    assert third.holes == ()
+
+
+def test_rows_that_the_limit_left_are_remembered(log: Log) -> None:
+    log.put("decisions", "w", 1)
+    put_hour_old(log, "old", *range(1, 6))
+    cursor: Cursor = {}
+    read = []
+    for _ in range(6):
+        batch = log.read(cursor, limit=1)
+        cursor = batch.cursor
+        read += places(batch)["decisions"]
+    assert sorted(read) == [*(("old", seq) for seq in range(1, 6)), ("w", 1)]
+    assert not batch.more
 
 
 def test_row_that_came_unbelievably_late_is_found_by_the_sweep(
@@ -187,7 +223,7 @@ def test_row_that_came_unbelievably_late_is_found_by_the_sweep(
     monkeypatch.setattr(tail_module, "SWEEP_EVERY", 3)
     log.put("decisions", "w", 1)
     cursor = log.read({}).cursor
-    put_late(log, "late", 1)
+    put_hour_old(log, "late", 1)
     reads = 0
     while "decisions/home.feed/late" not in cursor:
         cursor = log.read(cursor).cursor
@@ -205,7 +241,7 @@ def test_every_row_is_read_exactly_once_in_its_streams_order(
 ) -> None:
     rng = random.Random(seed)
     for table in ("decisions", "rewards", "exposures"):
-        store.apply(f"TRUNCATE TABLE {table}")
+        store.apply(f"TRUNCATE TABLE {table}$local")
     log = Log(store)
     log.blocks_n = seed * 1_000
     streams = [
