@@ -2,6 +2,8 @@
 
 import msgspec
 
+from bandit.store.snapshots import Snapshot
+
 
 class Counts(msgspec.Struct, kw_only=True):
     """Cumulative since the weights were last started from scratch.
@@ -28,6 +30,11 @@ class Counts(msgspec.Struct, kw_only=True):
     duplicate: int = 0
     orphan: int = 0
     out_of_bounds: int = 0
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Counts":
+        """The numbers that a snapshot carries."""
+        return cls(**{name: getattr(snapshot, name) for name in cls.__struct_fields__})
 
     def copy(self) -> "Counts":
         """The numbers now."""

@@ -103,5 +103,7 @@ def _places(batch: TailBatch) -> Iterator[tuple[str, int]]:
     """Stream and time of every row."""
     for decision in batch.decisions:
         yield f"decisions/{decision.surface}/{decision.writer}", decision.ts_ms
-    for row in (*batch.rewards, *batch.exposures):
-        yield f"{row.record.table}/{row.record.surface}/{row.writer}", row.record.ts_ms
+    for reward in batch.rewards:
+        yield f"rewards/{reward.record.surface}/{reward.writer}", reward.record.ts_ms
+    for exposure in batch.exposures:
+        yield f"exposures/{exposure.record.surface}/{exposure.writer}", exposure.record.ts_ms

@@ -1,9 +1,18 @@
-"""The log in memory, with the signatures of `bandit.store.tail.Tail`."""
+"""The store in memory, with the signatures of `bandit.store`, and a policy that never forgets."""
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
-from bandit.records import LoggedDecision
+import msgspec
+
+from bandit.errors import NotFound, RecordError, SnapshotCorrupt, StoreUnavailable
+from bandit.policies.base import Lesson
+from bandit.records import Action, LoggedDecision
+from bandit.specs import AnySpec, PolicySpec
+from bandit.store.definitions import Definition
+from bandit.store.snapshots import Snapshot
 from bandit.store.tail import Cursor, Drained, TailBatch
 from tests.bandit.learning.making import AnyRow
 
@@ -103,3 +112,97 @@ def numbered(row: AnyRow, seq: int) -> AnyRow:
             **{name: getattr(row, name) for name in row.__struct_fields__} | {"seq": seq}
         )
     return row._replace(seq=seq)
+
+
+class FakeSnapshots:
+    """Published snapshots; `outages` many calls of `publish` fail, after or before storing."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, list[Snapshot]] = {}
+        self.outages: list[str] = []
+
+    def publish(self, snapshot: Snapshot) -> bool:
+        outage = self.outages.pop(0) if self.outages else ""
+        if outage == "before":
+            raise StoreUnavailable("refused")
+        line = self.stored.setdefault(snapshot.policy, [])
+        if snapshot.number == len(line) + 1:
+            line.append(snapshot)
+        if outage == "after":
+            raise StoreUnavailable("timed out")
+        return line[snapshot.number - 1].change_id == snapshot.change_id
+
+    def numbers(self) -> dict[str, int]:
+        return {policy: len(line) for policy, line in self.stored.items()}
+
+    def get(self, policy: str, number: int) -> Snapshot:
+        snapshot = self.stored[policy][number - 1]
+        if not snapshot.weights:
+            raise NotFound(f"snapshot {policy}@{number} keeps no weights")
+        if hashlib.sha256(snapshot.weights).hexdigest() != snapshot.sha256:
+            raise SnapshotCorrupt(f"snapshot {policy}@{number}")
+        return snapshot
+
+    def lineage(self, policy: str) -> list[Snapshot]:
+        line = self.stored.get(policy, [])
+        return [msgspec.structs.replace(snapshot, weights=b"") for snapshot in line]
+
+
+class FakeDefinitions:
+    """Declarations; `put` adds a version."""
+
+    def __init__(self, *specs: AnySpec) -> None:
+        self.stored: list[Definition] = []
+        for spec in specs:
+            self.put(spec)
+
+    def put(self, spec: AnySpec) -> Definition:
+        version = len(self.history(spec.kind, spec.key)) + 1
+        definition = Definition(
+            kind=spec.kind,
+            key=spec.key,
+            version=version,
+            created_ms=0,
+            author="",
+            change_id="",
+            spec=spec,
+        )
+        self.stored.append(definition)
+        return definition
+
+    def get(self, kind: str, key: str, version: int | None = None) -> Definition:
+        return self.history(kind, key)[version - 1 if version else -1]
+
+    def history(self, kind: str, key: str) -> list[Definition]:
+        return [d for d in self.stored if (d.kind, d.key) == (kind, key)]
+
+    def all(self) -> list[Definition]:
+        return list({(d.kind, d.key): d for d in self.stored}.values())
+
+    def revision(self) -> int:
+        return len(self.stored)
+
+
+class Diary:
+    """A learning policy that writes everything down: equal diaries learned alike, in one order."""
+
+    refused: ClassVar[set[float]] = set()
+
+    def __init__(self, spec: PolicySpec, weights: bytes | None = None) -> None:
+        self.lines: list[Any] = msgspec.json.decode(weights) if weights else [spec.arguments]
+
+    def pmf(self, context: bytes, actions: Sequence[Action]) -> list[float]:
+        return [1 / len(actions)] * len(actions)
+
+    def learn(self, lesson: Lesson) -> None:
+        if lesson.reward in self.refused:
+            raise RecordError(f"reward is {lesson.reward}")
+        drawn = lesson.actions[lesson.drawn].id
+        ids = [action.id for action in lesson.actions]
+        self.lines.append([ids, drawn, lesson.propensity, lesson.reward])
+
+    def save(self) -> bytes:
+        return msgspec.json.encode(self.lines)
+
+    def digest(self) -> str:
+        return hashlib.sha256(self.save()).hexdigest()

@@ -29,7 +29,13 @@ class Closed(NamedTuple):
     counts: Counts
 
 
-MOMENTS = st.one_of(st.integers(0, 30_000), st.integers(0, 5 * 60_000), st.integers(0, 2 * SKEW_MS))
+# Coarse times meet each other, and the edges of windows, minutes and hours, far more often.
+MOMENTS = st.one_of(
+    st.sampled_from([0, 1, 5_000, 10_000, 30_000, MINUTE_MS, 90_000, SKEW_MS, 2 * SKEW_MS]),
+    st.integers(0, 30_000),
+)
+AGES = st.sampled_from([-1, 0, 1, 500, 9_999, 10_000, MINUTE_MS, SKEW_MS, 3 * SKEW_MS])
+SKEWS = st.sampled_from([0, 0, 0, -SKEW_MS, SKEW_MS, 1 - SKEW_MS, SKEW_MS - 1, -MINUTE_MS])
 WRITERS = st.sampled_from(["w1", "w2", "w3"])
 
 
@@ -37,9 +43,9 @@ WRITERS = st.sampled_from(["w1", "w2", "w3"])
 def logs(draw: st.DrawFn) -> list[AnyRow]:
     """Decisions, copies, rewards and exposures in the order in which they were accepted."""
     rows: list[AnyRow] = []
-    for n in range(draw(st.integers(1, 8))):
+    for n in range(draw(st.integers(1, 5))):
         moment = T0 + draw(MOMENTS)
-        born = moment + draw(st.sampled_from([0, 0, 0, -SKEW_MS, SKEW_MS, -MINUTE_MS]))
+        born = moment + draw(SKEWS)
         one = decision(
             n,
             moment,
@@ -52,18 +58,13 @@ def logs(draw: st.DrawFn) -> list[AnyRow]:
         )
         if draw(st.integers(0, 9)):  # else it is lost, and its rewards are orphans
             rows.append(one)
-        if not draw(st.integers(0, 4)):
-            again = min(moment + draw(st.integers(0, 2_000)), born + SKEW_MS)
+        if draw(st.booleans()):
+            again = min(moment + draw(MOMENTS), born + SKEW_MS)
             rows.append(decision(n, again, event_id=one.event_id, writer=draw(WRITERS)))
-        rows += draw(st.lists(a_reward(one), max_size=3))
+        rows += draw(st.lists(a_reward(one), max_size=4))
         if draw(st.booleans()):
             rows.append(exposure(one, draw(st.integers(0, 2)), after_ms=draw(AGES)))
     return sorted(rows, key=ts_ms)
-
-
-AGES = st.one_of(
-    st.integers(-5, 10_005), st.integers(0, MINUTE_MS), st.sampled_from([SKEW_MS, 3 * SKEW_MS])
-)
 
 
 @st.composite
@@ -73,7 +74,7 @@ def a_reward(draw: st.DrawFn, one: LoggedDecision) -> Row:
         draw(st.sampled_from([0.1, 0.7, -0.2, 1.5])),
         draw(AGES),
         slot=draw(st.integers(0, 2)),
-        reward_id=draw(st.sampled_from(["r1", "r2", "r3"])),
+        reward_id=draw(st.sampled_from(["r1", "r2"])),
         surface=draw(st.sampled_from(["home", ""])),
         writer=draw(WRITERS),
     )
@@ -87,7 +88,10 @@ def steps(draw: st.DrawFn, log: FakeLog) -> list[Step]:
     found = []
     for _ in range(draw(st.integers(1, 6))):
         cursor = {
-            name: draw(st.integers(cursor.get(name, 0), len(stream)))
+            name: max(
+                cursor.get(name, 0),
+                draw(st.sampled_from([len(stream), (len(stream) + 1) // 2, 0, len(stream)])),
+            )
             for name, stream in log.streams.items()
         }
         watermark = max(watermark, T0) + draw(MOMENTS)

@@ -1,0 +1,102 @@
+"""A policy in training: rows in, lessons learned, in one order only."""
+
+import logging
+from collections.abc import Iterable
+
+from bandit.errors import RecordError
+from bandit.learning.counts import Counts
+from bandit.learning.joiner import Joined, Joiner
+from bandit.policies.arguments import read_arguments
+from bandit.policies.base import LearningPolicy, Lesson
+from bandit.specs import PolicySpec, Surface
+
+log = logging.getLogger(__name__)
+
+
+class Training:
+    """A joiner and the policy that learns what it closes.
+
+    Learner and rebuild both train through this class, so that they can not differ.
+
+    Attributes:
+        joiner: What was read and is not closed, and the counts.
+        policy: With everything learned that was closed.
+    """
+
+    def __init__(self, spec: PolicySpec, surface: Surface, policy: LearningPolicy) -> None:
+        """Start with nothing read.
+
+        Args:
+            spec: Whose decisions it learns from, and how.
+            surface: Whose log it learns from.
+            policy: As declared, or as a snapshot has it.
+        """
+        only = spec.key if spec.learns_from == "own" else None
+        self.joiner = Joiner(surface, only_policy=only)
+        self.policy = policy
+        self._needs_support = needs_support(spec)
+
+    def advance(self, watermark_ms: int) -> int:
+        """Close up to a watermark and learn; how many lessons there were."""
+        joined = self.joiner.close(watermark_ms)
+        return teach(self.policy, joined, self.joiner.counts, needs_support=self._needs_support)
+
+
+def teach(
+    policy: LearningPolicy, joined: Iterable[Joined], counts: Counts, *, needs_support: bool
+) -> int:
+    """Give a policy the lessons of closed decisions, in their order.
+
+    A slot that was drawn with propensity 1 from several actions (by a `fixed` policy) tells nothing
+    about the others. Regression (`--cb_type mtr`, the default) learns the shown action's worth from
+    it as from any other; importance weighting (`ips`) would take the silence about the others for
+    knowledge, so there it is left out. A lesson that the policy refuses is left out too.
+
+    Args:
+        policy: Learns.
+        joined: From `Joiner.close`.
+        counts: Goes up by one per decision: `trained`, `defaulted`, or `unseen` if nothing of it
+            was learned.
+        needs_support: Leave out slots in which no other action had a chance.
+
+    Returns:
+        The number of lessons learned.
+    """
+    learned_n = 0
+    for decision in joined:
+        before_n = learned_n
+        for lesson in decision.lessons():
+            if needs_support and not _has_support(lesson):
+                continue
+            try:
+                policy.learn(lesson)
+            except RecordError as exc:
+                log.warning("lesson refused event_id=%s: %s", decision.decision.event_id, exc)
+            else:
+                learned_n += 1
+        if learned_n == before_n:
+            counts.unseen += 1
+        elif decision.rewarded:
+            counts.trained += 1
+        else:
+            counts.defaulted += 1
+    return learned_n
+
+
+def needs_support(spec: PolicySpec) -> bool:
+    """Whether a policy learns by importance weights, which need every action to have a chance."""
+    words = read_arguments(spec.arguments).words
+    return "ips" in words and words[words.index("ips") - 1] == "--cb_type"
+
+
+def learns_alike(spec: PolicySpec, other: PolicySpec) -> bool:
+    """Whether one's weights are the other's: equal in all that training depends on."""
+    return _training_part(spec) == _training_part(other)
+
+
+def _training_part(spec: PolicySpec) -> tuple[object, ...]:
+    return spec.key, spec.type, spec.arguments, spec.surface, spec.learns_from
+
+
+def _has_support(lesson: Lesson) -> bool:
+    return lesson.propensity < 1.0 or len(lesson.actions) == 1
