@@ -1,5 +1,6 @@
 """The composition root of an API worker: environment, clock, entropy, and what they are for."""
 
+import gc
 import os
 import time
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from bandit.service.serving_state import Serving
 from bandit.service.store_link import StoreLink
 from bandit.settings import Settings
 from bandit.store.client import Store
+from bandit.store.migrations import migrate
 
 STORE_TIMEOUT_S = 10.0
 SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
@@ -33,11 +35,14 @@ SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 def create_application() -> Litestar:
     """The application of one worker; Granian calls it in every worker process."""
     settings = Settings.from_environ(os.environ)
-    return litestar_app(
+    application = litestar_app(
         _services(settings, os.environ),
         max_body_bytes=settings.max_body_bytes,
         perf_counter_s=time.perf_counter,
     )
+    gc.collect()
+    gc.freeze()  # what is here now stays: no collection between two requests looks at it again
+    return application
 
 
 def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
@@ -104,13 +109,20 @@ def _salt(settings: Settings) -> bytes:
 
 
 def _connect(settings: Settings) -> Store:
-    return Store.connect(
+    """Connect, and make sure of the tables: whoever comes first makes them."""
+    store = Store.connect(
         settings.clickhouse_url or f"http://127.0.0.1:{settings.gateway_port}",
         database=settings.clickhouse_database,
         password=_secret(settings, "clickhouse_password"),
         cluster=settings.clickhouse_cluster,
         timeout_s=STORE_TIMEOUT_S,
     )
+    try:
+        migrate(store)
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 def _secret(settings: Settings, name: str) -> str:

@@ -80,7 +80,7 @@ def problem_of(exc: BaseException) -> Problem:
             place=place,
             found=getattr(exc, "found", None),
         )
-    if isinstance(exc, HTTPException) and exc.status_code < 500:
+    if isinstance(exc, HTTPException) and (exc.status_code < 500 or exc.status_code == 503):
         status = http.HTTPStatus(exc.status_code)
         code = status.phrase.lower().replace(" ", "_").replace("-", "_")
         return Problem(type=code, title=status.phrase, status=status.value, detail=_detail(exc))

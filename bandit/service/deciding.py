@@ -199,7 +199,8 @@ def _check(request: RankRequest, surface: ServingSurface) -> None:
             f"{len(actions)} actions are offered, must be at most {surface.spec.max_actions} "
             f"on surface {surface.spec.key!r} - at `$.actions`"
         )
-    check_unique([action.id for action in actions])
+    if len({action.id for action in actions}) < len(actions):
+        check_unique([action.id for action in actions])
 
 
 def _eligible(request: RankRequest) -> list[int] | None:

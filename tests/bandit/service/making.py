@@ -216,8 +216,8 @@ def snapshot(spec: PolicySpec, number: int, weights: bytes, **changes: object) -
         "learner": "l",
         "change_id": "c",
     }
-    fields |= dict.fromkeys(Snapshot.__struct_fields__[-9:-2], 0)
-    return Snapshot(**(fields | changes))  # type: ignore[arg-type]
+    counts = dict.fromkeys(set(Snapshot.__struct_fields__) - set(fields), 0)
+    return Snapshot(**(fields | counts | changes))  # type: ignore[arg-type]
 
 
 def wait_until(condition: Callable[[], bool], within_s: float = 10.0) -> None:

@@ -1,0 +1,51 @@
+"""Where a server may listen."""
+
+import ipaddress
+import socket
+
+import click
+
+
+def require_loopback(host: str, *, insecure: bool) -> None:
+    """Refuse to be reachable from other machines unless somebody insists.
+
+    Raises:
+        UsageError: `host` is not loopback.
+    """
+    if not insecure and not is_loopback(host):
+        raise click.UsageError(
+            f"--host {host} can be reached from other machines, and nobody is asked who they are: "
+            "must be loopback, or put a proxy that authenticates in front and say --insecure-bind"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address.
+
+    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "10.1.2.3")]
+    [True, True, True, False, False]
+    """
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def free_port(host: str, port: int) -> int:
+    """The port to listen on (0: any free one), after making sure that nobody else does.
+
+    Granian shares its port (SO_REUSEPORT): a second server would silently get half of the first
+    one's requests.
+
+    Raises:
+        UsageError: Somebody listens there already, or the address is not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as exc:
+            raise click.UsageError(f"{host}:{port} can't be listened on: {exc.strerror}") from exc
+        found: int = probe.getsockname()[1]
+        return found
