@@ -95,7 +95,7 @@ class Tail:
         Args:
             surface: Its decisions, rewards and exposures, and the rewards and exposures of ''.
             cursor: As an earlier batch gave it; `{}` is the beginning.
-            limit: The most rows of each table.
+            limit: The most rows of each table, but for one of each stream.
             until_ms: Only rows accepted by then: a stream ends for now before its first later one,
                 which is neither `more` nor a hole.
 
@@ -272,6 +272,9 @@ def _end_of_run(after: int, seqs: Sequence[int]) -> int:
 def _shared_out(runs: Sequence[_Span], limit: int) -> list[_Span]:
     """Each run cut so that a table gives `limit` rows at most; the short ones stay whole first.
 
+    None is left out, so of more than `limit` streams there is one row each: what a reader has not
+    read of any stream is then younger than what it has.
+
     >>> runs = [_Span("rewards//a", 0, 90), _Span("rewards//b", 5, 15), _Span("rewards//c", 0, 90)]
     >>> [span.rows_n for span in _shared_out(runs, 100)]
     [10, 45, 45]
@@ -284,7 +287,7 @@ def _shared_out(runs: Sequence[_Span], limit: int) -> list[_Span]:
         spans.sort(key=lambda span: (span.rows_n, span.stream))
         left = limit
         for place, span in enumerate(spans):
-            rows_n = min(span.rows_n, left // (len(spans) - place))
+            rows_n = min(span.rows_n, max(1, left // (len(spans) - place)))
             left -= rows_n
             cut.append(span._replace(upto=span.after + rows_n))
     return cut

@@ -46,7 +46,7 @@ class FakeLog:
         unread = {name: end for name, end in ends.items() if end > cursor.get(name, 0)}
         sharing = Counter(name.split("/")[0] for name in unread)
         upto = {
-            name: min(end, cursor.get(name, 0) + limit // sharing[name.split("/")[0]])
+            name: min(end, cursor.get(name, 0) + max(1, limit // sharing[name.split("/")[0]]))
             for name, end in unread.items()
         }
         more = upto != unread
