@@ -41,7 +41,7 @@ class Walk:
         self.settled = 0
         """Everything before this place is in the sink or set aside."""
         self.floor_ms = NOTHING_READ
-        """No record at or behind the last chunk is older."""
+        """No record of the last chunk is older, nor are those behind it."""
         self.sent = False
         """Something was sent without asking first."""
 
@@ -75,13 +75,6 @@ class Segment:
     def is_done(self) -> bool:
         """Whether it is finished and every record of it was found in the sink."""
         return self.finished and self.walk.settled >= self.size and not self.walk.sent
-
-    @property
-    def bound_ms(self) -> int | None:
-        """Before which time everything in it is known to be delivered; None: all of it."""
-        if self.is_settled and not self.walk.pending:
-            return None
-        return self.walk.floor_ms
 
     def walk_again(self) -> None:
         """Go back to the start, to ask for everything."""
@@ -118,6 +111,7 @@ class Folder:
         self._quarantine = quarantine
         self._limits = limits
         self._recovering = recovering
+        self._floor_ms = NOTHING_READ
 
     def refresh(self) -> None:
         """See what is there."""
@@ -136,18 +130,19 @@ class Folder:
 
     def deliver(self, is_time_up: Callable[[], bool]) -> None:
         """Deliver what was there at the last look, in order."""
-        for name in sorted(self.segments):
-            segment = self.segments[name]
-            if not segment.walk.again and not self._go_on(segment, is_time_up):
+        waiting = [s for _, s in sorted(self.segments.items()) if not s.walk.again]
+        for n, segment in enumerate(waiting):
+            if (n and is_time_up()) or not self._go_on(segment, is_time_up):
                 return
 
     def reconcile(self) -> int:
-        """Read back what is finished and remove what was found; how many segments that were."""
-        removed_n = 0
+        """Read back a piece of what is finished; how many segments were found and removed."""
+        removed_n, is_asked = 0, False
         for name, segment in sorted(self.segments.items()):
             if segment.finished and segment.is_settled and segment.walk.sent:
                 segment.walk_again()
-            if segment.walk.again:
+            if segment.walk.again and not is_asked:
+                is_asked = True
                 self._go_on(segment, is_time_up=lambda: True)
             if segment.is_done:
                 segment.path.unlink()
@@ -170,8 +165,11 @@ class Folder:
     @property
     def bound_ms(self) -> int | None:
         """Before which time everything this writer accepted is delivered; None: all was."""
-        bounds = [s.bound_ms for s in self.segments.values() if s.bound_ms is not None]
-        return min(bounds, default=None)
+        walks = [segment.walk for segment in self.segments.values()]
+        lost = [w.floor_ms for w in walks if w.again and any(b.resends for b in w.pending)]
+        if not all(segment.is_settled for segment in self.segments.values()):
+            lost.append(self._floor_ms)
+        return min(lost, default=None)
 
     @property
     def backlog_bytes(self) -> int:
@@ -222,6 +220,8 @@ class Folder:
         check = start < walk.check_upto
         walk.sent = walk.sent or (bool(entries) and not check)
         walk.floor_ms = min((record.ts_ms for _, record in entries), default=walk.floor_ms)
+        if not walk.again:
+            self._floor_ms = walk.floor_ms
         walk.pending = blocks_of(
             self.path.name,
             entries,

@@ -100,8 +100,8 @@ def _decoded(data: bytes, start: int, frames: Frames) -> Chunk:
         try:
             entries.append(decode(payload))
         except msgspec.MsgspecError as exc:
-            place = start + data.index(payload)
-            spoilt.append(Spoilt(place, frame(payload), f"no known record: {exc}", is_frame=True))
+            good, reason = frame(payload), f"no known record: {exc}"
+            spoilt.append(Spoilt(start + data.index(good), good, reason, is_frame=True))
     for damage in frames.damage:
         if damage.torn:
             torn_bytes += damage.stop - damage.start
