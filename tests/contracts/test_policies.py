@@ -54,6 +54,7 @@ SPECS = [
     *LEARNING,
 ]
 SIZES = (1, 2, 17, 200)
+LARGEST = 1000
 
 
 def name_of(spec: PolicySpec) -> str:
@@ -105,16 +106,17 @@ def test_spec_is_accepted(spec):
     check_spec(spec)
 
 
-@pytest.mark.parametrize("k", SIZES)
+@pytest.mark.parametrize("k", [*SIZES, LARGEST])
 @pytest.mark.parametrize("spec", SPECS, ids=name_of)
 def test_pmf_is_a_distribution_that_keeps_its_floor(spec, k):
     policies = [build(spec), trained(spec)] if spec.learns else [build(spec)]
     for policy, context in itertools.product(policies, contexts()):
         raw = policy.pmf(context, actions(k))
         assert type(raw) is list
-        pmf = with_floor(raw, spec.floor)
+        floor = min(spec.floor, 1 / k)
+        pmf = with_floor(raw, floor)
         assert len(pmf) == k
-        assert all(math.isfinite(p) and p >= spec.floor for p in pmf)
+        assert all(math.isfinite(p) and p >= floor for p in pmf)
         assert math.fsum(pmf) == pytest.approx(1.0, abs=1e-9)
         assert spec.type == "fixed" or min(pmf) > 0.0
 

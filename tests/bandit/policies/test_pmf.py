@@ -71,6 +71,13 @@ def test_a_sum_that_float32_has_rounded_is_normalised():
     assert math.fsum(with_floor([0.5, 0.5 + 9e-7], 0.0)) == pytest.approx(1.0, abs=1e-15)
 
 
+def test_what_float32_loses_grows_with_the_number_of_actions():
+    # VW's squarecb was 1.9e-6 off at 1,000 actions, and a decision would have failed for it.
+    assert math.fsum(with_floor([(1 + 1e-4) / 1000] * 1000, 0.0)) == pytest.approx(1.0, abs=1e-12)
+    with pytest.raises(BadPmf, match=r"must sum to 1 ± 0\.00012"):
+        with_floor([(1 + 1.3e-4) / 1000] * 1000, 0.0)
+
+
 @pytest.mark.parametrize(
     ("pmf", "reason"),
     [

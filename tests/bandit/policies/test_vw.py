@@ -1,3 +1,4 @@
+import hashlib
 import math
 import os
 import random
@@ -306,8 +307,6 @@ def test_weights_learned_with_other_arguments_are_refused(saved):
 
 def test_digest_is_over_the_rows_that_were_learned(saved):
     """A second implementation, row by row."""
-    import hashlib
-
     policy = VowpalWabbit("", saved)
     table = np.asarray(policy._workspace.weights())
     rows = [index for index in range(len(table)) if table[index, 0, :3].any()]
@@ -316,6 +315,18 @@ def test_digest_is_over_the_rows_that_were_learned(saved):
     for index in rows:
         digest.update(table[index, 0, :3].astype("<f4").tobytes())
     assert policy.digest() == digest.hexdigest()
+
+
+def test_digest_leaves_out_what_no_snapshot_keeps(saved):
+    policy = VowpalWabbit("", saved)
+    table = np.asarray(policy._workspace.weights())
+    unused = np.flatnonzero(~table[:, 0].any(axis=1))[:2]
+    before = policy.digest()
+    table[unused[0], 0, 3] = 0.5  # VW's scratch column
+    table[unused[1], 0, 0] = -0.0
+    assert policy.digest() == before
+    table[unused[1], 0, 0] = 1e-30
+    assert policy.digest() != before
 
 
 def test_an_untrained_policy_has_the_digest_of_nothing():
