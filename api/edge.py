@@ -17,7 +17,7 @@ from api.metrics import metrics
 from api.openapi import openapi_config
 from api.problems import problem_handler
 from api.recording import assign, expose, record_outcomes
-from api.reports import report_experiment, report_surface
+from api.reports import report_experiment, report_overview, report_surface
 from api.services import Services
 
 FIRST_LOOK_S = 3.0
@@ -55,6 +55,7 @@ def litestar_app(
             get_decision,
             replay_decision,
             *definition_routes(),
+            report_overview,
             report_experiment,
             report_surface,
             live,

@@ -1,5 +1,7 @@
 """Whether a worker lives, and whether it can serve."""
 
+import os
+
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
@@ -12,6 +14,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         ready: It can rank: definitions are loaded.
+        writer: What it is called in the log.
         store: `reached`, or why the last look at ClickHouse failed; serving goes on without it.
         snapshots: What serves, by policy.
         refused_snapshots: What failed its checks and does not serve, by policy.
@@ -20,6 +23,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
     ready: bool
     writer: str
+    pid: int
     revision: int | None
     store: str
     snapshots: dict[str, int]
@@ -40,6 +44,7 @@ def ready(services: NamedDependency[Services]) -> Response[Health]:
     health = Health(
         ready=state.revision is not None,
         writer=services.journal.writer,
+        pid=os.getpid(),
         revision=state.revision,
         store=freshness.error or "reached",
         snapshots={key: policy.snapshot for key, policy in state.policies.items()},

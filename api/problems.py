@@ -72,7 +72,7 @@ def problem_of(exc: BaseException) -> Problem:
         status = next(STATUS[kind] for kind in type(exc).__mro__ if kind in STATUS)
         return Problem(
             type=exc.code,
-            title=(type(exc).__doc__ or "").partition("\n")[0].rstrip("."),
+            title=_title(type(exc)),
             status=status,
             detail=detail
             if status != 500
@@ -90,6 +90,12 @@ def problem_of(exc: BaseException) -> Problem:
         status=500,
         detail="the service failed, the fault is not the request's",
     )
+
+
+def _title(kind: type[BanditError]) -> str:
+    """First line of the docstring of the error that the code belongs to."""
+    owner = next(parent for parent in kind.__mro__ if "code" in vars(parent))
+    return (owner.__doc__ or "").partition("\n")[0].rstrip(".")
 
 
 def _detail(exc: HTTPException) -> str:

@@ -1,25 +1,44 @@
 """Routes that report; the numbers are `bandit.service.reporting`'s."""
 
-from bandit.service.reporting import ExperimentReport, ReportService, SurfaceReport
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from api.services import Services
+from bandit.service.reporting import ExperimentReport, Overview, ReportService, SurfaceReport
+
+ALPHA = 0.05
+"""1 − the level of the intervals, where nothing is asked for."""
+
+
+@get("/v1/reports/overview", sync_to_thread=True)
+def report_overview(
+    services: NamedDependency[Services], alpha: FromQuery[float] = ALPHA
+) -> Overview:
+    """Report every experiment and surface in one line each."""
+    return _reports(services).overview(alpha)
 
 
 @get("/v1/reports/experiments/{key:str}", sync_to_thread=True)
 def report_experiment(
-    key: FromPath[str], services: NamedDependency[Services], alpha: FromQuery[float] = 0.05
+    key: FromPath[str],
+    services: NamedDependency[Services],
+    alpha: FromQuery[float] = ALPHA,
+    at_ms: FromQuery[int | None] = None,
 ) -> ExperimentReport:
-    """Report an experiment: effect per metric with intervals of level 1 − alpha, checks, counts."""
-    return _reports(services).experiment(key, alpha=alpha)
+    """Report an experiment, now or as of a time: effects with intervals of level 1 − alpha."""
+    return _reports(services).experiment(key, alpha, at_ms)
 
 
 @get("/v1/reports/surfaces/{key:str}", sync_to_thread=True)
-def report_surface(key: FromPath[str], services: NamedDependency[Services]) -> SurfaceReport:
-    """Report a surface: value of its policies, counts, learning."""
-    return _reports(services).surface(key)
+def report_surface(
+    key: FromPath[str],
+    services: NamedDependency[Services],
+    alpha: FromQuery[float] = ALPHA,
+    at_ms: FromQuery[int | None] = None,
+) -> SurfaceReport:
+    """Report a surface, now or as of a time: value of its policies, counts, learning."""
+    return _reports(services).surface(key, alpha, at_ms)
 
 
 def _reports(services: Services) -> ReportService:

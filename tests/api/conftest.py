@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ from bandit.service.refreshing import Refresher
 from bandit.service.repeats import PastDecisions
 from bandit.service.replaying import ReplayService
 from bandit.service.serving_state import Serving
-from bandit.specs import Metric
+from bandit.specs import AnySpec, Metric
 from tests.bandit.service.making import (
     EXPERIMENT,
     FIXED,
@@ -40,6 +40,7 @@ from tests.bandit.service.making import (
 )
 
 MAX_BODY_BYTES = 100_000
+DECLARED = (UNIFORM, FIXED, SURFACE, EXPERIMENT, Metric(key="clicks", source="reward"))
 
 
 class MemoryLink:
@@ -68,11 +69,9 @@ class MemoryLink:
 class World:
     """Everything around one application."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, declared: Sequence[AnySpec] = DECLARED) -> None:
         self.folder = folder
-        self.definitions = MemoryDefinitions(
-            UNIFORM, FIXED, SURFACE, EXPERIMENT, Metric(key="clicks", source="reward")
-        )
+        self.definitions = MemoryDefinitions(*declared)
         self.snapshots = MemorySnapshots()
         self.link = MemoryLink()
         self.serving = Serving()

@@ -1,0 +1,54 @@
+"""Reports over HTTP: asked as the address says, and away when the store is."""
+
+from typing import Any
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from bandit.errors import NotDeclared
+from bandit.service.reporting import ReportService
+from tests.api.conftest import World
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "arguments"),
+    [
+        ("experiments/feed", "experiment", ("feed", 0.05, None)),
+        ("experiments/feed?alpha=0.1&at_ms=17", "experiment", ("feed", 0.1, 17)),
+        ("surfaces/home.feed?alpha=0.01", "surface", ("home.feed", 0.01, None)),
+        ("overview", "overview", (0.05,)),
+    ],
+)
+def test_report_is_asked_as_the_address_says(
+    client: TestClient[Litestar],
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    method: str,
+    arguments: tuple[object, ...],
+) -> None:
+    asked: list[Any] = []
+
+    def report(self: ReportService, *given: object) -> None:
+        asked.append(given)
+        raise NotDeclared("experiment", "feed")
+
+    monkeypatch.setattr(ReportService, method, report)
+    assert client.get(f"/v1/reports/{path}").status_code == 404
+    assert asked == [arguments]
+
+
+@pytest.mark.parametrize("path", ["experiments/feed", "surfaces/home.feed", "overview"])
+def test_report_is_503_while_the_store_is_away(
+    client: TestClient[Litestar], world: World, path: str
+) -> None:
+    world.link.away = True
+    response = client.get(f"/v1/reports/{path}")
+    assert (response.status_code, response.json()["type"]) == (503, "store_unavailable")
+
+
+@pytest.mark.parametrize("query", ["alpha=small", "at_ms=now"])
+def test_query_that_is_no_number_is_refused(client: TestClient[Litestar], query: str) -> None:
+    response = client.get(f"/v1/reports/experiments/feed?{query}")
+    assert response.status_code == 400
+    assert query.partition("=")[0] in response.json()["detail"]
