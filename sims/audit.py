@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from bandit.specs import Surface
 from bandit.store.client import Store
 from bandit.store.snapshots import Snapshots
 from sims.ledger import Ledger
@@ -26,6 +27,13 @@ class Audit(NamedTuple):
     not_drawn_with_n: int
 
 
+class Late(NamedTuple):
+    """Rewards that came when the join window had ended."""
+
+    rewards_n: int
+    worth: float
+
+
 class Learned(NamedTuple):
     """What a policy's newest snapshot says became of the decisions."""
 
@@ -43,6 +51,13 @@ class Learned(NamedTuple):
 def audit(store: Store, surface: str) -> Audit:
     """Count what the log holds of a surface's decisions."""
     return Audit(*store.rows("audit_decisions", surface=surface)[0])
+
+
+def late_rewards(store: Store, surface: Surface) -> Late:
+    """Find what came too late to count."""
+    window_ms = round(surface.join_window_s * 1000)
+    rows = store.rows("audit_late_rewards", surface=surface.key, window_ms=window_ms)
+    return Late(*rows[0])
 
 
 def learned(store: Store, policy: str) -> Learned:

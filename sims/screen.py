@@ -1,5 +1,6 @@
 """How the demo looks: running numbers while it plays, tables at the end."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -43,10 +44,11 @@ def verdict_tables(report: ExperimentReport, checks: Sequence[Check]) -> list[Ta
 
 
 def _lines(console: Console, ledger: Ledger, total_n: int) -> Callable[[], None]:
-    marks = {max(1, round(total_n * line / LINES)) for line in range(1, LINES + 1)}
+    marks = deque(round(total_n * line / LINES) for line in range(1, LINES + 1))
 
     def show() -> None:
-        if len(ledger.shown) in marks:
+        if marks and len(ledger.shown) >= marks[0]:
+            marks.popleft()
             console.print(f"{len(ledger.shown):>7,} of {total_n:,} decisions; {_means(ledger)}")
 
     return show

@@ -1,7 +1,7 @@
 """The demo's verdict: what the report says, and what must hold for it to be believed."""
 
 from bandit.service.reporting_payloads import ExperimentReport, GroupCounts, MetricEffect
-from sims.audit import Check
+from sims.audit import Check, Late
 from sims.ledger import Ledger
 
 
@@ -25,17 +25,14 @@ def check_better(report: ExperimentReport, treatment: str) -> Check:
     return Check(name, (found.effect.effect_ci_low or 0.0) > 0.0, effect_text(found))
 
 
-def check_earned(report: ExperimentReport, ledger: Ledger) -> Check:
-    """The report's rewards are the client's, but for those that came after their window."""
-    counted = sum(group.reward_sum for group in report.variants)
+def check_earned(report: ExperimentReport, ledger: Ledger, late: Late) -> Check:
+    """The report counts the client's rewards, all but those that came after their window."""
     accepted = sum(shown.reward for shown in ledger.shown)
-    late = sum(
-        policy.learning.late for policy in report.health.policies if policy.learning is not None
-    )
-    numbers = f"{accepted:,.0f} accepted = {counted:,.0f} in the report"
-    if late:
-        numbers += f" + {accepted - counted:,.0f} of {late:,} late ones"
-    return Check("rewards earned are reported", 0 <= accepted - counted <= late, numbers)
+    counted = sum(group.reward_sum for group in report.variants)
+    numbers = f"{accepted:,.0f} accepted = {counted:,.0f} counted"
+    if late.rewards_n:
+        numbers += f" + {late.worth:,.0f} late"
+    return Check("rewards accepted are in the report", accepted == counted + late.worth, numbers)
 
 
 def effect_text(found: MetricEffect) -> str:

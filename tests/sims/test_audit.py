@@ -6,10 +6,12 @@ import pytest
 
 from bandit.journal.base import Entry
 from bandit.records import Decision, Reward
+from bandit.specs import Surface
 from bandit.store.client import Store
 from bandit.store.sink import ClickHouseSink
 from sims.audit import (
     Audit,
+    Late,
     Learned,
     audit,
     check_decisions,
@@ -17,6 +19,7 @@ from sims.audit import (
     check_log,
     check_probabilities,
     check_rewards,
+    late_rewards,
     learned,
 )
 from sims.ledger import Ledger, Shown
@@ -132,3 +135,22 @@ def test_log_is_held_against_the_ledger(store: Store) -> None:
     checks = check_log(store, ledger_of(1, rewards=["like-1"]), "movies", "p")
     assert [check.passed for check in checks] == [True, True, False, True]
     assert learned(store, "p") == Learned(0, 0, 0, 0)
+
+
+def test_late_rewards_are_told_by_their_first_row(store: Store) -> None:
+    decided_ms = 0x0192F0C48E00
+    rewards = [
+        Reward(
+            ts_ms=decided_ms + after_ms,
+            surface="movies",
+            event_id=event_id(number),
+            decision_ts_ms=decided_ms,
+            value=value,
+            reward_id=f"like-{number}",
+        )
+        for number, after_ms, value in [(1, 999, 0.25), (2, 1000, 0.5), (1, 5000, 0.25)]
+    ]
+    entries = [Entry(seq, reward) for seq, reward in enumerate(rewards, 1)]
+    ClickHouseSink(store, now_ms=lambda: 0).insert("rewards", "w", entries, "token")
+    surface = Surface(key="movies", policy="p", join_window_s=1.0)
+    assert late_rewards(store, surface) == Late(rewards_n=1, worth=0.5)

@@ -19,3 +19,15 @@ SELECT DISTINCT toString(event_id) AS event_id FROM decisions WHERE surface = {s
 -- name: audit_reward_ids
 -- Every reward id of a surface that the log holds.
 SELECT DISTINCT reward_id FROM rewards WHERE surface = {surface:String}
+
+-- name: audit_late_rewards
+-- What the rewards of a surface are worth that came when the join window had ended, each reward id
+-- once, by its first row.
+SELECT count() AS rewards_n, sum(worth) AS worth
+FROM (
+    SELECT argMin(value, (ts, writer, seq)) AS worth
+    FROM rewards
+    WHERE surface = {surface:String}
+    GROUP BY event_id, reward_id, decision_ts
+    HAVING min(ts) >= decision_ts + toIntervalMillisecond({window_ms:Int64})
+)
