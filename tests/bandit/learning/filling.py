@@ -13,21 +13,27 @@ from tests.bandit.learning.fakes import AnyRow, stream_of
 
 
 class RealLog:
-    """Writes rows into their streams; they get the next number there."""
+    """Writes rows, and reports how far the only host has delivered."""
 
     def __init__(self, store: Store) -> None:
         self._sink = ClickHouseSink(store, now_ms=lambda: 0)
         self._lengths: dict[str, int] = defaultdict(int)
         self._tokens_n = 0
 
-    def write(self, *rows: AnyRow, skip: int = 0) -> None:
-        """Append rows; `skip` leaves a hole before them."""
-        blocks: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    def write(self, *rows: AnyRow) -> None:
+        """Append rows to their streams; they get the next numbers there."""
+        placed = []
         for row in rows:
-            stream = stream_of(row)
-            self._lengths[stream] += 1 + skip
+            self._lengths[stream_of(row)] += 1
+            placed.append((row, self._lengths[stream_of(row)]))
+        self.put(*placed)
+
+    def put(self, *placed: tuple[AnyRow, int]) -> None:
+        """Store rows at their places."""
+        blocks: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+        for row, seq in placed:
             record = record_of(row)
-            blocks[record.table, row.writer].append(Entry(self._lengths[stream], record))
+            blocks[record.table, row.writer].append(Entry(seq, record))
         for (table, writer), entries in blocks.items():
             self._tokens_n += 1
             self._sink.insert(table, writer, entries, f"token-{self._tokens_n}")

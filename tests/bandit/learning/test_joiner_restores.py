@@ -198,3 +198,42 @@ def worth_one(row: AnyRow) -> AnyRow:
     if isinstance(row, Row) and isinstance(row.record, Reward):
         return row._replace(record=msgspec.structs.replace(row.record, value=1.0))
     return row
+
+
+def alike(log: FakeLog, watermark_ms: int, then: AnyRow) -> tuple[Closed, Closed]:
+    """What the next row leads to with a joiner that never stopped, and with a restored one."""
+    whole, restored = Joiner(SURFACE), Joiner(SURFACE)
+    for mark in (watermark_ms - MINUTE_MS, watermark_ms):
+        whole.close(mark)
+    whole.add(log.between("home", {}, log.end()))
+    whole.close(watermark_ms)
+    past = log.reread("home", log.end(), Joiner.since_ms(watermark_ms))
+    restored.restore([past], watermark_ms, whole.counts)
+    before = log.end()
+    log.write(then)
+    for joiner in (whole, restored):
+        joiner.add(log.between("home", before, log.end()))
+    return (
+        Closed(whole.close(watermark_ms), whole.counts),
+        Closed(restored.close(watermark_ms), restored.counts),
+    )
+
+
+def test_the_oldest_decision_that_is_remembered_is_restored_too() -> None:
+    born = T0 // MINUTE_MS * MINUTE_MS
+    old = decision(1, born - SKEW_MS, event_id=event_id(1, born))
+    log = FakeLog()
+    log.write(old)
+    again = decision(1, born - SKEW_MS, event_id=old.event_id, writer="w2")
+    whole, restored = alike(log, born + SKEW_MS + MINUTE_MS - 1, again)
+    assert whole == restored
+    assert whole.counts.duplicate == 1
+
+
+def test_a_decision_that_came_too_late_to_be_remembered_is_forgotten_by_all() -> None:
+    log = FakeLog()
+    late = decision(1)
+    log.write(late)
+    again = decision(1, event_id=late.event_id, writer="w2")
+    whole, restored = alike(log, T0 + 3 * SKEW_MS, again)
+    assert whole == restored

@@ -81,11 +81,11 @@ def test_more_rows_in_one_millisecond_than_fit_are_read_piece_by_piece() -> None
     assert halfway.count(T0) >= 3
 
 
-@pytest.mark.parametrize("limit", [2, 7, 40])
-def test_the_real_tail_is_read_alike(store: Store, limit: int) -> None:
+@pytest.mark.parametrize(("limit", "decisions_n"), [(2, 9), (7, 30), (40, 30)])
+def test_the_real_tail_is_read_alike(store: Store, limit: int, decisions_n: int) -> None:
     fake, real = FakeLog(), RealLog(store)
     rows: list[AnyRow] = []
-    for n in range(30):
+    for n in range(decisions_n):
         one = decision(n, T0 + 10 * (n // 3), writer=f"w{n % 3}")
         rows += [one, *(reward(one, after_ms=1, writer=f"w{n % 2}") for _ in range(n % 3))]
     rows.sort(key=ts_ms)
