@@ -50,3 +50,5 @@ def log_to_stderr(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    for driver in ("urllib3", "clickhouse_connect"):  # they tell of each try what we tell once
+        logging.getLogger(driver).setLevel(logging.ERROR)

@@ -151,11 +151,15 @@ def make_drain(root: Path, sink: FakeSink, clock: Clock) -> Drain:
     return Drain(root, sink, host="h1", now_ms=clock)
 
 
+def event_id(n: int) -> str:
+    return f"019b76da-a7f8-7000-8000-{n:012x}"
+
+
 def reward(n: int, *, surface: str = "home", ts_ms: int = START_MS, at_ms: int = 0) -> Reward:
     return Reward(
         ts_ms=ts_ms,
         surface=surface,
-        event_id="019b76da-a7f8-7000-8000-000000000000",
+        event_id=event_id(n),
         decision_ts_ms=at_ms or ts_ms,
         value=float(n),
         reward_id=f"r{n}",
@@ -164,7 +168,11 @@ def reward(n: int, *, surface: str = "home", ts_ms: int = START_MS, at_ms: int =
 
 def exposure(n: int, *, surface: str = "home", ts_ms: int = START_MS, at_ms: int = 0) -> Exposure:
     return Exposure(
-        ts_ms=ts_ms, surface=surface, event_id=f"e{n}", decision_ts_ms=at_ms or ts_ms, slots=(n,)
+        ts_ms=ts_ms,
+        surface=surface,
+        event_id=event_id(n),
+        decision_ts_ms=at_ms or ts_ms,
+        slots=(n % 1_000,),
     )
 
 
@@ -176,11 +184,11 @@ def decision(n: int, *, surface: str = "home", ts_ms: int = START_MS) -> Decisio
     return Decision(
         ts_ms=ts_ms,
         surface=surface,
-        event_id=f"e{n}",
+        event_id=event_id(n),
         unit_id=f"u{n}",
         policy="p",
         snapshot=n,
-        request=b'{"surface":"home"}' * (n % 5),
+        request=b'{"surface":"home","unit_id":"u","actions":[{"id":"a"}]}' + b" " * (n % 50),
         pmf=b"\x00\x00\x80?",
         ranking=(0,),
         propensities=(1.0,),
