@@ -12,6 +12,9 @@ REASONS = {
     "no_variance": "nothing varies, so there is no interval",
     "control_is_zero": "nothing can be said relative to a control of 0",
     "control_near_zero": "the control may be 0, so the relative interval has no bounds",
+    "denominator_is_zero": "a ratio's denominators sum to 0 in a variant",
+    "not_identified": "there are too few units for the covariates, strata or clusters asked for",
+    "not_positive": "a logarithm needs means above 0",
     "control_is_negative": "the control is negative, so a relative gain has a minus sign",
     # of a split
     "no_units": "no unit has come yet",
