@@ -13,6 +13,7 @@ to us: a reward for ours finds its surface's stream by itself, for a client's ow
 """
 
 import hashlib
+from functools import lru_cache
 from typing import NamedTuple
 
 from bandit.errors import RecordError
@@ -72,6 +73,11 @@ def read_event_id(event_id: str, salt: bytes) -> EventId:
 
 
 def _check(ts_ms: int, tag: int, entropy: bytes, salt: bytes) -> int:
-    message = ts_ms.to_bytes(6, "big") + tag.to_bytes(2, "big") + entropy
-    digest = hashlib.blake2b(message, digest_size=2, key=salt, person=b"event-id").digest()
-    return int.from_bytes(digest, "big") & 0x3FFF
+    hashing = _keyed(salt).copy()
+    hashing.update(ts_ms.to_bytes(6, "big") + tag.to_bytes(2, "big") + entropy)
+    return int.from_bytes(hashing.digest(), "big") & 0x3FFF
+
+
+@lru_cache(maxsize=8)  # a copy of it costs half of a new one
+def _keyed(salt: bytes) -> "hashlib.blake2b":
+    return hashlib.blake2b(digest_size=2, key=salt, person=b"event-id")
