@@ -34,20 +34,18 @@ async def read_json_body(scope: HTTPScope, receive: Receive, max_bytes: int) -> 
     Raises:
         HTTPException: It is larger than `max_bytes`, or its content type is another.
     """
-    length, content_type = 0, b""
     for name, value in scope["headers"]:
         if name == b"content-type":
-            content_type = value
-        elif name == b"content-length":
-            length = int(value) if value.isdigit() else 0
-    require_json(content_type.decode("latin-1"))
-    if length > max_bytes:
-        raise too_large(max_bytes)
+            if value != b"application/json":
+                require_json(value.decode("latin-1"))
+            break
+    else:
+        require_json("")
     message = await receive()
     body: bytes = message.get("body", b"")  # type: ignore[assignment]
+    if len(body) > max_bytes:
+        raise too_large(max_bytes)
     if not message.get("more_body"):
-        if len(body) > max_bytes:
-            raise too_large(max_bytes)
         return body
     chunks, size = [body], len(body)
     while message.get("more_body"):

@@ -61,7 +61,7 @@ def rank_route(
     perf_counter_s: Callable[[], float],
 ) -> ASGIRouteHandler:
     """`POST /v1/rank`."""
-    observe, count = meter.rank_seconds.observe, meter.ranked.inc
+    observe = meter.rank_seconds.observe
 
     async def answer(scope: HTTPScope, receive: Receive) -> bytes:
         body = await read_json_body(scope, receive, max_body_bytes)
@@ -72,7 +72,6 @@ def rank_route(
         answer = deciding.rank(request, body)
         await journal.durable()
         payload = ENCODE(answer)
-        count()
         observe(perf_counter_s() - started_s)
         return payload
 

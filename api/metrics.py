@@ -38,7 +38,6 @@ class Meter:
         self._journal_dir = journal_dir
         self._shared_dir = shared_dir
         self._registry = registry = CollectorRegistry()
-        self.ranked = Counter("bandit_ranked", "Decisions made and journaled.", registry=registry)
         self.accepted = Counter(
             "bandit_accepted", "Records made durable, by kind.", ["kind"], registry=registry
         )
@@ -47,7 +46,7 @@ class Meter:
             registry=registry,
         )  # fmt: skip
         self.rank_seconds = Histogram(
-            "bandit_rank_seconds", "From a whole request to its answer.",
+            "bandit_rank_seconds", "Decisions made and journaled: request to answer.",
             buckets=BUCKETS_S, registry=registry,
         )  # fmt: skip
         self.snapshot_number = Gauge(

@@ -26,7 +26,6 @@ def test_what_a_worker_does_is_counted(client: TestClient[Litestar], world: Worl
     response = client.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain")
     lines = response.text.splitlines()
-    assert "bandit_ranked_total 3.0" in lines
     assert "bandit_rank_seconds_count 3.0" in lines
     assert 'bandit_accepted_total{kind="reward"} 2.0' in lines
     assert 'bandit_refused_total{type="bad_record"} 1.0' in lines
@@ -47,7 +46,7 @@ from api.metrics import Meter, forget_the_dead
 shared = Path(sys.argv[1])
 forget_the_dead(shared, lambda pid: False)
 meter = Meter(journal_dir=shared / "no journal", shared_dir=shared)
-meter.ranked.inc(int(sys.argv[2]))
+meter.accepted.labels("reward").inc(int(sys.argv[2]))
 meter.rank_seconds.observe(0.001)
 meter.store_reached.set(int(sys.argv[2]) > 1)
 print(meter.text().decode())
@@ -61,6 +60,6 @@ def test_workers_numbers_are_added_and_the_deads_gauges_forgotten(tmp_path: Path
             [sys.executable, "-c", WORKER, tmp_path, str(count)],
             env=environ, capture_output=True, text=True, check=True, timeout=60,
         ).stdout.splitlines()  # fmt: skip
-        assert f"bandit_ranked_total {float(total)}" in shown
+        assert f'bandit_accepted_total{{kind="reward"}} {float(total)}' in shown
         assert f"bandit_rank_seconds_count {float(run)}" in shown
         assert f"bandit_store_reached {float(count > 1)}" in shown
