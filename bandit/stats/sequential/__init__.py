@@ -1,0 +1,41 @@
+"""Tests that may be looked at more than once.
+
+>>> from bandit.stats.sequential import anytime_comparison
+>>> look = anytime_comparison(
+...     control=0.0500, treatment=0.0545,
+...     control_variance=0.05 * 0.95 / 50_000, treatment_variance=0.0545 * 0.9455 / 50_000,
+...     n=100_000, tuned_for=50_000,
+... )
+>>> f"{look.relative_effect:+.1%} [{look.relative_ci_low:+.1%}, {look.relative_ci_high:+.1%}]"
+'+9.0% [+0.4%, +18.4%]'
+>>> f"p = {look.p_value:.4f}, valid at every look"
+'p = 0.0337, valid at every look'
+"""
+
+from bandit.stats.sequential.asymptotic import (
+    TUNED_FOR,
+    always_valid_p_value,
+    critical_value,
+    mixture_precision,
+)
+from bandit.stats.sequential.comparison import (
+    AnytimeEffect,
+    anytime_comparison,
+    fieller_interval,
+    log_ratio_interval,
+)
+from bandit.stats.sequential.msprt import log_likelihood_ratio, msprt_interval, msprt_p_value
+
+__all__ = [
+    "TUNED_FOR",
+    "AnytimeEffect",
+    "always_valid_p_value",
+    "anytime_comparison",
+    "critical_value",
+    "fieller_interval",
+    "log_likelihood_ratio",
+    "log_ratio_interval",
+    "mixture_precision",
+    "msprt_interval",
+    "msprt_p_value",
+]

@@ -1,0 +1,262 @@
+"""Two variants compared at any time, on both scales, from one pair of estimates."""
+
+import math
+from typing import Literal
+
+import msgspec
+
+from bandit.records import Record
+from bandit.stats.fieller import relative_interval
+from bandit.stats.sequential.asymptotic import (
+    TUNED_FOR,
+    always_valid_p_value,
+    critical_value,
+    mixture_precision,
+)
+from bandit.stats.sequential.checks import (
+    Alternative,
+    check_above_zero,
+    check_finite,
+    check_level,
+    check_spread,
+)
+
+FIRST_LOOK = 100.0
+"""Units before which an asymptotic sequence says nothing: its promise is about large samples."""
+
+AnytimeReason = Literal["few_units", "no_variance", "control_is_zero", "control_near_zero"]
+
+
+class AnytimeEffect(Record, frozen=True, kw_only=True):
+    """Treatment − control with intervals that hold at every look together.
+
+    Attributes:
+        effect: treatment − control.
+        effect_ci_low, effect_ci_high: Its sequence's interval now; None on the open side of a
+            one-sided sequence, or with a reason.
+        relative_effect: (treatment − control) / control.
+        relative_ci_low, relative_ci_high: The same sequence on the relative scale.
+        std_error: Of `effect`.
+        statistic: effect / std_error.
+        critical: How many standard errors the interval reaches.
+        p_value: Always valid, the least up to this look.
+        n: Units of both variants together.
+        tuned_for: Units at which the sequence is tightest.
+        method: `asymptotic_confidence_sequence`.
+        alpha: 1 − the level.
+        alternative: What the test looks for.
+        reason: Why there is no interval.
+        relative_reason: Why there is none on the relative scale.
+    """
+
+    effect: float
+    effect_ci_low: float | None = None
+    effect_ci_high: float | None = None
+    relative_effect: float | None = None
+    relative_ci_low: float | None = None
+    relative_ci_high: float | None = None
+    std_error: float
+    statistic: float | None = None
+    critical: float | None = None
+    p_value: float | None = None
+    n: float
+    tuned_for: float
+    method: Literal["asymptotic_confidence_sequence"] = "asymptotic_confidence_sequence"
+    alpha: float
+    alternative: Alternative = "two-sided"
+    reason: AnytimeReason | None = None
+    relative_reason: AnytimeReason | None = None
+
+
+def anytime_comparison(
+    control: float,
+    treatment: float,
+    control_variance: float,
+    treatment_variance: float,
+    n: float,
+    *,
+    covariance: float = 0.0,
+    alpha: float = 0.05,
+    alternative: Alternative = "two-sided",
+    tuned_for: float = TUNED_FOR,
+    first_look: float = FIRST_LOOK,
+    relative: Literal["fieller", "log"] = "fieller",
+    earlier_p_value: float = 1.0,
+    exact: bool = True,
+) -> AnytimeEffect:
+    """Compare two estimates at a look that nobody planned.
+
+    Decisions are taken on the absolute scale. The relative interval holds every δ for which the
+    sequence of treatment − (1 + δ)·control does not leave out 0 (`fieller`), so it leaves out 0
+    exactly when the absolute one does; or it is the sequence of log(treatment/control) (`log`).
+    The delta method on the ratio is not offered: it rejects 8.7 to 17.7 % of true nulls under
+    peeking at nominal 5 %, because its variance is too small exactly when the treatment's mean is
+    low by chance.
+
+    Args:
+        control: The control's estimate.
+        treatment: The treatment's estimate.
+        control_variance: Variance of the control's *estimate*.
+        treatment_variance: Variance of the treatment's *estimate*.
+        n: Units of both variants together.
+        covariance: Of the two estimates.
+        alpha: 1 − the level.
+        alternative: `greater` and `less` leave one side open.
+        tuned_for: Units at which the intervals are tightest; fix it before the first look.
+        first_look: Looks before this many units answer `few_units`.
+        relative: How the relative interval is made.
+        earlier_p_value: The p-value of the look before; p-values never rise.
+        exact: Exact tuning; False for GrowthBook's.
+
+    Source: Waudby-Smith et al. (2103.06476), eq. 9 and 134; Fieller (1954), eq. 10.
+
+    >>> look = anytime_comparison(10.0, 10.6, 0.02, 0.02, 4000)
+    >>> f"{look.effect:+.2f} [{look.effect_ci_low:+.3f}, {look.effect_ci_high:+.3f}]"
+    '+0.60 [-0.008, +1.208]'
+    >>> f"{look.relative_effect:+.1%} [{look.relative_ci_low:+.2%}, {look.relative_ci_high:+.2%}]"
+    '+6.0% [-0.08%, +12.47%]'
+    >>> f"p = {look.p_value:.4f}"
+    'p = 0.0554'
+    """
+    _check(control, treatment, control_variance, treatment_variance, n, covariance, alpha)
+    variance = max(control_variance + treatment_variance - 2.0 * covariance, 0.0)
+    effect, std_error = treatment - control, math.sqrt(variance)
+    reason: AnytimeReason | None = (
+        "few_units" if n < first_look else "no_variance" if std_error == 0.0 else None
+    )
+    known = AnytimeEffect(
+        effect=effect,
+        relative_effect=effect / control if control != 0.0 else None,
+        std_error=std_error,
+        p_value=earlier_p_value if earlier_p_value < 1.0 else None,
+        n=n,
+        tuned_for=tuned_for,
+        alpha=alpha,
+        alternative=alternative,
+        reason=reason,
+        relative_reason="control_is_zero" if control == 0.0 else reason,
+    )
+    if reason is not None:
+        return known
+    precision = mixture_precision(tuned_for, alpha, alternative=alternative, exact=exact)
+    critical = critical_value(n, alpha, precision, alternative=alternative)
+    interval = fieller_interval if relative == "fieller" else log_ratio_interval
+    ends = interval(
+        control, treatment, control_variance, treatment_variance, critical, covariance=covariance
+    )
+    low, high = one_side(effect - critical * std_error, effect + critical * std_error, alternative)
+    # Relative to a control below 0 the sides change places.
+    facing = alternative if control > 0.0 else _MIRRORED[alternative]
+    relative_low, relative_high = one_side(*ends, facing) if ends else (None, None)
+    p_value = always_valid_p_value(effect / std_error, n, precision, alternative=alternative)
+    return msgspec.structs.replace(
+        known,
+        effect_ci_low=low,
+        effect_ci_high=high,
+        relative_ci_low=relative_low,
+        relative_ci_high=relative_high,
+        statistic=effect / std_error,
+        critical=critical,
+        p_value=min(earlier_p_value, p_value),
+        relative_reason=known.relative_reason or (None if ends else "control_near_zero"),
+    )
+
+
+def fieller_interval(
+    control: float,
+    treatment: float,
+    control_variance: float,
+    treatment_variance: float,
+    critical: float,
+    *,
+    covariance: float = 0.0,
+) -> tuple[float, float] | None:
+    """Relative interval of two estimates that may covary.
+
+    treatment − β·control with β = covariance / control_variance does not covary with the control,
+    and its ratio to the control is the wanted one less β: so the independent case answers both.
+
+    Returns:
+        The ends; None where the control's own interval holds 0.
+
+    Source: Fieller (1954), eq. 10.
+
+    >>> fieller_interval(10.0, 11.0, 0.04, 0.05, 1.96)
+    (0.0401..., 0.1632...)
+    >>> fieller_interval(10.0, 11.0, 0.04, 0.05, 1.96, covariance=0.03)
+    (0.0652..., 0.1358...)
+    """
+    if covariance == 0.0 or control_variance == 0.0:
+        return relative_interval(control, treatment, control_variance, treatment_variance, critical)
+    beta = covariance / control_variance
+    rest = max(treatment_variance - beta * covariance, 0.0)
+    ends = relative_interval(control, treatment - beta * control, control_variance, rest, critical)
+    return (ends[0] + beta, ends[1] + beta) if ends else None
+
+
+def log_ratio_interval(
+    control: float,
+    treatment: float,
+    control_variance: float,
+    treatment_variance: float,
+    critical: float,
+    *,
+    covariance: float = 0.0,
+) -> tuple[float, float] | None:
+    """Relative interval from log(treatment/control), mapped back.
+
+    (t/c)·exp(± q·√(v_t/t² + v_c/c² − 2k/(tc))) − 1
+
+    Returns:
+        The ends, the lower first; None where the estimates have not the same sign.
+
+    Source: delta method on the logarithm, e.g. Katz et al. (1978), "Obtaining confidence
+    intervals for the risk ratio in cohort studies".
+
+    >>> log_ratio_interval(10.0, 11.0, 0.04, 0.05, 1.96)
+    (0.0402..., 0.1632...)
+    """
+    if control * treatment <= 0.0:
+        return None
+    spread = (
+        treatment_variance / treatment**2
+        + control_variance / control**2
+        - 2.0 * covariance / (treatment * control)
+    )
+    log, reach = math.log(treatment / control), critical * math.sqrt(max(spread, 0.0))
+    return math.expm1(log - reach), math.expm1(min(log + reach, 700.0))
+
+
+def one_side(
+    low: float, high: float, alternative: Alternative
+) -> tuple[float | None, float | None]:
+    """An interval with the side open that the alternative does not bound."""
+    return (
+        None if alternative == "less" else low,
+        None if alternative == "greater" else high,
+    )
+
+
+_MIRRORED: dict[Alternative, Alternative] = {
+    "two-sided": "two-sided",
+    "greater": "less",
+    "less": "greater",
+}
+
+
+def _check(
+    control: float,
+    treatment: float,
+    control_variance: float,
+    treatment_variance: float,
+    n: float,
+    covariance: float,
+    alpha: float,
+) -> None:
+    check_level(alpha)
+    check_above_zero("n", n)
+    check_finite("control", control)
+    check_finite("treatment", treatment)
+    check_finite("covariance", covariance)
+    check_spread("control_variance", control_variance)
+    check_spread("treatment_variance", treatment_variance)
