@@ -12,6 +12,7 @@ from bandit.service.reporting_payloads import (
     PolicyHealth,
     Problem,
 )
+from bandit.service.reporting_words import duration
 from bandit.specs import PolicySpec
 from bandit.store.reports import LabelCounts, Reports, Scope, SnapshotCounts
 from bandit.store.tail import Drained
@@ -122,7 +123,7 @@ def _delivery_problems(health: Health, scope: Scope) -> list[Problem]:
         found.append(
             Problem(
                 code="drain_behind",
-                text=f"A host has delivered nothing of the last {health.drain_lag_ms} ms.",
+                text=f"A host has delivered nothing of the last {duration(health.drain_lag_ms)}.",
                 next_step="Look at that host's drain; what it accepted is in its journal.",
             )
         )
@@ -171,7 +172,7 @@ def _learning_problems(policy: PolicyHealth, health: Health, scope: Scope) -> li
             Problem(
                 code="learner_behind",
                 text=f"Policy {policy.policy!r} has learned nothing of the last "
-                f"{(due_ms - learning.watermark_ms) / 1000:.0f} s of decisions.",
+                f"{duration(due_ms - learning.watermark_ms)} of decisions.",
                 next_step=f"Look at the learner of {policy.policy!r}, and at the drains.",
             )
         )

@@ -60,15 +60,19 @@ def as_csv(rows: Sequence[Row]) -> str:
     """
     text = io.StringIO()
     if rows:
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        names = dict.fromkeys(name for row in rows for name in row)
+        writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     return text.getvalue()
 
 
 def _plain(record: msgspec.Struct) -> Row:
-    """A struct's fields; several codes become one text."""
-    return {
-        name: " ".join(value) if isinstance(value, tuple) else value
-        for name, value in msgspec.structs.asdict(record).items()
-    }
+    """A struct's fields; several codes become one text, a struct inside becomes `name_field`."""
+    row: Row = {}
+    for name, value in msgspec.structs.asdict(record).items():
+        if isinstance(value, msgspec.Struct):
+            row |= {f"{name}_{inner}": cell for inner, cell in _plain(value).items()}
+        else:
+            row[name] = " ".join(value) if isinstance(value, tuple) else value
+    return row

@@ -27,19 +27,21 @@ class Entry(NamedTuple):
 class LogMaker:
     """Collects records as writers would have written them, and delivers them."""
 
-    def __init__(self, store: Store, surface: str = "home") -> None:
+    def __init__(self, store: Store, surface: str = "home", start_ms: int = T0) -> None:
         self._sink = ClickHouseSink(store, now_ms=lambda: T0)
         self._entries: dict[tuple[str, str], list[Entry]] = {}
         self._seqs: dict[tuple[str, str, str], int] = {}
         self.surface = surface
+        self.start_ms = start_ms
         self.made_n = 0
 
     def decide(self, at_ms: int, *, unit: str = "u1", writer: str = "w1", **given) -> Decision:
-        """A decision `at_ms` after T0 over `actions_n` actions; the first slots are drawn."""
+        """A decision `at_ms` after the start over `actions_n` actions; the first slots are drawn."""
         self.made_n += 1
         actions_n = given.pop("actions_n", 4)
         exclude = given.pop("exclude", [])
         propensities = given.pop("propensities", (0.25,))
+        ranking = given.pop("ranking", range(len(propensities)))
         request = RankRequest(
             surface=self.surface,
             unit_id=unit,
@@ -48,19 +50,21 @@ class LogMaker:
             exclude=exclude,
         )
         fields = {
-            "event_id": make_event_id(T0 + at_ms, 7, self.made_n.to_bytes(6, "big"), b"salt"),
+            "event_id": make_event_id(
+                self.start_ms + at_ms, 7, self.made_n.to_bytes(6, "big"), b"salt"
+            ),
             "policy": "random",
             "snapshot": 0,
             "floor": 0.0,
             "seed": 0,
         } | given
         decision = Decision(
-            ts_ms=T0 + at_ms,
+            ts_ms=self.start_ms + at_ms,
             surface=self.surface,
             unit_id=unit,
             request=msgspec.json.encode(request),
             pmf=array("f", [1.0 / actions_n] * actions_n).tobytes(),
-            ranking=tuple(range(len(propensities))),
+            ranking=tuple(ranking),
             propensities=tuple(propensities),
             **fields,
         )
@@ -97,10 +101,12 @@ class LogMaker:
     def outcome(
         self, unit: str, name: str, value: float, at_ms: int, writer: str = "w1", **given
     ) -> Outcome:
-        """An outcome of a unit, `at_ms` after T0."""
+        """An outcome of a unit, `at_ms` after the start."""
         self.made_n += 1
         fields = {"outcome_id": f"o{self.made_n}"} | given
-        record = Outcome(ts_ms=T0 + at_ms, unit_id=unit, name=name, value=value, **fields)
+        record = Outcome(
+            ts_ms=self.start_ms + at_ms, unit_id=unit, name=name, value=value, **fields
+        )
         return self.put(record, writer)
 
     def put(self, record, writer: str = "w1"):
@@ -120,8 +126,16 @@ class LogMaker:
         self._entries = {}
 
 
-def publish(store: Store, number: int, watermark_ms: int, created_ms: int, **changes) -> bool:
-    """Publish a snapshot of policy `vw`; times are after T0, counts 0."""
+def publish(
+    store: Store,
+    number: int,
+    watermark_ms: int,
+    created_ms: int,
+    *,
+    start_ms: int = T0,
+    **changes,
+) -> bool:
+    """Publish a snapshot of policy `vw`; times are after the start, counts 0."""
     spec = PolicySpec(key="vw", type="vw", surface="home")
     counts = dict.fromkeys(
         ("trained", "defaulted", "unseen", "late", "duplicate", "orphan", "out_of_bounds"), 0
@@ -130,7 +144,7 @@ def publish(store: Store, number: int, watermark_ms: int, created_ms: int, **cha
         "policy": "vw",
         "number": number,
         "parent": number - 1,
-        "created_ms": T0 + created_ms,
+        "created_ms": start_ms + created_ms,
         "spec_version": 1,
         "spec": spec,
         "format": "vw",
@@ -138,7 +152,7 @@ def publish(store: Store, number: int, watermark_ms: int, created_ms: int, **cha
         "digest": "d",
         "sha256": "s",
         "cursor": {},
-        "watermark_ms": T0 + watermark_ms,
+        "watermark_ms": start_ms + watermark_ms,
         **counts,
         "learner": "l1",
         "change_id": f"{number}",

@@ -1,6 +1,8 @@
 import csv
 import io
 
+import msgspec
+
 from bandit.ope import WeightMoments, ips, snips
 from bandit.service.reporting_payloads import GroupCounts, MetricEffect, PolicyValue
 from bandit.service.reporting_tables import as_csv, effect_rows, group_rows, value_rows
@@ -27,6 +29,16 @@ def test_csv_of_effects_has_every_field_of_every_comparison():
     assert float(rows[0]["effect_ci_low"]) == effects[0].effect.effect_ci_low
     assert (rows[1]["effect"], rows[1]["reason"]) == ("", "empty_variant")
     assert set(effects[0].effect.__struct_fields__) <= set(rows[0])
+
+
+def test_a_record_inside_a_record_becomes_columns():
+    plain = found([1.0, 2.0], [2.0, 4.0])
+    nested = msgspec.structs.replace(
+        plain, effect=msgspec.structs.replace(plain.effect, unadjusted=plain.effect)
+    )
+    first, second = csv.DictReader(io.StringIO(as_csv(effect_rows([plain, nested]))))
+    assert (first["unadjusted"], first["unadjusted_effect"]) == ("", "")
+    assert float(second["unadjusted_effect"]) == plain.effect.effect
 
 
 def test_values_have_a_row_per_estimator():

@@ -1,0 +1,194 @@
+"""A report as titled tables, for a terminal or as Markdown; pure."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from bandit.service.reporting_payloads import (
+    ExperimentReport,
+    GroupCounts,
+    Health,
+    MetricEffect,
+    PolicyValue,
+    SurfaceReport,
+)
+from bandit.service.reporting_words import (
+    DASH,
+    duration,
+    effect_in_words,
+    in_words,
+    number,
+    p_value,
+    value_in_words,
+)
+
+
+class Section(NamedTuple):
+    """A title, some lines, and a table if there is one."""
+
+    title: str
+    lines: Sequence[str] = ()
+    header: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+
+
+def sections_of(report: ExperimentReport | SurfaceReport) -> list[Section]:
+    """All of a report in the order in which it should be read."""
+    as_of = f"As of {moment(report.as_of_ms)}."
+    if isinstance(report, SurfaceReport):
+        served = f"Policy {report.policy} serves whoever is in no experiment. {as_of}"
+        first = [
+            Section(f"Surface {report.key}", [served]),
+            _groups("What each policy earned", report.policies),
+        ]
+    else:
+        verdict = report.verdict
+        first = [
+            Section(
+                f"Experiment {report.key} on {report.surface}",
+                [verdict.headline, verdict.reason, f"Next: {verdict.next_step}", as_of],
+            ),
+            _effects(report.effects),
+            _groups("Variants", report.variants),
+        ]
+    return [*first, _values(report.values), *_health(report.health)]
+
+
+def as_markdown(sections: Sequence[Section]) -> str:
+    """Sections as Markdown."""
+    parts = []
+    for section in sections:
+        parts.append(f"## {section.title}\n")
+        parts += [f"{line}\n" for line in section.lines]
+        if section.rows:
+            parts.append("\n".join(_markdown_table(section)) + "\n")
+    return "\n".join(parts)
+
+
+def print_sections(console: Console, sections: Sequence[Section]) -> None:
+    """Sections on a terminal."""
+    for section in sections:
+        console.print(f"\n[bold]{section.title}[/bold]")
+        for line in section.lines:
+            console.print(line, markup=False, highlight=False)
+        if section.rows:
+            table = Table(*section.header)
+            for row in section.rows:
+                table.add_row(*row)
+            console.print(table)
+
+
+def moment(at_ms: int) -> str:
+    """A time in UTC.
+
+    >>> moment(1_790_000_000_000)
+    '2026-09-21 14:13:20 UTC'
+    """
+    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _markdown_table(section: Section) -> list[str]:
+    lines = [section.header, ["---"] * len(section.header), *section.rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+def _effects(effects: Sequence[MetricEffect]) -> Section:
+    return Section(
+        "Effects",
+        header=("metric", "comparison", "control", "treatment", "effect", "relative", "p"),
+        rows=[
+            (
+                f"{found.metric} per {found.per}" + (" (primary)" if found.is_primary else ""),
+                f"{found.treatment} − {found.control}",
+                number(found.effect.control),
+                number(found.effect.treatment),
+                effect_in_words(found.effect),
+                effect_in_words(found.effect, relative=True),
+                p_value(found.effect.p_value),
+            )
+            for found in effects
+        ],
+    )
+
+
+def _groups(title: str, groups: Sequence[GroupCounts]) -> Section:
+    header = ("", "policy", "units", "decisions", "open", "counted", "rewarded", "reward", "mean")
+    return Section(
+        title,
+        header=header,
+        rows=[
+            (
+                group.label,
+                group.policy,
+                f"{group.units_n:,}",
+                f"{group.decisions_n:,}",
+                f"{group.open_n:,}",
+                f"{group.counted_n:,}",
+                f"{group.rewarded_n:,}",
+                number(group.reward_sum),
+                number(group.reward_mean),
+            )
+            for group in groups
+        ],
+    )
+
+
+def _values(values: Sequence[PolicyValue]) -> Section:
+    return Section(
+        "What each policy would earn per decision (SNIPS)",
+        header=("policy", "log", "value", "decisions", "worth", "verdict"),
+        rows=[
+            (
+                found.policy,
+                found.log,
+                value_in_words(found.snips),
+                f"{found.snips.n:,}",
+                number(found.snips.ess),
+                found.snips.verdict
+                + (
+                    f": {in_words(found.snips.reasons)}" if found.snips.verdict == "caution" else ""
+                ),
+            )
+            for found in values
+        ],
+    )
+
+
+def _health(health: Health) -> list[Section]:
+    counts = (
+        f"{health.decisions.distinct_n:,} decisions, {health.rewards.distinct_n:,} rewards and "
+        f"{health.exposures.distinct_n:,} exposures in the log; {health.open_n:,} decisions wait "
+        f"for their join window; the log is {duration(health.drain_lag_ms)} behind."
+    )
+    problems = [f"{problem.text} {problem.next_step}" for problem in health.problems]
+    rows = []
+    for policy in health.policies:
+        learning, latency = policy.learning, policy.latency
+        rows.append(
+            (
+                policy.policy,
+                policy.type,
+                DASH if policy.served_snapshot is None else str(policy.served_snapshot),
+                DASH if learning is None else f"{learning.snapshot} ({duration(learning.age_ms)})",
+                DASH if learning is None else f"{learning.trained:,} + {learning.defaulted:,}",
+                DASH
+                if learning is None
+                else f"{learning.late:,} / {learning.duplicate:,} / {learning.orphan:,}",
+                DASH
+                if latency is None
+                else f"{duration(latency.p50_ms)} / {duration(latency.p95_ms)}",
+            )
+        )
+    header = (
+        "policy",
+        "type",
+        "served",
+        "newest (age)",
+        "trained + defaulted",
+        "late / repeated / orphan",
+        "feedback → served, p50 / p95",
+    )
+    return [Section("Health", [counts, *problems]), Section("Learning", header=header, rows=rows)]

@@ -1,0 +1,84 @@
+"""The dashboard's composition root: environment, clock, connection, pages.
+
+Streamlit runs this file for every view; what is shared between views is made once in `_source`.
+"""
+
+import os
+import time
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from bandit.service.reporting import ReportService
+from bandit.service.store_link import StoreLink
+from bandit.settings import Settings
+from bandit.store.client import Store
+from dashboard import page_experiment, page_health, page_overview, page_policies
+from dashboard.source import Source
+
+# A file of ours: Streamlit fetches its own icons and emoji for the tab from other hosts.
+ICON = Path(__file__).with_name("icon.svg")
+
+
+@st.cache_resource(show_spinner=False)
+def _source() -> Source:
+    """One connection and one memory of reports for all viewers: everybody may see everything."""
+    settings = Settings.from_environ(os.environ)
+    link = StoreLink(partial(_connect, settings), monotonic_s=time.monotonic)
+    return Source(
+        lambda: ReportService(link.store(), lambda: time.time_ns() // 1_000_000),
+        monotonic_s=time.monotonic,
+    )
+
+
+def _connect(settings: Settings) -> Store:
+    """A connection that can only read; the embedded engine has a user for that.
+
+    As `bandit.cli.wiring.open_store`, which stands above this room.
+    """
+    embedded = settings.clickhouse_url is None
+    path = settings.data_dir / "secrets" / "clickhouse_readonly_password"
+    return Store.connect(
+        settings.clickhouse_url or f"http://127.0.0.1:{settings.gateway_port}",
+        database=settings.clickhouse_database,
+        user="reader" if embedded else "default",
+        password=path.read_text().strip() if embedded and path.exists() else "",
+        cluster=settings.clickhouse_cluster,
+        readonly=True,
+    )
+
+
+def main() -> None:
+    """Show the page that the address names."""
+    st.set_page_config(page_title="bandit", page_icon=str(ICON), layout="wide")
+    source = _source()
+    experiment = st.Page(
+        partial(page_experiment.render, source),
+        title="Experiment",
+        icon=":material/science:",
+        url_path="experiment",
+    )
+    overview = st.Page(
+        partial(page_overview.render, source, experiment),
+        title="Overview",
+        icon=":material/home:",
+        url_path="overview",
+        default=True,
+    )
+    policies = st.Page(
+        partial(page_policies.render, source),
+        title="Policies",
+        icon=":material/balance:",
+        url_path="policies",
+    )
+    health = st.Page(
+        partial(page_health.render, source),
+        title="Health",
+        icon=":material/monitor_heart:",
+        url_path="health",
+    )
+    st.navigation([overview, experiment, policies, health], position="top").run()
+
+
+main()

@@ -1,0 +1,166 @@
+"""Experiment: which variant is better, by how much, and whether to believe it."""
+
+import msgspec
+import streamlit as st
+
+from bandit.service.reporting import ExperimentReport, Overview
+from bandit.service.reporting_payloads import MetricEffect
+from bandit.service.reporting_tables import as_csv, effect_rows
+from bandit.service.reporting_words import effect_in_words, in_words, number, p_value, percent
+from dashboard.charts import effects_charts, running_chart
+from dashboard.parts import (
+    REFRESH_S,
+    choose,
+    choose_level,
+    show_age,
+    show_chart,
+    show_downloads,
+    show_missing,
+    show_problems,
+    show_table,
+    show_verdict,
+)
+from dashboard.source import Source
+
+SCALES = ("absolute", "relative")
+
+
+def render(source: Source) -> None:
+    """Draw the page."""
+    st.title("Experiment")
+    overview, problem = source.overview(0.05)
+    if overview is None:
+        show_missing(problem)
+        return
+    if not overview.experiments:
+        st.info(
+            overview.next_step or "No experiment is declared: `PUT /v1/experiments/{key}`.",
+            icon=":material/inbox:",
+        )
+        return
+    which, level, scale = st.columns(3)
+    with which:
+        key = choose("Experiment", experiment_keys(overview), "experiment")
+    with level:
+        alpha = choose_level()
+    with scale:
+        relative = choose("Scale of the effects", SCALES, "scale") == "relative"
+    _live(source, key, alpha, relative)
+
+
+def experiment_keys(overview: Overview) -> list[str]:
+    """The running ones first, then those with the most units."""
+    ordered = sorted(overview.experiments, key=lambda e: (e.status != "running", -e.units_n))
+    return [found.key for found in ordered]
+
+
+@st.fragment(run_every=REFRESH_S)
+def _live(source: Source, key: str, alpha: float, relative: bool) -> None:
+    report, problem = source.experiment(key, alpha)
+    if report is None:
+        show_missing(problem)
+        return
+    show_age(report.as_of_ms, problem)
+    if report.description:
+        st.markdown(report.description)
+    show_verdict(report.verdict)
+    show_problems(report.health.problems)
+    _tiles(report)
+    st.header("Effects", anchor=False)
+    drawings = effects_charts(report.effects, relative=relative)
+    for drawing in drawings:
+        show_chart(drawing)
+    if not drawings:
+        st.markdown("There is no effect to draw yet.")
+    show_table([effect_row(found) for found in report.effects])
+    st.header("Reward over time", anchor=False)
+    show_chart(
+        running_chart(report.series), "No decision counts yet: their join window must end first."
+    )
+    if report.series.snapshots:
+        st.caption("Thin upright lines: a snapshot was published.")
+    st.header("Variants", anchor=False)
+    show_table(variant_rows(report))
+    st.markdown(split_in_words(report))
+    show_downloads(
+        f"experiment-{report.key}",
+        csv=as_csv(effect_rows(report.effects)),
+        payload=msgspec.json.encode(report),
+    )
+
+
+def effect_row(found: MetricEffect) -> dict[str, str]:
+    """A line of the table of effects."""
+    effect = found.effect
+    return {
+        "metric": f"{found.metric} per {found.per}" + (" (primary)" if found.is_primary else ""),
+        "comparison": f"{found.treatment} − {found.control}",
+        "control": number(effect.control),
+        "treatment": number(effect.treatment),
+        "effect": effect_in_words(effect),
+        "relative": effect_in_words(effect, relative=True),
+        "p": p_value(effect.p_value),
+        "better is": found.better,
+    }
+
+
+def variant_rows(report: ExperimentReport) -> list[dict[str, str]]:
+    """A line per variant."""
+    return [
+        {
+            "variant": variant.label,
+            "role": "control" if variant.label == report.control else "treatment",
+            "serves": variant.policy,
+            "share": percent(variant.share),
+            "units": f"{variant.units_n:,}",
+            "decisions": f"{variant.decisions_n:,}",
+            "waiting for rewards": f"{variant.open_n:,}",
+            "counted": f"{variant.counted_n:,}",
+            "rewarded": f"{variant.rewarded_n:,}",
+            "reward": number(variant.reward_sum),
+            "per decision": number(variant.reward_mean),
+        }
+        for variant in report.variants
+    ]
+
+
+def split_in_words(report: ExperimentReport) -> str:
+    """Whether units arrived as they were allocated."""
+    split = report.srm
+    texts = {
+        "fine": f"Units are split as allocated (p = {p_value(split.p_value)}).",
+        "mismatch": f"**Units are not split as allocated** (p = {p_value(split.p_value)}).",
+        "unknown": f"The split can not be checked: {in_words([split.reason or ''])}.",
+    }
+    crossed = f" {report.crossed_units_n:,} units were seen in two variants and are left out."
+    return texts[split.verdict] + (crossed if report.crossed_units_n else "")
+
+
+def tile_texts(report: ExperimentReport) -> list[tuple[str, str, str, str]]:
+    """Label, number, change and small print of each variant's tile: of the primary metric."""
+    primary = {found.treatment: found for found in report.effects if found.is_primary}
+    tiles = []
+    for variant in report.variants:
+        found = primary.get(variant.label)
+        if found is not None:
+            mean, change = found.effect.treatment, percent(found.effect.relative_effect, sign="+")
+        else:
+            found = next(iter(primary.values()))
+            mean, change = found.effect.control, "control"
+        tiles.append(
+            (
+                f"{variant.label} · {variant.policy}",
+                number(mean),
+                change,
+                f"{found.metric} per {found.per} · {variant.units_n:,} units, "
+                f"{variant.counted_n:,} decisions",
+            )
+        )
+    return tiles
+
+
+def _tiles(report: ExperimentReport) -> None:
+    tiles = tile_texts(report)
+    for column, (label, value, change, more) in zip(st.columns(len(tiles)), tiles, strict=True):
+        column.metric(label, value, change, delta_color="off", delta_arrow="off", border=True)
+        column.caption(more)

@@ -1,0 +1,72 @@
+"""Overview: every experiment and every surface in a line."""
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from bandit.service.reporting import Overview
+from bandit.service.reporting_payloads import ExperimentHeadline
+from bandit.service.reporting_words import DASH, duration, number
+from dashboard.parts import REFRESH_S, show_age, show_missing, show_table, show_verdict
+from dashboard.source import Source
+
+
+def render(source: Source, experiment_page: StreamlitPage | None = None) -> None:
+    """Draw the page.
+
+    Args:
+        experiment_page: Where an experiment's line leads.
+    """
+    st.title("Overview")
+    _live(source, experiment_page)
+
+
+@st.fragment(run_every=REFRESH_S)
+def _live(source: Source, experiment_page: StreamlitPage | None) -> None:
+    overview, problem = source.overview(0.05)
+    if overview is None:
+        show_missing(problem)
+        return
+    show_age(overview.as_of_ms, problem)
+    if overview.next_step:
+        st.info(overview.next_step, icon=":material/inbox:")
+        return
+    st.header("Experiments")
+    if not overview.experiments:
+        st.markdown("No experiment is declared: `PUT /v1/experiments/{key}`.")
+    for found in overview.experiments:
+        _experiment(found, experiment_page)
+    st.header("Surfaces")
+    show_table(surface_rows(overview))
+
+
+def surface_rows(overview: Overview) -> list[dict[str, str]]:
+    """A line per surface."""
+    return [
+        {
+            "surface": surface.key,
+            "decisions": f"{surface.decisions_n:,}",
+            "per second, last minute": number(surface.per_s),
+            "newest decision": DASH
+            if surface.newest_decision_ms is None
+            else f"{duration(overview.as_of_ms - surface.newest_decision_ms)} ago",
+            "serves": surface.policy,
+            "experiments": ", ".join(surface.experiments) or DASH,
+        }
+        for surface in overview.surfaces
+    ]
+
+
+def _experiment(found: ExperimentHeadline, page: StreamlitPage | None) -> None:
+    with st.container(border=True):
+        st.subheader(found.key, anchor=False)
+        st.caption(f"{found.status} on {found.surface} · {found.units_n:,} units")
+        if found.description:
+            st.markdown(found.description)
+        show_verdict(found.verdict)
+        if page is not None:
+            st.page_link(
+                page,
+                label="Effects, variants and reward over time",
+                icon=":material/arrow_forward:",
+                query_params={"experiment": found.key},
+            )

@@ -1,0 +1,103 @@
+"""What several pages show the same way."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import pandas as pd
+import streamlit as st
+
+from bandit.service.reporting import Overview
+from bandit.service.reporting_payloads import Problem, Verdict
+from dashboard.charts import Drawing
+
+LEVELS = {"90 %": 0.10, "95 %": 0.05, "99 %": 0.01}
+REFRESH_S = 3.0
+"""How often a page asks for its report again; `Source` decides whether it is made anew."""
+
+_STATES: Mapping[str, tuple[str, str]] = {
+    "better": ("success", ":material/trending_up:"),
+    "worse": ("error", ":material/trending_down:"),
+    "broken": ("error", ":material/report:"),
+    "unclear": ("info", ":material/hourglass_top:"),
+    "waiting": ("info", ":material/hourglass_empty:"),
+    "no_data": ("info", ":material/inbox:"),
+}
+
+
+def choose(label: str, options: Sequence[str], parameter: str, default: str = "") -> str:
+    """A choice that the page's address keeps, so that it can be sent to somebody."""
+    wanted = st.query_params.get(parameter, default)
+    index = options.index(wanted) if wanted in options else 0
+    chosen = st.selectbox(label, options, index=index, key=parameter)
+    st.query_params[parameter] = chosen
+    return chosen
+
+
+def choose_surface(overview: Overview) -> str:
+    """One of the surfaces, the busiest first."""
+    ordered = sorted(overview.surfaces, key=lambda surface: -surface.decisions_n)
+    return choose("Surface", [surface.key for surface in ordered], "surface")
+
+
+def choose_level() -> float:
+    """Which intervals to show; returns alpha."""
+    return LEVELS[choose("Level of the intervals", list(LEVELS), "level", "95 %")]
+
+
+def show_age(as_of_ms: int, problem: str) -> None:
+    """When the numbers are of, and that they are old if the store is away."""
+    if problem:
+        st.warning(
+            f"The store does not answer, so these numbers are old. ({problem})",
+            icon=":material/cloud_off:",
+        )
+    at = datetime.fromtimestamp(as_of_ms / 1000, UTC)
+    st.caption(f"Data as of {at:%Y-%m-%d %H:%M:%S} UTC.")
+
+
+def show_missing(problem: str) -> None:
+    """There is no report at all."""
+    st.error(f"There is nothing to show: {problem}.", icon=":material/cloud_off:")
+    st.markdown("The page tries again by itself. `bandit up` starts everything that is needed.")
+
+
+def show_verdict(verdict: Verdict) -> None:
+    """The answer, why, and what to do."""
+    kind, icon = _STATES[verdict.state]
+    box = {"success": st.success, "error": st.error, "info": st.info}[kind]
+    box(f"**{verdict.headline}**\n\n{verdict.reason}\n\n*Next:* {verdict.next_step}", icon=icon)
+
+
+def show_problems(problems: Sequence[Problem]) -> None:
+    """What keeps data from coming in, and what to do about it."""
+    for problem in problems:
+        st.warning(f"**{problem.text}** {problem.next_step}", icon=":material/build:")
+
+
+def show_chart(drawing: Drawing | None, otherwise: str = "") -> None:
+    """A chart, or why there is none."""
+    if drawing is None:
+        st.markdown(otherwise)
+        return
+    st.altair_chart(drawing.chart, alt=drawing.alt, width="stretch")
+
+
+def show_table(rows: Sequence[Mapping[str, object]]) -> None:
+    """A small table of texts; it scrolls inside itself on a narrow screen."""
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+
+
+def show_downloads(name: str, *, csv: str, payload: bytes) -> None:
+    """The same numbers to take away."""
+    row = st.container(horizontal=True)
+    row.download_button(
+        "CSV", csv, f"{name}.csv", "text/csv", icon=":material/download:", on_click="ignore"
+    )
+    row.download_button(
+        "JSON",
+        payload,
+        f"{name}.json",
+        "application/json",
+        icon=":material/download:",
+        on_click="ignore",
+    )

@@ -1,0 +1,107 @@
+"""A seeded store, and a dashboard over it as a real process."""
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from bandit.store.client import Store
+from bandit.store.migrations import migrate
+from tests.conftest import Gateway
+from tests.dashboard.seeding import seed
+
+ROOT = Path(__file__).parents[2]
+START_S = 60.0
+
+
+class Seeded(NamedTuple):
+    """A store with five minutes of traffic, and how a process finds it."""
+
+    store: Store
+    environ: dict[str, str]
+
+
+class Dashboard(NamedTuple):
+    """A running `bandit dashboard`."""
+
+    url: str
+    seeded: Seeded
+
+
+def environ_of(gateway: Gateway, database: str) -> dict[str, str]:
+    """The environment of a process that uses the gateway."""
+    plain = {k: v for k, v in os.environ.items() if not k.startswith(("BANDIT_", "STREAMLIT_"))}
+    return plain | {
+        "BANDIT_DATA_DIR": str(gateway.data_dir),
+        "BANDIT_GATEWAY_PORT": str(gateway.port),
+        "BANDIT_CLICKHOUSE_DATABASE": database,
+    }
+
+
+def open_database(gateway: Gateway) -> tuple[Store, str]:
+    """A fresh, migrated database."""
+    database = f"dashboard_{uuid.uuid4().hex}"
+    store = Store.connect(gateway.url(), database=database)
+    migrate(store)
+    return store, database
+
+
+@pytest.fixture(scope="session")
+def seeded(gateway: Gateway) -> Iterator[Seeded]:
+    """A store some minutes into an experiment."""
+    store, database = open_database(gateway)
+    seed(store, time.time_ns() // 1_000_000)
+    yield Seeded(store, environ_of(gateway, database))
+    store.close()
+
+
+def start_dashboard(environ: dict[str, str]) -> tuple[subprocess.Popen[str], str]:
+    """Start `bandit dashboard` on a free port and wait until it answers."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bandit", "dashboard", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environ,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert "http://" in line, f"bandit dashboard said {line!r}"
+    url = line.split()[1]
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            if httpx.get(f"{url}_stcore/health", trust_env=False).is_success:
+                return process, url
+        except httpx.TransportError:
+            pass
+        assert process.poll() is None, f"bandit dashboard ended with {process.returncode}"
+        assert time.monotonic() < deadline, "bandit dashboard did not answer"
+        time.sleep(0.05)
+
+
+def stop_dashboard(process: subprocess.Popen[str]) -> None:
+    """End it as a supervisor would."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def dashboard(seeded: Seeded) -> Iterator[Dashboard]:
+    """The dashboard over the seeded store."""
+    process, url = start_dashboard(seeded.environ)
+    yield Dashboard(url, seeded)
+    stop_dashboard(process)

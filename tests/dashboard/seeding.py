@@ -1,0 +1,113 @@
+"""A store as it looks some minutes into an experiment, for the pages to show."""
+
+import math
+import random
+
+from bandit.journal.base import Progress
+from bandit.specs import AnySpec, Experiment, Metric, PolicySpec, Surface, Variant
+from bandit.store.client import Store
+from bandit.store.definitions import Definitions
+from bandit.store.sink import ClickHouseSink
+from tests.bandit.logs import LogMaker, publish
+
+SPECS: tuple[AnySpec, ...] = (
+    PolicySpec(key="random", type="uniform"),
+    PolicySpec(key="first", type="fixed"),
+    PolicySpec(key="feed-vw", type="vw", surface="home.feed"),
+    Metric(key="click", source="reward", name="click", per="decision"),
+    Metric(key="clicks-per-unit", source="reward", name="click", per="unit"),
+    Metric(key="latency", source="outcome", name="latency", better="lower"),
+    Surface(
+        key="home.feed",
+        policy="random",
+        shadows=["feed-vw", "first"],
+        join_window_s=5.0,
+        description="What people see first.",
+    ),
+    Surface(key="checkout.upsell", policy="first"),
+    Experiment(
+        key="feed-2026",
+        surface="home.feed",
+        salt="s1",
+        status="running",
+        control="control",
+        metrics=["click", "clicks-per-unit", "latency"],
+        description="Does the learned feed earn more clicks than a random one?",
+        variants=[
+            Variant(key="control", policy="random", allocation=[(0, 5000)]),
+            Variant(key="treatment", policy="feed-vw", allocation=[(5000, 10_000)]),
+        ],
+    ),
+    Experiment(
+        key="upsell-2026",
+        surface="checkout.upsell",
+        salt="s2",
+        control="a",
+        variants=[
+            Variant(key="a", policy="first", allocation=[(0, 5000)]),
+            Variant(key="b", policy="random", allocation=[(5000, 10_000)]),
+        ],
+    ),
+)
+LASTED_MS = 300_000
+
+
+def declare(store: Store, now_ms: int) -> None:
+    """Put every spec."""
+    for spec in SPECS:
+        Definitions(store).put(
+            spec, expected=None, author="test", change_id=spec.key, now_ms=now_ms
+        )
+
+
+def seed(store: Store, now_ms: int, decisions_n: int = 1500) -> None:
+    """Five minutes of traffic that ended just before `now_ms`; the treatment learns."""
+    declare(store, now_ms - LASTED_MS)
+    rng = random.Random(2026)
+    start_ms = now_ms - LASTED_MS
+    log = LogMaker(store, "home.feed", start_ms)
+    for n in range(decisions_n):
+        at_ms = n * LASTED_MS // decisions_n
+        unit = rng.randrange(240)
+        treated = unit % 2 == 1
+        best, explored = rng.randrange(4), math.exp(-at_ms / 80_000)
+        learned = [0.1 + 0.6 * (1 - explored) * (a == best) for a in range(4)]
+        learned = [p / sum(learned) for p in learned]
+        pmf = learned if treated else [0.25] * 4
+        [action] = rng.choices(range(4), pmf)
+        decision = log.decide(
+            at_ms,
+            unit=f"user-{unit}",
+            experiment="feed-2026",
+            experiment_version=1,
+            variant="treatment" if treated else "control",
+            policy="feed-vw" if treated else "random",
+            snapshot=at_ms // 10_000 if treated else 0,
+            ranking=(action,),
+            propensities=(pmf[action],),
+            shadows={"feed-vw": (learned[action],), "first": (float(action == 0),)},
+        )
+        if rng.random() < (0.45 if action == best else 0.12):
+            log.reward(decision, 1.0, rng.randrange(50, 4000), name="click")
+        if n % 3 == 0:
+            log.expose(decision)
+        if n < 240:
+            log.outcome(f"user-{n}", "latency", 100 + rng.gauss(0, 20), at_ms + 20_000)
+    log.deliver()
+    for number in range(1, LASTED_MS // 10_000):
+        at_ms = number * 10_000
+        publish(
+            store,
+            number,
+            watermark_ms=at_ms - 5500,
+            created_ms=at_ms - 400,
+            start_ms=start_ms,
+            policy="feed-vw",
+            trained=number * 16,
+            defaulted=number * 34,
+            late=number // 9,
+        )
+    sink = ClickHouseSink(store, now_ms=lambda: now_ms)
+    sink.report(
+        Progress(host="host-1", drained_through_ms=now_ms - 120, backlog_bytes=0, segments_n=1)
+    )
