@@ -1,0 +1,147 @@
+"""Real children of a supervisor: each leads a process group, and none outlives us.
+
+A child that dies takes what it started with it: workers of a server whose main process was killed
+would hold its port. If we are killed ourselves, the guard (`bandit.cli.guard`) ends the groups.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from bandit.cli import guard
+from bandit.cli.supervisor import Child
+
+GUARD_GRACE_S = 5.0
+# The child waits until the guard knows its group, and gives up if we die before that.
+_WHEN_TOLD = 'read -r _ && exec "$@" </dev/null'
+
+
+class Processes:
+    """Starts children under a guard; close it when all of them have ended."""
+
+    def __init__(self, *, logs: Path | None = None) -> None:
+        """Start nothing yet.
+
+        Args:
+            logs: Folder for `<name>.log`; without it lines go to standard output, named.
+        """
+        self._logs = logs
+        self._guard: subprocess.Popen[str] | None = None
+        self._groups: set[int] = set()
+        self._printing = threading.Lock()
+        self._guarded = threading.Lock()
+
+    def spawn(self, child: Child) -> "GroupProcess":
+        """Start a child.
+
+        Raises:
+            OSError: It could not be started.
+        """
+        argv = ["/bin/sh", "-c", _WHEN_TOLD, "sh", *child.argv]
+        output = self._output(child.name)
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(child.env),
+            start_new_session=True,
+        )
+        if not isinstance(output, int):
+            output.close()
+        self._watch(process.pid)
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):
+            process.stdin.write(b"\n")
+            process.stdin.close()
+        if process.stdout is not None:
+            threading.Thread(
+                target=self._print, args=(child.name, process.stdout), daemon=True
+            ).start()
+        return GroupProcess(process, self._unwatch)
+
+    def close(self) -> None:
+        """Let the guard go."""
+        if self._guard is not None:
+            self._guard.communicate()
+            self._guard = None
+
+    def _output(self, name: str) -> int | IO[bytes]:
+        if self._logs is None:
+            return subprocess.PIPE
+        self._logs.mkdir(parents=True, exist_ok=True)
+        return (self._logs / f"{name}.log").open("ab")
+
+    def _print(self, name: str, lines: IO[bytes]) -> None:
+        with lines:
+            for line in lines:
+                with self._printing:
+                    sys.stdout.write(f"{name:9} | {line.decode(errors='replace').rstrip()}\n")
+                    sys.stdout.flush()
+
+    def _watch(self, group: int) -> None:
+        with self._guarded:
+            self._groups.add(group)
+            self._tell_guard(f"+{group}\n")
+
+    def _unwatch(self, group: int) -> None:
+        with self._guarded:
+            self._groups.discard(group)
+            self._tell_guard(f"-{group}\n")
+
+    def _tell_guard(self, line: str) -> None:
+        """Pass a line on; a guard that is not there is started and told everything."""
+        if self._guard is not None and self._guard.poll() is None:
+            with suppress(BrokenPipeError):
+                _write(self._guard, line)
+                return
+        command = [sys.executable, "-I", "-S", guard.__file__, str(GUARD_GRACE_S)]
+        self._guard = subprocess.Popen(
+            command, stdin=subprocess.PIPE, text=True, start_new_session=True
+        )
+        _write(self._guard, "".join(f"+{group}\n" for group in self._groups))
+
+
+class GroupProcess:
+    """A child and its process group."""
+
+    def __init__(self, process: subprocess.Popen[bytes], forget: Callable[[int], None]) -> None:
+        self._process = process
+        self._forget = forget
+
+    @property
+    def pid(self) -> int:
+        """Its main process, which gave the group its number."""
+        return self._process.pid
+
+    def ended(self) -> int | None:
+        """Exit code of the main process; what it left behind is killed before anybody is told."""
+        if self._process.returncode is None:
+            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                return None
+            # Not reaped yet, it keeps the group's number from being given to somebody else.
+            self.kill()
+            self._process.wait()
+            self._forget(self.pid)
+        return self._process.returncode
+
+    def terminate(self) -> None:
+        """Ask the main process to end."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """Kill the group."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+def _write(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(text)
+    process.stdin.flush()
