@@ -10,6 +10,8 @@ from bandit.store.definitions import Definition, Definitions
 
 log = logging.getLogger(__name__)
 
+LOOK_S = 1.0
+"""How often to look for changed definitions."""
 REST_S = 5.0
 """How long a learner that failed is left alone."""
 
@@ -29,7 +31,7 @@ class Fleet:
 
         Args:
             policies: Only these; empty: every policy that learns.
-            definitions: Looked at in every step.
+            definitions: Looked at every second.
             hire: Makes a learner for a task.
             now_ms: The time now.
         """
@@ -38,6 +40,7 @@ class Fleet:
         self._hire = hire
         self._now_ms = now_ms
         self._revision: int | None = None
+        self._looked_ms = -int(LOOK_S * 1000)
         self._learners: dict[str, Learner] = {}
         self._said: dict[str, str] = {}  # by policy: what was last complained about
         self._rests_until_ms: dict[str, int] = {}
@@ -76,7 +79,11 @@ class Fleet:
         return done
 
     def _follow_definitions(self) -> None:
+        now_ms = self._now_ms()
+        if 0 <= now_ms - self._looked_ms < LOOK_S * 1000:
+            return
         revision = self._definitions.revision()
+        self._looked_ms = now_ms
         if revision == self._revision:
             return
         tasks = dict(self._tasks(self._definitions.all()))

@@ -94,21 +94,28 @@ class Joiner:
 
     @staticmethod
     def since_ms(watermark_ms: int) -> int:
-        """How far back `restore` needs the rows: both for decisions and by `decision_ts_ms`."""
+        """How far back `restore` needs to look: both by decisions' times and `decision_ts_ms`."""
         return max(0, watermark_ms - 2 * SKEW_MS - MINUTE_MS)
 
-    def restore(self, rows: Iterable[TailBatch], watermark_ms: int, counts: Counts) -> None:
+    def restore(
+        self, closed: Iterable[str], rows: TailBatch, watermark_ms: int, counts: Counts
+    ) -> None:
         """Become what an uninterrupted joiner was after `close(watermark_ms)`.
 
         Args:
-            rows: All up to its cursor, from `since_ms(watermark_ms)` on.
+            closed: Event ids of the decisions up to its cursor, from `since_ms(watermark_ms)` to
+                `watermark_ms`.
+            rows: The decisions after that, and all other rows from `since_ms(watermark_ms)` on.
             watermark_ms: The last one it closed at.
             counts: What it had counted by then.
         """
-        for batch in rows:
-            self.add(batch)
-        if watermark_ms:
-            self.close(watermark_ms)
+        horizon = _horizon(watermark_ms)
+        for event_id in closed:
+            born = born_ms(event_id)
+            if born >= horizon:
+                self._closed.setdefault(born // MINUTE_MS, set()).add(event_id)
+        self.add(rows)
+        self.close(watermark_ms)
         self.counts = counts.copy()
 
     def add(self, rows: TailBatch) -> None:

@@ -319,11 +319,13 @@ class Learner:
     ) -> "_Running":
         task = self._task
         training = Training(task.policy, task.surface, policy)
-        since_ms = Joiner.since_ms(snapshot.watermark_ms)
-        past = self._tail.reread(task.surface.key, snapshot.cursor, since_ms)
-        training.joiner.restore([past], snapshot.watermark_ms, Counts.of(snapshot))
+        surface, cursor, watermark_ms = task.surface.key, snapshot.cursor, snapshot.watermark_ms
+        since_ms = Joiner.since_ms(watermark_ms)
+        closed = self._tail.event_ids(surface, cursor, since_ms, watermark_ms)
+        past = self._tail.reread(surface, cursor, since_ms, decisions_since_ms=watermark_ms + 1)
+        training.joiner.restore(closed, past, watermark_ms, Counts.of(snapshot))
         log.info("resumed snapshot=%s@%d", snapshot.policy, snapshot.number)
-        return _Running(training, self._reader(snapshot.cursor), lineage)
+        return _Running(training, self._reader(cursor), lineage)
 
     def _reader(self, cursor: dict[str, int]) -> Reader:
         return Reader(self._tail, self._task.surface.key, cursor, limit=self._pace.rows_n)

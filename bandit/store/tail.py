@@ -129,19 +129,58 @@ class Tail:
             holes = []
         return batch._replace(cursor=new, more=more, holes=tuple(holes))
 
-    def reread(self, surface: str, cursor: Cursor, since_ms: int) -> TailBatch:
+    def reread(
+        self,
+        surface: str,
+        cursor: Cursor,
+        since_ms: int,
+        *,
+        decisions_since_ms: int | None = None,
+    ) -> TailBatch:
         """Rows up to `cursor` once more, to restore what was read but not closed.
 
         Args:
             surface: As for `read`.
             cursor: As for `read`; the batch gives it back.
             since_ms: Only of decisions made then or later.
+            decisions_since_ms: If given, only decisions made then or later.
 
         Raises:
             StoreUnavailable: The store did not answer; read again.
         """
         spans = [_Span(stream, 0, seq) for stream, seq in _streams_of(surface, cursor)]
-        return self._fetch(spans, decided_since_ms=since_ms)._replace(cursor=cursor)
+        if decisions_since_ms is None:
+            return self._fetch(spans, decided_since_ms=since_ms)._replace(cursor=cursor)
+        decisions = [span for span in spans if span.stream.startswith("decisions/")]
+        others = [span for span in spans if span not in decisions]
+        return self._fetch(others, decided_since_ms=since_ms)._replace(
+            decisions=self._fetch(decisions, decided_since_ms=decisions_since_ms).decisions,
+            cursor=cursor,
+        )
+
+    def event_ids(
+        self, surface: str, cursor: Cursor, since_ms: int, until_ms: int
+    ) -> Sequence[str]:
+        """Event ids of the decisions up to `cursor` that were made in `[since_ms, until_ms]`.
+
+        Raises:
+            StoreUnavailable: The store did not answer; read again.
+        """
+        spans = [
+            _Span(stream, 0, seq)
+            for stream, seq in _streams_of(surface, cursor)
+            if stream.startswith("decisions/")
+        ]
+        if not spans:
+            return ()
+        return self._store.columns(
+            "tail_event_ids",
+            surface=surface,
+            writers=[_writer(span) for span in spans],
+            upto=[span.upto for span in spans],
+            since_ms=since_ms,
+            until_ms=until_ms,
+        )["event_id"]
 
     def between(self, surface: str, after: Cursor, upto: Cursor) -> TailBatch:
         """Rows that were read on the way from one cursor to a later one, to learn them again.

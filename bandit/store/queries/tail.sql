@@ -54,6 +54,16 @@ WHERE surface = {surface:String}
 ORDER BY ts, writer, seq
 LIMIT 1 BY writer, seq
 
+-- name: tail_event_ids
+-- Event ids of the decisions of some streams of one surface, up to a number of each, made in a time.
+SELECT DISTINCT toString(event_id) AS event_id
+FROM decisions
+WHERE surface = {surface:String}
+  AND writer IN {writers:Array(String)}
+  AND seq <= transform(writer, {writers:Array(String)}, {upto:Array(UInt64)}, 0)
+  AND ts BETWEEN fromUnixTimestamp64Milli({since_ms:Int64})
+             AND fromUnixTimestamp64Milli({until_ms:Int64})
+
 -- name: tail_rewards
 -- Rewards of some streams of one surface, after and up to a number of each.
 SELECT writer, seq, toUnixTimestamp64Milli(ts), surface, toString(event_id),

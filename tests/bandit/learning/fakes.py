@@ -54,10 +54,24 @@ class FakeLog:
         self.reads.append((until_ms, sum(map(len, batch[:3]))))
         return batch._replace(more=more)
 
-    def reread(self, surface: str, cursor: Cursor, since_ms: int) -> TailBatch:
+    def event_ids(
+        self, surface: str, cursor: Cursor, since_ms: int, until_ms: int
+    ) -> Sequence[str]:
+        decisions = self.between(surface, {}, cursor).decisions
+        return list({d.event_id for d in decisions if since_ms <= d.ts_ms <= until_ms})
+
+    def reread(
+        self,
+        surface: str,
+        cursor: Cursor,
+        since_ms: int,
+        *,
+        decisions_since_ms: int | None = None,
+    ) -> TailBatch:
         batch = self.between(surface, {}, cursor)
+        decided_ms = since_ms if decisions_since_ms is None else decisions_since_ms
         return TailBatch(
-            [row for row in batch.decisions if row.ts_ms >= since_ms],
+            [row for row in batch.decisions if row.ts_ms >= decided_ms],
             [row for row in batch.rewards if row.record.decision_ts_ms >= since_ms],
             [row for row in batch.exposures if row.record.decision_ts_ms >= since_ms],
             cursor,

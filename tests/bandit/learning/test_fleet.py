@@ -48,6 +48,8 @@ def test_every_learning_policy_gets_a_learner_also_one_declared_later() -> None:
     harbour = Harbour(surface(), policy_spec(key="a"), PolicySpec(key="b", type="uniform"))
     assert harbour.fleet.step().keys() == {"a"}
     harbour.definitions.put(policy_spec(key="c"))
+    assert harbour.fleet.step().keys() == {"a"}
+    harbour.now_ms += 1_000
     assert harbour.fleet.step(finish=True) == {
         "a": LearnStep(snapshot=1),
         "c": LearnStep(snapshot=1),
@@ -64,6 +66,7 @@ def test_a_changed_definition_reaches_its_learner() -> None:
     harbour.fleet.step()
     harbour.definitions.put(surface(default_reward=-1.0))
     harbour.definitions.put(policy_spec(arguments="--epsilon 0.1"))
+    harbour.now_ms += 1_000
     harbour.fleet.step()
     task = harbour.worker("vw").tasks[-1]
     assert (task.policy_version, task.surface_version) == (2, 2)
@@ -74,6 +77,7 @@ def test_a_policy_that_stops_learning_loses_its_learner() -> None:
     harbour = Harbour(surface(), policy_spec())
     harbour.fleet.step()
     harbour.definitions.put(PolicySpec(key="vw", type="uniform"))
+    harbour.now_ms += 1_000
     assert harbour.fleet.step() == {}
 
 
@@ -83,6 +87,7 @@ def test_what_is_waited_for_is_said_once(caplog: pytest.LogCaptureFixture) -> No
     with caplog.at_level(logging.WARNING):
         assert harbour.fleet.step() == {}
         harbour.definitions.put(policy_spec(key="unrelated"))
+        harbour.now_ms += 1_000
         assert harbour.fleet.step() == {}
     assert sorted(record.getMessage() for record in caplog.records) == [
         "policy=later is not declared yet",
@@ -90,6 +95,7 @@ def test_what_is_waited_for_is_said_once(caplog: pytest.LogCaptureFixture) -> No
         "policy=vw waits for surface 'home' to be declared",
     ]
     harbour.definitions.put(surface())
+    harbour.now_ms += 1_000
     assert harbour.fleet.step().keys() == {"vw"}
 
 

@@ -108,6 +108,16 @@ def follow(joiner: Joiner, log: FakeLog, after: Cursor, path: list[Step]) -> lis
     return closed
 
 
+def restore(
+    joiner: Joiner, log: FakeLog, cursor: Cursor, watermark_ms: int, counts: Counts
+) -> None:
+    """As the learner does it."""
+    since_ms = Joiner.since_ms(watermark_ms)
+    closed = log.event_ids("home", cursor, since_ms, watermark_ms)
+    past = log.reread("home", cursor, since_ms, decisions_since_ms=watermark_ms + 1)
+    joiner.restore(closed, past, watermark_ms, counts)
+
+
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[FakeLog, list[Step], str | None]:
     log = FakeLog()
@@ -129,8 +139,7 @@ def test_restored_at_any_step_it_goes_on_as_if_never_interrupted(
     cursor, watermark = path[cut]
 
     restored = Joiner(SURFACE, only_policy=only)
-    past = log.reread("home", cursor, Joiner.since_ms(watermark))
-    restored.restore([past], watermark, whole[cut].counts)
+    restore(restored, log, cursor, watermark, whole[cut].counts)
 
     assert follow(restored, log, cursor, path[cut + 1 :]) == whole[cut + 1 :]
 
@@ -207,8 +216,7 @@ def alike(log: FakeLog, watermark_ms: int, then: AnyRow) -> tuple[Closed, Closed
         whole.close(mark)
     whole.add(log.between("home", {}, log.end()))
     whole.close(watermark_ms)
-    past = log.reread("home", log.end(), Joiner.since_ms(watermark_ms))
-    restored.restore([past], watermark_ms, whole.counts)
+    restore(restored, log, log.end(), watermark_ms, whole.counts)
     before = log.end()
     log.write(then)
     for joiner in (whole, restored):
