@@ -13,6 +13,7 @@ from bandit.learning.joiner import Joiner
 from bandit.learning.reading import Reader
 from bandit.learning.totals import window_ms
 from bandit.learning.training import Training, learns_alike
+from bandit.learning.watching import Watch
 from bandit.policies.base import LearningPolicy, Policy
 from bandit.records import Record
 from bandit.specs import PolicySpec, Surface
@@ -135,6 +136,7 @@ class Learner:
         self._unconfirmed: Snapshot | None = None
         self._is_outdated = False
         self._stand_by_until_ms = 0
+        self._watch = Watch(task.policy.key)
 
     @property
     def counts(self) -> Counts:
@@ -187,6 +189,7 @@ class Learner:
         if drained.through_ms is None:
             return LearnStep(waiting_n=len(joiner))
         rows, through_ms, more = running.reader.read(drained.through_ms)
+        self._watch.look(drained, rows.holes, now_ms)
         joiner.add(rows)
         running.decisions_n += len(rows.decisions)
         closable_ms = through_ms - window_ms(joiner.surface)
