@@ -5,6 +5,7 @@ import msgspec
 
 from bandit.errors import NotFound
 from bandit.service.replaying import ReplayService
+from bandit.service.reporting_payloads import ExperimentReport
 from bandit.specs import AnySpec, Experiment, Metric, PolicySpec, Surface, Variant
 from bandit.store.client import Store
 from bandit.store.decisions import Decisions
@@ -118,6 +119,15 @@ class Demo:
             return True if complete and known else None
 
         self._waiting.until("the log is drained and learned from", patience_s, settled)
+
+    def report(self) -> ExperimentReport:
+        """Fetch the experiment's report, as the dashboard shows it.
+
+        Raises:
+            httpx.HTTPStatusError: There is none.
+        """
+        answer = self._client.get(f"/v1/reports/experiments/{EXPERIMENT.key}", timeout=60.0)
+        return msgspec.json.decode(answer.raise_for_status().content, type=ExperimentReport)
 
     def replay(self, n: int, seed: int) -> Check:
         """Make random decisions of the log again and compare them bit for bit."""
