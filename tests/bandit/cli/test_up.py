@@ -1,0 +1,55 @@
+import os
+import socket
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from bandit.cli.up import Address, addresses, children, command, environ_of
+from bandit.settings import Settings
+
+
+def test_children_get_exactly_these_settings(tmp_path: Path) -> None:
+    given = Settings(data_dir=tmp_path, workers=3, salt="s", segment_max_age_s=0.5)
+    stale = {"BANDIT_CLICKHOUSE_URL": "http://elsewhere:8123", "BANDIT_PORT": "1", "PATH": "/bin"}
+    environ = environ_of(given, stale)
+    assert Settings.from_environ(environ) == given
+    assert environ["PATH"] == "/bin"
+
+
+def test_a_relative_data_dir_means_the_same_folder_to_every_child() -> None:
+    environ = environ_of(Settings(data_dir=Path("var")), {})
+    assert environ["BANDIT_DATA_DIR"] == str(Path.cwd() / "var")
+
+
+def test_the_drain_outlives_the_api_and_clickhouse_outlives_all() -> None:
+    found = children(Settings())
+    assert [child.name for child in found] == ["gateway", "drain", "api", "learn", "dashboard"]
+    assert [child.argv[3:] for child in found][2] == ("api", "--no-drain")
+
+
+def test_a_part_can_run_alone() -> None:
+    names = ("api", "drain")
+    settings = Settings(host="0.0.0.0", port=8081)
+    api = children(settings, names, insecure_bind=True)[-1]
+    assert [child.name for child in children(settings, names)] == ["drain", "api"]
+    assert "--insecure-bind" in api.argv
+    assert addresses(settings, names) == [Address("API", "http://127.0.0.1:8081", "/health/ready")]
+
+
+def test_an_address_that_is_taken_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        env = {name: "" for name in os.environ if name.startswith("BANDIT_")}
+        env |= {"BANDIT_DATA_DIR": str(tmp_path / "data"), "BANDIT_PORT": port}
+        result = CliRunner().invoke(command, env=env)
+    assert result.exit_code == 2
+    assert f"127.0.0.1:{port} can't be listened on" in result.output
+    assert not (tmp_path / "data").exists()
+
+
+def test_other_machines_are_kept_out_unless_somebody_insists() -> None:
+    result = CliRunner().invoke(command, env={"BANDIT_HOST": "0.0.0.0"})
+    assert result.exit_code == 2
+    assert "--insecure-bind" in result.output
