@@ -24,11 +24,24 @@ from bandit.stats.sequential.comparison import (
     fieller_interval,
     log_ratio_interval,
 )
+from bandit.stats.sequential.group import GroupDesign, shaped_design, spending_design
 from bandit.stats.sequential.msprt import log_likelihood_ratio, msprt_interval, msprt_p_value
+from bandit.stats.sequential.planned import PlannedEffect, planned_comparison
+from bandit.stats.sequential.spending import OBRIEN_FLEMING, Spending
+from bandit.stats.sequential.stagewise import (
+    StagewiseInterval,
+    stagewise_interval,
+    stagewise_p_value,
+)
 
 __all__ = [
+    "OBRIEN_FLEMING",
     "TUNED_FOR",
     "AnytimeEffect",
+    "GroupDesign",
+    "PlannedEffect",
+    "Spending",
+    "StagewiseInterval",
     "always_valid_p_value",
     "anytime_comparison",
     "critical_value",
@@ -38,4 +51,9 @@ __all__ = [
     "mixture_precision",
     "msprt_interval",
     "msprt_p_value",
+    "planned_comparison",
+    "shaped_design",
+    "spending_design",
+    "stagewise_interval",
+    "stagewise_p_value",
 ]

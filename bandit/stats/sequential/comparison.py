@@ -145,9 +145,9 @@ def anytime_comparison(
         control, treatment, control_variance, treatment_variance, critical, covariance=covariance
     )
     low, high = one_side(effect - critical * std_error, effect + critical * std_error, alternative)
-    # Relative to a control below 0 the sides change places.
-    facing = alternative if control > 0.0 else _MIRRORED[alternative]
-    relative_low, relative_high = one_side(*ends, facing) if ends else (None, None)
+    relative_low, relative_high = (
+        one_side(*ends, facing(alternative, control)) if ends else (None, None)
+    )
     p_value = always_valid_p_value(effect / std_error, n, precision, alternative=alternative)
     return msgspec.structs.replace(
         known,
@@ -237,11 +237,11 @@ def one_side(
     )
 
 
-_MIRRORED: dict[Alternative, Alternative] = {
-    "two-sided": "two-sided",
-    "greater": "less",
-    "less": "greater",
-}
+def facing(alternative: Alternative, control: float) -> Alternative:
+    """The alternative on the relative scale: to a control below 0 the sides change places."""
+    if control >= 0.0 or alternative == "two-sided":
+        return alternative
+    return "less" if alternative == "greater" else "greater"
 
 
 def _check(
