@@ -7,9 +7,11 @@ import click
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
+from msgspec.structs import replace
 
+from bandit.cli import up
 from bandit.cli.binding import free_port, require_loopback
-from bandit.cli.secrets import secret
+from bandit.cli.wiring import project_salt
 from bandit.errors import SettingsError
 from bandit.settings import Settings
 
@@ -34,23 +36,30 @@ def command(
         raise click.UsageError(str(exc)) from exc
     host = host or settings.host
     require_loopback(host, insecure=insecure_bind)
-    port = free_port(host, settings.port if port is None else port)
-    _serve(settings, host, port, workers or settings.workers)
+    settings = replace(
+        settings,
+        host=host,
+        port=free_port(host, settings.port if port is None else port),
+        workers=workers or settings.workers,
+    )
+    if drain:
+        up.run(settings, ("drain", "api"), insecure_bind=insecure_bind)
+    else:
+        _serve(settings)
 
 
-def _serve(settings: Settings, host: str, port: int, workers: int) -> None:
+def _serve(settings: Settings) -> None:
     """Run the workers until a signal ends them."""
-    if settings.salt is None:
-        secret(settings.data_dir, "salt", os.urandom)  # once, before the workers look for it
+    project_salt(settings)  # is made once, before the workers look for it
     with tempfile.TemporaryDirectory(prefix="bandit-metrics-") as metrics:
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", metrics)
         server = Granian(
             "api.application:create_application",
             factory=True,
-            address=host,
-            port=port,
+            address=settings.host,
+            port=settings.port,
             interface=Interfaces.ASGI,
-            workers=workers,
+            workers=settings.workers,
             loop=Loops.asyncio,
             http=HTTPModes.http1,
             websockets=False,
@@ -59,5 +68,8 @@ def _serve(settings: Settings, host: str, port: int, workers: int) -> None:
             respawn_interval=0.5,
             log_level=LogLevels(settings.log_level),
         )
-        click.echo(f"api: http://{host}:{port}/ with {workers} workers (pid {os.getpid()})")
+        click.echo(
+            f"api: http://{settings.host}:{settings.port}/ with {settings.workers} workers "
+            f"(pid {os.getpid()})"
+        )
         server.serve()
