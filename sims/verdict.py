@@ -1,6 +1,6 @@
 """The demo's verdict: what the report says, and what must hold for it to be believed."""
 
-from bandit.service.reporting_payloads import ExperimentReport, GroupCounts, MetricEffect
+from bandit.service.reporting_payloads import ExperimentReport, MetricEffect
 from sims.audit import Check, Late
 from sims.ledger import Ledger
 
@@ -10,29 +10,23 @@ def primary_effect(report: ExperimentReport, treatment: str) -> MetricEffect | N
     return next((e for e in report.effects if e.is_primary and e.treatment == treatment), None)
 
 
-def variant_counts(report: ExperimentReport, variant: str) -> GroupCounts | None:
-    """A variant's counts; None if it is not in the report."""
-    return next((group for group in report.variants if group.label == variant), None)
-
-
-def check_better(report: ExperimentReport, treatment: str) -> Check:
+def check_better(found: MetricEffect | None) -> Check:
     """The treatment beats the control by an interval that leaves out zero."""
-    name = f"{treatment} beats {report.control}"
-    found = primary_effect(report, treatment)
-    if found is None or found.effect.effect is None:
-        reason = found.effect.reason if found else "the report has no primary metric"
-        return Check(name, False, f"no effect: {reason}")
-    return Check(name, (found.effect.effect_ci_low or 0.0) > 0.0, effect_text(found))
+    name = "the learned policy beats chance"
+    if found is None:
+        return Check(name, False, "the report has no primary metric")
+    low = found.effect.effect_ci_low
+    return Check(name, low is not None and low > 0.0, effect_text(found))
 
 
-def check_earned(report: ExperimentReport, ledger: Ledger, late: Late) -> Check:
+def check_earned(ledger: Ledger, report: ExperimentReport, late: Late) -> Check:
     """The report counts the client's rewards, all but those that came after their window."""
     accepted = sum(shown.reward for shown in ledger.shown)
     counted = sum(group.reward_sum for group in report.variants)
     numbers = f"{accepted:,.0f} accepted = {counted:,.0f} counted"
     if late.rewards_n:
         numbers += f" + {late.worth:,.0f} late"
-    return Check("rewards accepted are in the report", accepted == counted + late.worth, numbers)
+    return Check("accepted rewards are in the report", accepted == counted + late.worth, numbers)
 
 
 def effect_text(found: MetricEffect) -> str:

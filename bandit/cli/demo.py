@@ -32,7 +32,7 @@ from sims.demo import LEARNED, LEARNING, REWARD, START_S, SURFACE, Demo
 from sims.driver import Driver, Refused
 from sims.ledger import Ledger
 from sims.screen import latency_text, progress, verdict_tables
-from sims.verdict import check_better, check_earned
+from sims.verdict import check_better, check_earned, primary_effect
 from sims.waiting import Stuck, Waiting
 from sims.worlds import WORLDS
 from sims.worlds.base import World
@@ -164,8 +164,8 @@ def _judge(
         console.print(f"{exc}: the checks below say what is missing")
     report = demo.report()
     checks = [
-        check_better(report, LEARNED),
-        check_earned(report, ledger, late_rewards(store, SURFACE)),
+        check_better(primary_effect(report, LEARNED)),
+        check_earned(ledger, report, late_rewards(store, SURFACE)),
         *check_log(store, ledger, SURFACE.key, LEARNING.key),
         demo.replay(REPLAYED_N, seed),
     ]
