@@ -81,7 +81,8 @@ class Processes:
     def _print(self, name: str, lines: IO[bytes]) -> None:
         with lines:
             for line in lines:
-                with self._printing:
+                # Nobody may read it any more; the child must not block on a full pipe for that.
+                with self._printing, suppress(OSError):
                     sys.stdout.write(f"{name:9} | {line.decode(errors='replace').rstrip()}\n")
                     sys.stdout.flush()
 

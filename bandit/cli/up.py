@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,12 +106,17 @@ def running(
         logs: Folder for each child's lines; without it they go to standard output, named.
         tell: Takes lines about deaths and restarts.
     """
+
+    def tell_named(line: str) -> None:
+        with suppress(OSError):  # nobody watching is no reason to stop
+            tell(f"{'up':9} | {line}")
+
     processes = Processes(logs=logs)
     supervisor = Supervisor(
         children(settings, names, insecure_bind=insecure_bind),
         spawn=processes.spawn,
         monotonic_s=time.monotonic,
-        tell=lambda line: tell(f"{'up':9} | {line}"),
+        tell=tell_named,
     )
     try:
         with supervisor.running():
