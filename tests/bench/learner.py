@@ -3,6 +3,7 @@
 import random
 import statistics
 import time
+from typing import cast
 
 import msgspec
 import vowpal_wabbit_next as vw
@@ -54,8 +55,8 @@ def bare_rate(given: list[Lesson]) -> float:
 
 def our_rate(given: list[Lesson]) -> float:
     """Lessons per second of our policy, parsing included."""
-    policy = build(PolicySpec(key="bench-vw", type="vw", surface=SURFACE, floor=0.001))
-    assert isinstance(policy, LearningPolicy)
+    spec = PolicySpec(key="bench-vw", type="vw", surface=SURFACE, floor=0.001)
+    policy = cast("LearningPolicy", build(spec))
     start = time.perf_counter()
     for lesson in given:
         policy.learn(lesson)
