@@ -198,7 +198,7 @@ def test_loop_from_declaring_to_replaying_goes_on_over_kill_9(service: Service) 
 
 def test_answer_to_a_repeated_event_id_survives_the_workers(service: Service) -> None:
     service.declare()
-    stamp = f"{time.time_ns() // 1_000_000:012x}"
+    stamp = f"{time.time_ns() // 1_000_000 - 5_000:012x}"  # old enough to be looked for
     event_id = f"{stamp[:8]}-{stamp[8:]}-7abc-8def-0123456789ab"
     first = service.rank(1, event_id=event_id)
     service.until("the log", "GET", f"/v1/decisions/{event_id}", 200)
