@@ -18,15 +18,23 @@ from bandit.stats.sequential.asymptotic import (
     critical_value,
     mixture_precision,
 )
+from bandit.stats.sequential.bernoulli import (
+    bernoulli_sequence,
+    quantile_count_bound,
+    quantile_sequence,
+)
 from bandit.stats.sequential.comparison import (
     AnytimeEffect,
     anytime_comparison,
     fieller_interval,
     log_ratio_interval,
 )
+from bandit.stats.sequential.evalues import Block, e_to_p, log_two_shares
 from bandit.stats.sequential.group import GroupDesign, shaped_design, spending_design
+from bandit.stats.sequential.mismatch import SequentialSrm, sequential_srm
 from bandit.stats.sequential.msprt import log_likelihood_ratio, msprt_interval, msprt_p_value
 from bandit.stats.sequential.planned import PlannedEffect, planned_comparison
+from bandit.stats.sequential.regression import AnytimeCoefficient, anytime_coefficient
 from bandit.stats.sequential.spending import OBRIEN_FLEMING, Spending
 from bandit.stats.sequential.stagewise import (
     StagewiseInterval,
@@ -37,21 +45,31 @@ from bandit.stats.sequential.stagewise import (
 __all__ = [
     "OBRIEN_FLEMING",
     "TUNED_FOR",
+    "AnytimeCoefficient",
     "AnytimeEffect",
+    "Block",
     "GroupDesign",
     "PlannedEffect",
+    "SequentialSrm",
     "Spending",
     "StagewiseInterval",
     "always_valid_p_value",
+    "anytime_coefficient",
     "anytime_comparison",
+    "bernoulli_sequence",
     "critical_value",
+    "e_to_p",
     "fieller_interval",
     "log_likelihood_ratio",
     "log_ratio_interval",
+    "log_two_shares",
     "mixture_precision",
     "msprt_interval",
     "msprt_p_value",
     "planned_comparison",
+    "quantile_count_bound",
+    "quantile_sequence",
+    "sequential_srm",
     "shaped_design",
     "spending_design",
     "stagewise_interval",
