@@ -47,7 +47,7 @@ class PastDecisions:
         self,
         find: Callable[[str], LoggedDecision],
         *,
-        deadline_s: float = 0.5,
+        deadline_s: float = 1.0,
         pause_s: float = 5.0,
         monotonic_s: Callable[[], float],
     ) -> None:
