@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
 
 import click
 
@@ -39,13 +38,16 @@ def command(host: str, port: int | None, insecure_bind: bool) -> None:
     click.echo(f"dashboard: http://{shown}:{port}/ (pid {os.getpid()})")
     sys.stdout.flush()
     # This process becomes Streamlit's: signals and the exit code are its own.
-    os.execv(sys.executable, list(_arguments(host, port)))
+    os.execv(sys.executable, streamlit_arguments(host, port))
 
 
-def _arguments(host: str, port: int) -> Iterator[str]:
+def streamlit_arguments(host: str, port: int) -> list[str]:
+    """The command line of the process that serves the pages."""
     spec = importlib.util.find_spec("dashboard.app")
     assert spec is not None
     assert spec.origin is not None
-    yield from (sys.executable, "-m", "streamlit", "run", spec.origin)
-    for name, value in {**OPTIONS, "server.address": host, "server.port": str(port)}.items():
-        yield f"--{name}={value}"
+    options = {**OPTIONS, "server.address": host, "server.port": str(port)}
+    return [
+        *(sys.executable, "-m", "streamlit", "run", spec.origin),
+        *(f"--{name}={value}" for name, value in options.items()),
+    ]

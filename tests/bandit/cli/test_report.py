@@ -1,0 +1,101 @@
+"""`bandit report` over a real store."""
+
+import csv
+import io
+import time
+import uuid
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from bandit.cli.report import command
+from bandit.service.reporting import ExperimentReport, SurfaceReport
+from bandit.store.client import Store
+from bandit.store.migrations import migrate
+from tests.conftest import Gateway
+from tests.dashboard.seeding import seed
+
+
+@pytest.fixture(scope="module")
+def environ(gateway: Gateway) -> Iterator[dict[str, str]]:
+    """Of a process that uses a store with five minutes of traffic."""
+    database = f"report_{uuid.uuid4().hex}"
+    store = Store.connect(gateway.url(), database=database)
+    migrate(store)
+    seed(store, time.time_ns() // 1_000_000 - 60_000, decisions_n=600)
+    yield {
+        "BANDIT_DATA_DIR": str(gateway.data_dir),
+        "BANDIT_GATEWAY_PORT": str(gateway.port),
+        "BANDIT_CLICKHOUSE_DATABASE": database,
+    }
+    store.close()
+
+
+def report(environ: dict[str, str], *arguments: str) -> Result:
+    return CliRunner().invoke(command, arguments, env=environ)
+
+
+def test_json_is_the_payload(environ: dict[str, str]):
+    got = msgspec.json.decode(report(environ, "feed-2026", "--json").stdout, type=ExperimentReport)
+    assert got.key == "feed-2026"
+    assert sum(variant.decisions_n for variant in got.variants) == 600
+
+
+def test_csv_has_a_row_per_comparison_with_all_digits(environ: dict[str, str]):
+    payload = msgspec.json.decode(
+        report(environ, "feed-2026", "--json").stdout, type=ExperimentReport
+    )
+    rows = list(csv.DictReader(io.StringIO(report(environ, "feed-2026", "--csv").stdout)))
+    assert [row["metric"] for row in rows] == ["click", "clicks-per-unit", "latency"]
+    assert float(rows[0]["effect"]) == payload.effects[0].effect.effect
+
+
+def test_markdown_has_the_verdict_and_tables(environ: dict[str, str]):
+    text = report(environ, "feed-2026", "--md").stdout
+    payload = msgspec.json.decode(
+        report(environ, "feed-2026", "--json").stdout, type=ExperimentReport
+    )
+    assert text.startswith("## Experiment feed-2026 on home.feed\n")
+    assert payload.verdict.headline in text
+    assert "| click per decision (primary) | treatment − control |" in text
+    assert "| feed-vw | vw | 29 | 29 (" in text
+
+
+def test_terminal_shows_what_markdown_shows(environ: dict[str, str]):
+    text = report(environ, "feed-2026").stdout
+    for title in ("Experiment feed-2026", "Effects", "Variants", "Health", "Learning"):
+        assert title in text
+
+
+def test_a_surface_is_reported_by_policy(environ: dict[str, str]):
+    got = msgspec.json.decode(
+        report(environ, "--surface", "home.feed", "--json").stdout, type=SurfaceReport
+    )
+    assert [policy.label for policy in got.policies] == ["random", "feed-vw", "first"]
+    rows = list(
+        csv.DictReader(io.StringIO(report(environ, "--surface", "home.feed", "--csv").stdout))
+    )
+    assert [row["label"] for row in rows] == ["random", "feed-vw", "first"]
+    assert "## Surface home.feed" in report(environ, "--surface", "home.feed", "--md").stdout
+
+
+def test_what_is_not_declared_ends_with_an_error(environ: dict[str, str]):
+    got = report(environ, "nothing")
+    assert got.exit_code == 1
+    assert got.stderr == "bandit report: experiment 'nothing' is not declared\n"
+
+
+def test_an_impossible_level_ends_with_an_error(environ: dict[str, str]):
+    got = report(environ, "feed-2026", "--alpha", "1.5")
+    assert (got.exit_code, "must be in (0, 1)" in got.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("arguments", [(), ("feed-2026", "--surface", "home.feed")])
+def test_either_an_experiment_or_a_surface_must_be_named(
+    environ: dict[str, str], arguments: tuple[str, ...]
+):
+    got = report(environ, *arguments)
+    assert got.exit_code == 2
+    assert "name an EXPERIMENT or a --surface" in got.stderr

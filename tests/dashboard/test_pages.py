@@ -1,0 +1,168 @@
+"""Pages without a browser: what they say, with data, without any, and with the store away."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from bandit.errors import StoreUnavailable
+from bandit.service.reporting import Overview, ReportService
+from bandit.service.reporting_words import number
+from dashboard.source import Source
+from tests.dashboard.conftest import Seeded
+
+PAGES = ("page_overview", "page_experiment", "page_policies", "page_health")
+TIMEOUT_S = 60
+
+
+def draw(page, source) -> None:
+    """Runs inside AppTest, which takes its text and not its surroundings."""
+    import importlib
+
+    importlib.import_module(f"dashboard.{page}").render(source)
+
+
+def show(page: str, source: Source, **query: str) -> AppTest:
+    at = AppTest.from_function(
+        draw, kwargs={"page": page, "source": source}, default_timeout=TIMEOUT_S
+    )
+    for key, value in query.items():
+        at.query_params[key] = value
+    at.run()
+    assert not at.exception
+    return at
+
+
+def text_of(at: AppTest) -> str:
+    """All that a page says, but for its charts."""
+    kinds = ("title", "header", "markdown", "caption", "success", "info", "warning", "error")
+    texts = [element.value for kind in kinds for element in at.get(kind)]
+    return "\n".join([*texts, *(table.value.to_string() for table in at.dataframe)])
+
+
+@pytest.fixture(scope="module")
+def reports(seeded: Seeded) -> ReportService:
+    now_ms = time.time_ns() // 1_000_000
+    return ReportService(seeded.store, lambda: now_ms)
+
+
+@pytest.fixture
+def source(reports: ReportService) -> Source:
+    return Source(lambda: reports, monotonic_s=time.monotonic, ttl_s=60.0)
+
+
+class Nothing:
+    """A store in which nothing is declared."""
+
+    def overview(self, alpha: float = 0.05) -> Overview:
+        return Overview(
+            as_of_ms=0, alpha=alpha, surfaces=(), experiments=(), next_step="PUT something first"
+        )
+
+
+def failing(error: Exception) -> Callable[[], ReportService]:
+    def connect() -> ReportService:
+        raise error
+
+    return connect
+
+
+def test_overview_has_every_experiments_verdict(source: Source, reports: ReportService):
+    text = text_of(show("page_overview", source))
+    for experiment in reports.overview().experiments:
+        assert experiment.key in text
+        assert experiment.verdict.headline in text
+        assert experiment.verdict.next_step in text
+    assert "home.feed" in text
+    assert "1,500" in text
+
+
+def test_experiment_shows_the_payloads_numbers(source: Source, reports: ReportService):
+    at = show("page_experiment", source)
+    report = reports.experiment("feed-2026")
+    effect = report.effects[0].effect
+    assert report.verdict.headline in text_of(at)
+    assert [tile.value for tile in at.metric] == [number(effect.control), number(effect.treatment)]
+    effects, variants = (table.value for table in at.dataframe)
+    assert list(effects["control"]) == [number(e.effect.control) for e in report.effects]
+    assert effects["effect"][0].startswith(number(effect.effect, sign="+"))
+    assert list(variants["units"]) == [f"{v.units_n:,}" for v in report.variants]
+    assert list(variants["reward"]) == [number(v.reward_sum) for v in report.variants]
+
+
+def test_level_and_scale_are_kept_in_the_address(source: Source, reports: ReportService):
+    at = show("page_experiment", source, level="99 %", scale="relative", experiment="feed-2026")
+    wide = reports.experiment("feed-2026", alpha=0.01).effects[0].effect
+    assert number(wide.effect_ci_low) in at.dataframe[0].value["effect"][0]
+    assert at.query_params["level"] == "99 %"
+    at.selectbox(key="level").select("90 %").run()
+    narrow = reports.experiment("feed-2026", alpha=0.10).effects[0].effect
+    assert number(narrow.effect_ci_low) in at.dataframe[0].value["effect"][0]
+    assert at.query_params["level"] == "90 %"
+
+
+def test_address_names_the_experiment(source: Source):
+    at = show("page_experiment", source, experiment="upsell-2026")
+    assert "No decision of this experiment is in the log." in text_of(at)
+    assert show("page_experiment", source, experiment="gone").selectbox[0].value == "feed-2026"
+
+
+def test_policies_show_values_and_say_why_one_is_missing(source: Source, reports: ReportService):
+    at = show("page_policies", source)
+    values = reports.surface("home.feed").values
+    [table] = (found.value for found in at.dataframe)
+    assert list(table["policy"]) == [value.policy for value in values]
+    assert list(table["decisions"]) == [f"{value.snips.n:,}" for value in values]
+    assert "**random**, from other policies' decisions: no value, because" in text_of(at)
+
+
+def test_health_shows_counts_and_learning(source: Source, reports: ReportService):
+    at = show("page_health", source)
+    health = reports.surface("home.feed").health
+    tiles = {tile.label: tile.value for tile in at.metric}
+    assert tiles["Decisions"] == f"{health.decisions.distinct_n:,}"
+    assert tiles["Rewards"] == f"{health.rewards.distinct_n:,}"
+    learned = at.dataframe[0].value.set_index("policy").loc["feed-vw"]
+    assert learned["trained"] == f"{29 * 16:,}"
+    assert learned["newest"] == "29"
+
+
+def test_health_names_what_is_wrong(source: Source):
+    at = show("page_health", source, surface="checkout.upsell")
+    assert "Ask POST /v1/rank with surface 'checkout.upsell'" in text_of(at)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_without_data_says_the_next_step(page: str):
+    empty = Source(Nothing, monotonic_s=time.monotonic)  # type: ignore[arg-type]
+    assert "PUT something first" in text_of(show(page, empty))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_whose_store_never_answered_says_so(page: str):
+    away = Source(failing(StoreUnavailable("connection refused")), monotonic_s=time.monotonic)
+    text = text_of(show(page, away))
+    assert "connection refused" in text
+    assert "bandit up" in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_whose_store_went_away_shows_old_numbers_as_old(page: str, reports: ReportService):
+    clock = [0.0]
+    error: list[Exception] = []
+
+    def connect() -> ReportService:
+        if error:
+            raise error[0]
+        return reports
+
+    source = Source(connect, monotonic_s=lambda: clock[0], ttl_s=1.0)
+    at = show(page, source)
+    assert "these numbers are old" not in text_of(at)
+    clock[0], error[:] = 1000.0, [StoreUnavailable("connection refused")]
+    at.run()
+    assert not at.exception
+    text = text_of(at)
+    assert "these numbers are old. (connection refused)" in text
+    assert "Data as of" in text
