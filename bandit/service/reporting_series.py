@@ -39,6 +39,8 @@ def series_of(reports: Reports, scope: Scope, by: Label, policies: Sequence[Poli
     bucket_ms = bucket_ms_of(span.newest_ms - span.first_ms)
     per_bucket = reports.rate(scope.surface.key, span.first_ms, scope.at_ms, bucket_ms)
     first, last = min(per_bucket), max(per_bucket)
+    if first < last and last + bucket_ms > scope.at_ms:
+        last -= bucket_ms  # it is still filling, and would read as a drop
     return Series(
         bucket_ms=bucket_ms,
         running=tuple(_running(reports.running(scope, by, bucket_ms), bucket_ms)),

@@ -164,6 +164,16 @@ def test_running_reward_ends_where_the_counts_are(store: Store):
     assert seconds == pytest.approx(120)
 
 
+def test_a_bucket_that_is_still_filling_does_not_read_as_a_drop(store: Store):
+    declare(store, *SPECS)
+    log = LogMaker(store)
+    for at_ms in (*range(0, 2000, 100), 2000):  # ten a second, and one of the third second
+        log.decide(at_ms)
+    log.deliver()
+    rates = [p.per_s for p in service(store, now_ms=T0 + 2100).surface("home").series.rate]
+    assert rates == [10.0, 10.0]
+
+
 def test_overview_agrees_with_the_reports(store: Store):
     declare(store, *SPECS)
     two_variants(LogMaker(store))
