@@ -16,7 +16,7 @@ import msgspec
 from litestar import Response, Router, get, put
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from api.bodies import JsonRequest
 from api.services import Services
@@ -34,6 +34,7 @@ PATHS: dict[str, type[AnySpec]] = {
     "/v1/experiments": Experiment,
     "/v1/metrics": Metric,
 }
+Version = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1)]
 IfMatch = Annotated[str | None, HeaderParameter(name="If-Match")]
 IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match")]
 
@@ -81,7 +82,7 @@ def _routes_of(path: str, kind: type[S]) -> Router:
     def show(
         key: FromPath[str],
         services: NamedDependency[Services],
-        version: FromQuery[int | None] = None,
+        version: Version = None,
     ) -> Response[kind]:  # type: ignore[valid-type]
         """Show a definition, the newest version or the one asked for."""
         return _answer(services.defining.get(kind.kind, key, version), status=200)

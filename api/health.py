@@ -46,7 +46,8 @@ def ready(services: NamedDependency[Services]) -> Response[Health]:
         writer=services.journal.writer,
         pid=os.getpid(),
         revision=state.revision,
-        store=freshness.error or "reached",
+        store=freshness.error
+        or ("reached" if freshness.reached_s is not None else "not asked yet"),
         snapshots={key: policy.snapshot for key, policy in state.policies.items()},
         refused_snapshots=dict(services.refresher.refused),
         shadows_failed=services.deciding.shadows_failed,

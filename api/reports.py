@@ -1,12 +1,16 @@
 """Routes that report; the numbers are `bandit.service.reporting`'s."""
 
+from typing import Annotated
+
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from api.services import Services
 from bandit.service.reporting import ExperimentReport, Overview, ReportService, SurfaceReport
 
+AsOf = Annotated[int | None, QueryParameter(ge=0, le=7_258_118_400_000)]
+"""Milliseconds since 1970 UTC; ClickHouse's times end with the year 2199."""
 ALPHA = 0.05
 """1 − the level of the intervals, where nothing is asked for."""
 
@@ -24,7 +28,7 @@ def report_experiment(
     key: FromPath[str],
     services: NamedDependency[Services],
     alpha: FromQuery[float] = ALPHA,
-    at_ms: FromQuery[int | None] = None,
+    at_ms: AsOf = None,
 ) -> ExperimentReport:
     """Report an experiment, now or as of a time: effects with intervals of level 1 − alpha."""
     return _reports(services).experiment(key, alpha, at_ms)
@@ -35,7 +39,7 @@ def report_surface(
     key: FromPath[str],
     services: NamedDependency[Services],
     alpha: FromQuery[float] = ALPHA,
-    at_ms: FromQuery[int | None] = None,
+    at_ms: AsOf = None,
 ) -> SurfaceReport:
     """Report a surface, now or as of a time: value of its policies, counts, learning."""
     return _reports(services).surface(key, alpha, at_ms)

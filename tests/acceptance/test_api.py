@@ -242,6 +242,43 @@ def chunks() -> Iterator[bytes]:
     yield from (b" " * 100_000 for _ in range(100))
 
 
+ODD = [
+    "decisions/ffffffff-ffff-7fff-bfff-ffffffffffff",
+    "decisions/00000000-0000-7000-8000-000000000000",
+    "decisions/0192d6a1-7c5b-4abc-9def-0123456789ab/replay",
+    "decisions/%00",
+    "decisions/'%20OR%201=1",
+    "surfaces/%00",
+    "surfaces/%ED%A0%80",
+    "surfaces/x?version=0",
+    "surfaces/x?version=-1",
+    "surfaces/x?version=99999999999999999999999",
+    "surfaces/home.feed?version=18446744073709551616",
+    "policies/" + "x" * 5000,
+    "reports/experiments/nothing",
+    "reports/surfaces/nothing?alpha=0.05",
+    *(f"reports/experiments/feed?alpha={alpha}" for alpha in ("0", "1", "-1", "2", "nan", "inf")),
+    *(f"reports/surfaces/home.feed?alpha={alpha}" for alpha in ("0", "nan", "1e-400")),
+    *(f"reports/experiments/feed?at_ms={at}" for at in ("-1", "1.5", "99999999999999999999")),
+    "reports/surfaces/home.feed?at_ms=99999999999999999999",
+]
+
+
+def test_odd_addresses_are_4xx(service: Service) -> None:
+    service.declare()
+    answers = {}
+    for path in ODD:
+        response = service.ask("GET", f"/v1/{path}")
+        assert response is not None, path
+        answers[path] = (response.status_code, response.headers["content-type"], response.text)
+    wrong = {
+        path: answer
+        for path, answer in answers.items()
+        if not 400 <= answer[0] < 500 or answer[1] != "application/problem+json"
+    }
+    assert not wrong
+
+
 def test_api_refuses_to_be_reached_from_other_machines(tmp_path: Path) -> None:
     refused = Service(tmp_path, "http://127.0.0.1:1").run("api", "--host", "0.0.0.0")
     assert refused.returncode == 2

@@ -9,6 +9,7 @@ from tests.bandit.service.making import wait_until
 
 def test_worker_with_definitions_is_ready(client: TestClient[Litestar], world: World) -> None:
     assert client.get("/health/live").json() == {"status": "live"}
+    wait_until(lambda: client.get("/health/ready").json()["store"] == "reached")
     response = client.get("/health/ready")
     assert response.status_code == 200
     health = response.json()
