@@ -1,0 +1,266 @@
+"""Shares of successes: intervals that hold for small counts, for counts of 0 too."""
+
+import math
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from scipy.optimize import brentq
+from scipy.special import betaincinv, ndtri
+
+from bandit.stats.sequential.checks import check_level
+
+
+class Share(NamedTuple):
+    """Successes among n units."""
+
+    successes: int
+    n: int
+
+    @property
+    def rate(self) -> float:
+        """Successes / n."""
+        return self.successes / self.n
+
+
+Interval = tuple[float, float]
+
+
+def share_interval(
+    share: Share,
+    *,
+    alpha: float = 0.05,
+    kind: Literal["wilson", "clopper_pearson", "jeffreys", "agresti_coull"] = "wilson",
+) -> Interval:
+    """Interval of one share.
+
+    * wilson: inverts the score test; near its level on average.
+    * clopper_pearson: inverts the binomial test; never below its level.
+    * jeffreys: quantiles of Beta(k + ½, n − k + ½).
+    * agresti_coull: Wald's after adding z²/2 successes and failures.
+
+    Args:
+        share: Successes and units, n at least 1.
+        alpha: 1 − the level.
+        kind: Which.
+
+    Source: Wilson (1927); Clopper, Pearson (1934); Brown, Cai, DasGupta (2001), "Interval
+    estimation for a binomial proportion".
+
+    >>> [f"{end:.4f}" for end in share_interval(Share(0, 25))]
+    ['0.0000', '0.1332']
+    """
+    check_share(share)
+    check_level(alpha)
+    k, n = share
+    if kind == "clopper_pearson":
+        return (
+            float(betaincinv(k, n - k + 1, alpha / 2)) if k > 0 else 0.0,
+            float(betaincinv(k + 1, n - k, 1 - alpha / 2)) if k < n else 1.0,
+        )
+    if kind == "jeffreys":
+        ends = (float(betaincinv(k + 0.5, n - k + 0.5, q)) for q in (alpha / 2, 1 - alpha / 2))
+        return next(ends), next(ends)
+    z = _z(alpha)
+    centre = (k + z * z / 2.0) / (n + z * z)
+    if kind == "wilson":
+        reach = z * math.sqrt(k * (n - k) / n + z * z / 4.0) / (n + z * z)
+    else:
+        reach = z * math.sqrt(centre * (1.0 - centre) / (n + z * z))
+    return (
+        0.0 if k == 0 and kind == "wilson" else max(centre - reach, 0.0),
+        1.0 if k == n and kind == "wilson" else min(centre + reach, 1.0),
+    )
+
+
+def difference_interval(
+    control: Share,
+    treatment: Share,
+    *,
+    alpha: float = 0.05,
+    kind: Literal["newcombe", "score", "agresti_caffo"] = "newcombe",
+) -> Interval:
+    """Interval of treatment − control.
+
+    * newcombe: the two Wilson intervals squared and added; simple, near its level everywhere.
+    * score: inverts the score test, variance under the tested difference; the reference for
+      small counts.
+    * agresti_caffo: Wald's after adding a success and a failure to each.
+
+    Args:
+        control: Successes and units.
+        treatment: The same.
+        alpha: 1 − the level.
+        kind: Which.
+
+    Source: Newcombe (1998), "Interval estimation for the difference between independent
+    proportions", method 10; Mee (1984), with the cubic of Miettinen, Nurminen (1985), "Comparative
+    analysis of two rates", without their N/(N − 1); Agresti, Caffo (2000).
+
+    >>> low, high = difference_interval(Share(4, 30), Share(0, 25))
+    >>> f"[{low:.4f}, {high:.4f}]"
+    '[-0.2968, 0.0222]'
+    """
+    check_share(control)
+    check_share(treatment)
+    check_level(alpha)
+    difference = treatment.rate - control.rate
+    if kind == "newcombe":
+        (l_c, u_c), (l_t, u_t) = (share_interval(s, alpha=alpha) for s in (control, treatment))
+        return (
+            difference - math.hypot(treatment.rate - l_t, u_c - control.rate),
+            difference + math.hypot(u_t - treatment.rate, control.rate - l_c),
+        )
+    if kind == "agresti_caffo":
+        more = [Share(s.successes + 1, s.n + 2) for s in (control, treatment)]
+        centre = more[1].rate - more[0].rate
+        reach = _z(alpha) * math.sqrt(sum(s.rate * (1.0 - s.rate) / s.n for s in more))
+        return max(centre - reach, -1.0), min(centre + reach, 1.0)
+    return _invert(
+        lambda at: _score_difference(control, treatment, at), difference, -1.0, 1.0, _z(alpha)
+    )
+
+
+def ratio_interval(
+    control: Share, treatment: Share, *, alpha: float = 0.05
+) -> tuple[float, float | None]:
+    """Interval of treatment / control by the score test; less 1 it is the relative effect's.
+
+    Returns:
+        The ends; None for no upper end, where the control has no success.
+
+    Source: Koopman (1984), "Confidence intervals for the ratio of two binomial proportions".
+
+    >>> low, high = ratio_interval(Share(105, 400), Share(100, 380))
+    >>> f"[{low:.4f}, {high:.4f}]"
+    '[0.7925, 1.2675]'
+    """
+    return _multiplicative(control, treatment, alpha, _score_ratio, _rate_ratio)
+
+
+def odds_ratio_interval(
+    control: Share, treatment: Share, *, alpha: float = 0.05
+) -> tuple[float, float | None]:
+    """Interval of the odds ratio by the score test.
+
+    Returns:
+        The ends; None for no upper end.
+
+    Source: Cornfield (1956); Miettinen, Nurminen (1985), without their N/(N − 1).
+
+    >>> low, high = odds_ratio_interval(Share(105, 400), Share(100, 380))
+    >>> f"[{low:.4f}, {high:.4f}]"
+    '[0.7298, 1.3796]'
+    """
+    return _multiplicative(control, treatment, alpha, _score_odds, _odds_ratio)
+
+
+def check_share(share: Share) -> None:
+    """Refuse counts that no sample has."""
+    if not 0 <= share.successes <= share.n or share.n < 1:
+        raise ValueError(f"share is {tuple(share)}, must have 0 to n successes, n at least 1")
+
+
+def _multiplicative(
+    control: Share,
+    treatment: Share,
+    alpha: float,
+    score: Callable[[Share, Share, float], float],
+    estimate: Callable[[Share, Share], float],
+) -> tuple[float, float | None]:
+    """A ratio's interval: searched on the log scale, open where the data do not bound it."""
+    check_share(control)
+    check_share(treatment)
+    check_level(alpha)
+    if control.successes == treatment.successes == 0:
+        return 0.0, None
+    if (
+        control.successes == control.n
+        and treatment.successes == treatment.n
+        and (estimate is _odds_ratio)
+    ):
+        return 0.0, None
+    seen, far = estimate(control, treatment), 40.0
+    middle = min(max(math.log(seen) if seen > 0.0 else -far, -far), far)
+    low, high = _invert(
+        lambda at: score(control, treatment, math.exp(at)), middle, -far, far, _z(alpha)
+    )
+    return (
+        0.0 if low <= -far else math.exp(low),
+        None if high >= far else math.exp(high),
+    )
+
+
+def _invert(
+    score: Callable[[float], float], middle: float, low: float, high: float, z: float
+) -> Interval:
+    """Where a falling score is z below and −z above the middle."""
+    edge = 1e-12 * (high - low)
+
+    def root(target: float, left: float, right: float) -> float:
+        return float(brentq(lambda at: score(at) - target, left, right, xtol=1e-13, rtol=1e-13))
+
+    bottom, top = low + edge, high - edge
+    middle = min(max(middle, bottom), top)
+    return (
+        root(z, bottom, middle) if score(bottom) > z and score(middle) < z else low,
+        root(-z, middle, top) if score(top) < -z and score(middle) > -z else high,
+    )
+
+
+def _score_difference(control: Share, treatment: Share, at: float) -> float:
+    """Score statistic of the difference being `at`."""
+    (x0, n0), (x1, n1) = control, treatment
+    n, x = n0 + n1, x0 + x1
+    l2 = ((n1 + 2 * n0) * at - n - x) / (3.0 * n)
+    l1 = ((n0 * at - n - 2 * x0) * at + x) / n
+    l0 = x0 * at * (1.0 - at) / n
+    q = l2**3 - l1 * l2 / 2.0 + l0 / 2.0
+    p = math.copysign(math.sqrt(max(l2 * l2 - l1 / 3.0, 0.0)), q)
+    angle = 0.0 if p == 0.0 else min(max(q / p**3, -1.0), 1.0)
+    r0 = 2.0 * p * math.cos((math.pi + math.acos(angle)) / 3.0) - l2
+    r0 = min(max(r0, max(0.0, -at)), min(1.0, 1.0 - at))
+    r1 = min(max(r0 + at, 0.0), 1.0)
+    variance = r1 * (1.0 - r1) / n1 + r0 * (1.0 - r0) / n0
+    return _standardised(treatment.rate - control.rate - at, variance)
+
+
+def _score_ratio(control: Share, treatment: Share, at: float) -> float:
+    (x0, n0), (x1, n1) = control, treatment
+    a, b, c = (n0 + n1) * at, -(n1 * at + x1 + n0 + x0 * at), float(x0 + x1)
+    # The smaller root, written so that it keeps its digits.
+    r0 = 2.0 * c / (-b + math.sqrt(max(b * b - 4.0 * a * c, 0.0)))
+    r1 = min(at * r0, 1.0)
+    variance = r1 * (1.0 - r1) / n1 + at * at * r0 * (1.0 - r0) / n0
+    return _standardised(treatment.rate - at * control.rate, variance)
+
+
+def _score_odds(control: Share, treatment: Share, at: float) -> float:
+    (x0, n0), (x1, n1) = control, treatment
+    a, b, c = n0 * (at - 1.0), n1 * at + n0 - (x0 + x1) * (at - 1.0), -float(x0 + x1)
+    r0 = -2.0 * c / (b + math.sqrt(max(b * b - 4.0 * a * c, 0.0)))
+    r1 = r0 * at / (1.0 + r0 * (at - 1.0))
+    spread = [n * r * (1.0 - r) for n, r in ((n0, r0), (n1, r1))]
+    if min(spread) <= 0.0:
+        return 0.0
+    gap = n1 * (treatment.rate - r1)
+    return _standardised(gap, 1.0 / (1.0 / spread[0] + 1.0 / spread[1]))
+
+
+def _standardised(gap: float, variance: float) -> float:
+    if variance <= 0.0:
+        return 0.0 if gap == 0.0 else math.copysign(math.inf, gap)
+    return gap / math.sqrt(variance)
+
+
+def _rate_ratio(control: Share, treatment: Share) -> float:
+    return treatment.rate / control.rate if control.successes else math.inf
+
+
+def _odds_ratio(control: Share, treatment: Share) -> float:
+    losses = control.successes * (treatment.n - treatment.successes)
+    wins = treatment.successes * (control.n - control.successes)
+    return wins / losses if losses else math.inf
+
+
+def _z(alpha: float) -> float:
+    return -float(ndtri(alpha / 2.0))
