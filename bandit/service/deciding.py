@@ -177,7 +177,7 @@ class DecisionService:
             try:
                 pmf = floored_pmf(shadow.policy, shadow.spec.floor, context, offered)
                 found[shadow.spec.key] = tuple(propensities_of(pmf, ranking))
-            except RecordError:  # a shadow must never cost a client its answer
+            except ValueError:  # a shadow must never cost a client its answer
                 self.shadows_failed += 1
         return found
 

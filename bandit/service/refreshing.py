@@ -24,6 +24,8 @@ from bandit.store.snapshots import Snapshot, Snapshots
 log = logging.getLogger(__name__)
 CANARY_CONTEXT = b'{"canary":1.0,"hour":"13"}'
 CANARY_SIZES = (1, 2, 17)
+KEEP_EVERY_S = 5.0
+"""A worker that starts without the store may serve a snapshot that is so much older."""
 Build = Callable[[PolicySpec, bytes | None], Policy]
 
 
@@ -74,6 +76,8 @@ class Refresher:
         self._monotonic_s = monotonic_s
         self._definitions: list[Definition] = []
         self._refused: dict[str, int] = {}
+        self._unkept: dict[str, Snapshot] = {}
+        self._keep_due_s = float("-inf")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="refresher", daemon=True)
         self.looked = threading.Event()
@@ -116,17 +120,15 @@ class Refresher:
         if revision != state.revision:
             self._definitions = self._store_definitions().all()
         numbers = self._store_snapshots().numbers()
-        loaded: list[Snapshot] = []
         policies = {
-            spec.key: self._runnable(spec, numbers.get(spec.key, 0), loaded)
-            for spec in self._specs()
+            spec.key: self._runnable(spec, numbers.get(spec.key, 0)) for spec in self._specs()
         }
         runnable = _present(policies)
-        if revision == state.revision and runnable == state.policies:
-            return False
-        self._swap(revision, runnable)
-        self._keep(revision, loaded, definitions_too=revision != state.revision)
-        return True
+        is_news = revision != state.revision or runnable != state.policies
+        if is_news:
+            self._swap(revision, runnable)
+        self._keep(definitions_too=revision != state.revision)
+        return is_news
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -154,9 +156,7 @@ class Refresher:
         serving = self._serving
         serving.swap(assemble(revision, self._definitions, policies, serving.state))
 
-    def _runnable(
-        self, spec: PolicySpec, number: int, loaded: list[Snapshot]
-    ) -> RunnablePolicy | None:
+    def _runnable(self, spec: PolicySpec, number: int) -> RunnablePolicy | None:
         """The policy at snapshot `number`, or the best there is; None if it can't be run at all."""
         have = self._serving.state.policies.get(spec.key)
         if self._refused.get(spec.key) == number or (have and have.snapshot == number):
@@ -174,7 +174,7 @@ class Refresher:
             log.error("snapshot %s@%d is refused: %s", spec.key, number, exc)
             self._refused[spec.key] = number
             return have or self._fallback(spec)
-        loaded.append(snapshot)
+        self._unkept[spec.key] = snapshot
         return runnable
 
     def _fallback(self, spec: PolicySpec) -> RunnablePolicy | None:
@@ -190,12 +190,17 @@ class Refresher:
                 log.error("policy %s can not be run %s: %s", spec.key, attempt, exc)
         return None
 
-    def _keep(self, revision: int, loaded: list[Snapshot], *, definitions_too: bool) -> None:
+    def _keep(self, *, definitions_too: bool) -> None:
+        """Save what serves; of snapshots, which may come twice a second, one in a while."""
+        revision = self._serving.state.revision
         try:
-            if definitions_too:
+            if definitions_too and revision is not None:
                 self._last_good.save_definitions(revision, self._definitions)
-            for snapshot in loaded:
-                self._last_good.save_snapshot(snapshot)
+            if self._unkept and self._monotonic_s() >= self._keep_due_s:
+                self._keep_due_s = self._monotonic_s() + KEEP_EVERY_S
+                while self._unkept:
+                    _, snapshot = self._unkept.popitem()
+                    self._last_good.save_snapshot(snapshot)
         except OSError as exc:  # serving is right without it; only a start without store is not
             log.warning("the last good state could not be kept: %s", exc)
 

@@ -1,6 +1,5 @@
 """Refreshing: new snapshots serve after their checks, bad ones never, and disk stands in."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from msgspec.structs import replace
 from bandit.errors import SnapshotCorrupt, StoreUnavailable
 from bandit.records import Action
 from bandit.service.last_good import LastGood
-from bandit.service.refreshing import Refresher, check_canary
+from bandit.service.refreshing import KEEP_EVERY_S, Refresher, check_canary
 from bandit.service.serving_state import Serving
 from bandit.specs import AnySpec, PolicySpec, Surface
 from bandit.store.snapshots import Snapshot
@@ -46,6 +45,7 @@ class Rig:
         self.snapshots = MemorySnapshots(snapshots)
         self.serving = Serving()
         self.folder = folder
+        self.now_s = 0.0
         self.refresher = self.another()
 
     def another(self) -> Refresher:
@@ -55,7 +55,7 @@ class Rig:
             snapshots=lambda: self.snapshots,  # type: ignore[arg-type, return-value]
             last_good=LastGood(self.folder, writer="w"),
             interval_s=0.001,
-            monotonic_s=time.monotonic,
+            monotonic_s=lambda: self.now_s,
             build=build,
         )
 
@@ -146,6 +146,20 @@ def test_worker_starts_from_disk_while_the_store_is_away(rig: Rig) -> None:
     with pytest.raises(StoreUnavailable):
         rig.refresher.step()
     assert rig.label == "feed@7"
+
+
+def test_snapshots_that_come_quickly_are_kept_one_in_a_while(rig: Rig) -> None:
+    for number in (1, 2, 3):
+        rig.publish(number)
+        rig.refresher.step()
+    kept = LastGood(rig.folder, writer="w").snapshot("feed")
+    assert kept is not None
+    assert kept.number == 1
+    rig.now_s += KEEP_EVERY_S
+    assert not rig.refresher.step()
+    kept = LastGood(rig.folder, writer="w").snapshot("feed")
+    assert kept is not None
+    assert kept.number == 3
 
 
 def test_worker_with_nothing_on_disk_waits_for_the_store(rig: Rig) -> None:
