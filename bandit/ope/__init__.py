@@ -1,5 +1,7 @@
 """Logged decisions in, value of another policy out; pure.
 
+Over moments that a database keeps, clustered by unit:
+
 >>> from bandit.ope import WeightMoments, snips
 >>> units = [f"u{i // 10}" for i in range(400)]             # 40 units, ten decisions each
 >>> weights = [1.6 if i % 2 else 0.4 for i in range(400)]  # target ÷ logged propensity
@@ -9,10 +11,124 @@
 '0.335 [0.313, 0.357] ok'
 >>> f"as good as {value.ess:.0f} of {value.n} decisions of its own"
 'as good as 294 of 400 decisions of its own'
+
+Over the decisions themselves: `evaluate(LoggedBatch.of(...))`; see README.md beside this file.
 """
 
+from bandit.ope.anytime import anytime_dr, anytime_gain, anytime_ips
+from bandit.ope.base import Estimator
+from bandit.ope.batch import LoggedBatch
+from bandit.ope.bounds import (
+    clopper_pearson,
+    contribution_span,
+    empirical_bernstein,
+    hoeffding,
+)
+from bandit.ope.continuous import Kernel
+from bandit.ope.contrast import Gain, gain_between, gain_over_logging
+from bandit.ope.diagnostics import REASONS, Diagnostics, diagnose
+from bandit.ope.distribution import RewardDistribution
+from bandit.ope.doubly import Dm, Dr, DrOs, SgDr, Sndr, SwitchDr, mrdr_weights
+from bandit.ope.embedding import Mips, OffCem, embedding_chances
 from bandit.ope.estimators import ips, snips
+from bandit.ope.evaluation import Estimate, Evaluation, default_estimators, evaluate
+from bandit.ope.interval import Interval
+from bandit.ope.intervals import bootstrap, normal, student_t
+from bandit.ope.likelihood import CressieRead, ElMle, cressie_read, cressie_read_dr
+from bandit.ope.loggers import Balanced, WeightedLoggers
 from bandit.ope.moments import WeightMoments
+from bandit.ope.pareto import pareto_k
+from bandit.ope.propensity_tests import PropensityTest, propensity_tests
+from bandit.ope.reward_model import Regressor, RewardModel, RidgePerAction, cross_fit, folds_of
+from bandit.ope.slates import (
+    CascadeDr,
+    Iips,
+    Pdis,
+    PseudoInverse,
+    Rips,
+    Sips,
+    SlateBatch,
+    SlateEstimator,
+)
+from bandit.ope.sources import from_obp, read_obd, read_obd_columns
+from bandit.ope.terms import TermMoments, Terms
+from bandit.ope.tuning import Tuned, tune
 from bandit.ope.value import Value
+from bandit.ope.weighting import ControlVariate, Ips, Ncis, Replay, SgIps, Snips
 
-__all__ = ["Value", "WeightMoments", "ips", "snips"]
+__all__ = [
+    "REASONS",
+    "Balanced",
+    "CascadeDr",
+    "ControlVariate",
+    "CressieRead",
+    "Diagnostics",
+    "Dm",
+    "Dr",
+    "DrOs",
+    "ElMle",
+    "Estimate",
+    "Estimator",
+    "Evaluation",
+    "Gain",
+    "Iips",
+    "Interval",
+    "Ips",
+    "Kernel",
+    "LoggedBatch",
+    "Mips",
+    "Ncis",
+    "OffCem",
+    "Pdis",
+    "PropensityTest",
+    "PseudoInverse",
+    "Regressor",
+    "Replay",
+    "RewardDistribution",
+    "RewardModel",
+    "RidgePerAction",
+    "Rips",
+    "SgDr",
+    "SgIps",
+    "Sips",
+    "SlateBatch",
+    "SlateEstimator",
+    "Sndr",
+    "Snips",
+    "SwitchDr",
+    "TermMoments",
+    "Terms",
+    "Tuned",
+    "Value",
+    "WeightMoments",
+    "WeightedLoggers",
+    "anytime_dr",
+    "anytime_gain",
+    "anytime_ips",
+    "bootstrap",
+    "clopper_pearson",
+    "contribution_span",
+    "cressie_read",
+    "cressie_read_dr",
+    "cross_fit",
+    "default_estimators",
+    "diagnose",
+    "embedding_chances",
+    "empirical_bernstein",
+    "evaluate",
+    "folds_of",
+    "from_obp",
+    "gain_between",
+    "gain_over_logging",
+    "hoeffding",
+    "ips",
+    "mrdr_weights",
+    "normal",
+    "pareto_k",
+    "propensity_tests",
+    "read_obd",
+    "read_obd_columns",
+    "snips",
+    "student_t",
+    "tune",
+]

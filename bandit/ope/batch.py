@@ -1,0 +1,336 @@
+"""Logged decisions as arrays: checked once, frozen, with what may not be used left out."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bandit.errors import BadPmf, BadPropensity, RecordError
+from bandit.ope.arrays import Floats, Ints, Mask, floats, frozen, whole_numbers
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LoggedBatch:
+    """`n` logged decisions and what the target policy would have done in each.
+
+    Build it with `LoggedBatch.of`, which checks; `take` and `parts` give sub-batches.
+
+    Attributes:
+        propensity: `(n,)` probability with which the action was drawn, in (0, 1].
+        reward: `(n,)` what it earned.
+        target: `(n,)` the target policy's probability of the action drawn, in [0, 1].
+        action: `(n,)` index of the action drawn; None where no estimator needs it.
+        target_pmf: `(n, k)` the target's whole pmf.
+        logged_pmf: `(n, k)` the behaviour policy's whole pmf.
+        predictions: `(n, k)` a model's expected reward of every action.
+        predicted: `(n,)` its prediction for the action drawn.
+        direct: `(n,)` the target's expected prediction, Σ_a target(a)·prediction(a).
+        unit: `(n,)` who each decision was made for; None when every decision is a unit.
+        sampling: `(n,)` 1 ÷ the probability with which the row was kept; None for 1.
+        logger: `(n,)` which behaviour policy drew it, 0 …; None for one.
+        logger_propensity: `(n, m)` probability of the action drawn under every behaviour policy.
+        embedding: `(n,)` code of what the action looked like (`Mips`).
+        weight_bound: The greatest weight that could have been drawn, known beforehand.
+        reward_range: The least and greatest reward that could have come.
+        excluded: How many rows were left out, by reason.
+    """
+
+    propensity: Floats
+    reward: Floats
+    target: Floats
+    action: Ints | None = None
+    target_pmf: Floats | None = None
+    logged_pmf: Floats | None = None
+    predictions: Floats | None = None
+    predicted: Floats | None = None
+    direct: Floats | None = None
+    unit: NDArray[Any] | None = None
+    sampling: Floats | None = None
+    logger: Ints | None = None
+    logger_propensity: Floats | None = None
+    embedding: Ints | None = None
+    weight_bound: float | None = None
+    reward_range: tuple[float, float] | None = None
+    excluded: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        propensity: ArrayLike,
+        reward: ArrayLike,
+        action: ArrayLike | None = None,
+        target: ArrayLike | None = None,
+        target_pmf: ArrayLike | None = None,
+        logged_pmf: ArrayLike | None = None,
+        predictions: ArrayLike | None = None,
+        predicted: ArrayLike | None = None,
+        direct: ArrayLike | None = None,
+        unit: Sequence[Any] | NDArray[Any] | None = None,
+        sampling: ArrayLike | None = None,
+        logger: ArrayLike | None = None,
+        logger_propensity: ArrayLike | None = None,
+        embedding: ArrayLike | None = None,
+        weight_bound: float | None = None,
+        reward_range: tuple[float, float] | None = None,
+        actions_n: ArrayLike | None = None,
+        barred: Mapping[str, ArrayLike] | None = None,
+    ) -> "LoggedBatch":
+        """A checked batch without the rows that importance weights may not use.
+
+        Args:
+            propensity, reward, action, target, target_pmf, logged_pmf, predictions, predicted,
+                direct, unit, sampling, logger, logger_propensity, embedding, weight_bound,
+                reward_range: see the class.
+                `target` or (`target_pmf` and `action`) is needed.
+            actions_n: `(n,)` or one number: eligible actions. A propensity of 1 among several
+                (a `fixed` policy) says nothing of the others; such rows are left out as `fixed`.
+            barred: Reason → `(n,)` mask of rows to leave out, such as `override`, `shadow` or
+                `not_logged`. A row counts under the first reason that holds.
+
+        Raises:
+            RecordError: Shapes that do not fit, values that are not finite or out of range.
+
+        >>> batch = LoggedBatch.of(
+        ...     propensity=[0.5, 0.25, 1.0], reward=[1, 0, 1], target=[1.0, 0.5, 1.0],
+        ...     actions_n=4, barred={"override": [False, False, False]})
+        >>> len(batch), dict(batch.excluded), batch.weights.tolist()
+        (2, {'fixed': 1}, [2.0, 2.0])
+        """
+        p = np.asarray(propensity, dtype=np.float64)
+        keep, excluded = _kept(p, actions_n, barred or {})
+
+        def rows(name: str, values: ArrayLike | None, k: int | None = None) -> Floats | None:
+            if values is None:
+                return None
+            array = np.asarray(values, dtype=np.float64)
+            if array.ndim == 0 or len(array) != len(p):
+                raise RecordError(f"{name} has shape {array.shape}, must be as long as {len(p)}")
+            return floats(
+                name, array if keep is None else array[keep], (None, k)[: max(array.ndim, 1)]
+            )
+
+        pmf = rows("target_pmf", target_pmf)
+        k = None if pmf is None else pmf.shape[1]
+        drawn = None if action is None else whole_numbers("action", action, (len(p),))
+        drawn = drawn if keep is None or drawn is None else frozen(drawn[keep])
+        batch = cls(
+            propensity=_propensity(p if keep is None else p[keep]),
+            reward=_needed("reward", rows("reward", reward)),
+            target=_probability("target", rows("target", target), pmf, drawn),
+            action=drawn,
+            target_pmf=pmf,
+            logged_pmf=rows("logged_pmf", logged_pmf, k),
+            predictions=rows("predictions", predictions, k),
+            predicted=rows("predicted", predicted),
+            direct=rows("direct", direct),
+            unit=None if unit is None else _kept_units(unit, len(p), keep),
+            sampling=rows("sampling", sampling),
+            logger=_kept_ints("logger", logger, len(p), keep),
+            logger_propensity=rows("logger_propensity", logger_propensity),
+            embedding=_kept_ints("embedding", embedding, len(p), keep),
+            weight_bound=weight_bound,
+            reward_range=reward_range,
+            excluded=excluded,
+        )
+        batch._check()
+        return batch if batch.predictions is None else batch.with_predictions(batch.predictions)
+
+    def _check(self) -> None:
+        """Raise where values contradict each other."""
+        if self.sampling is not None and not (self.sampling > 0.0).all():
+            raise RecordError("sampling holds a weight that is not above 0")
+        for name, pmf in (("target_pmf", self.target_pmf), ("logged_pmf", self.logged_pmf)):
+            if pmf is None:
+                continue
+            if len(pmf) and (pmf.min() < 0.0 or np.abs(pmf.sum(axis=1) - 1.0).max() > 1e-3):
+                raise BadPmf(f"{name} has a row that is not a distribution (≥ 0, sums to 1)")
+        if self.reward_range is not None and len(self):
+            low, high = self.reward_range
+            least, most = float(self.reward.min()), float(self.reward.max())
+            if not (low < high and low <= least and most <= high):
+                raise RecordError(
+                    f"rewards are in [{least}, {most}], reward_range is ({low}, {high})"
+                )
+
+    def __len__(self) -> int:
+        return len(self.reward)
+
+    @property
+    def n(self) -> int:
+        """Decisions used."""
+        return len(self.reward)
+
+    @cached_property
+    def weights(self) -> Floats:
+        """`(n,)` target ÷ propensity."""
+        weights: Floats = frozen(self.target / self.propensity)
+        return weights
+
+    @cached_property
+    def unit_code(self) -> Ints | None:
+        """`(n,)` units as 0 … units − 1; None when every decision is its own."""
+        if self.unit is None:
+            return None
+        values, codes = np.unique(self.unit, return_inverse=True)
+        return None if len(values) == len(codes) else codes.astype(np.int64)
+
+    @property
+    def units_n(self) -> int:
+        """Units."""
+        code = self.unit_code
+        return self.n if code is None else int(code.max()) + 1
+
+    @cached_property
+    def greatest_weight(self) -> float:
+        """The bound on the weight: as given, or from both pmfs over every action; inf if unknown.
+
+        The greatest weight *seen* is no bound: one that is yet to come moves the value most.
+        """
+        if self.weight_bound is not None:
+            return max(self.weight_bound, float(self.weights.max(initial=0.0)))
+        if self.logged_pmf is None or self.target_pmf is None or not self.n:
+            return math.inf
+        wanted = self.target_pmf > 0.0
+        ratio = np.divide(
+            self.target_pmf,
+            self.logged_pmf,
+            out=np.where(wanted, np.inf, 0.0),
+            where=self.logged_pmf > 0.0,
+        )
+        return float(ratio.max())
+
+    @property
+    def greatest_rewards(self) -> tuple[float, float]:
+        """The rewards' range: as given, or as seen."""
+        if self.reward_range is not None:
+            return self.reward_range
+        return float(self.reward.min()), float(self.reward.max())
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a reward model's predictions are here."""
+        return self.direct is not None and self.predicted is not None
+
+    def take(self, rows: Ints | Mask | slice) -> "LoggedBatch":
+        """The batch of some rows; a row may be taken more than once."""
+        changes: dict[str, Any] = {
+            name: frozen(value[rows])
+            for name in _PER_ROW
+            if (value := getattr(self, name)) is not None
+        }
+        return replace(self, **changes)
+
+    def parts(self, size: int) -> Iterator["LoggedBatch"]:
+        """Sub-batches of at most `size` rows, in order: moments of the parts add.
+
+        >>> whole = LoggedBatch.of(propensity=[0.5] * 5, reward=[1] * 5, target=[0.5] * 5)
+        >>> [len(part) for part in whole.parts(2)]
+        [2, 2, 1]
+        """
+        for start in range(0, self.n, size):
+            yield self.take(slice(start, start + size))
+
+    def with_predictions(self, predictions: ArrayLike) -> "LoggedBatch":
+        """The same log with another reward model's `(n, k)` predictions."""
+        if self.target_pmf is None or self.action is None:
+            raise RecordError("predictions need target_pmf and action")
+        q = floats("predictions", predictions, self.target_pmf.shape)
+        return replace(
+            self,
+            predictions=q,
+            predicted=frozen(np.take_along_axis(q, self.action[:, None], axis=1)[:, 0]),
+            direct=frozen(np.einsum("nk,nk->n", self.target_pmf, q)),
+        )
+
+    def with_target(self, target_pmf: ArrayLike) -> "LoggedBatch":
+        """The same log for another target policy's `(n, k)` pmf."""
+        if self.action is None:
+            raise RecordError("target_pmf needs action")
+        pmf = floats("target_pmf", target_pmf, (self.n, None))
+        target = _probability("target", None, pmf, self.action)
+        changed = replace(self, target_pmf=pmf, target=target, direct=None, weight_bound=None)
+        changed._check()
+        return changed if self.predictions is None else changed.with_predictions(self.predictions)
+
+
+_PER_ROW = (
+    "propensity",
+    "reward",
+    "target",
+    "action",
+    "target_pmf",
+    "logged_pmf",
+    "predictions",
+    "predicted",
+    "direct",
+    "unit",
+    "sampling",
+    "logger",
+    "logger_propensity",
+    "embedding",
+)
+
+
+def _needed(name: str, values: Floats | None) -> Floats:
+    if values is None:
+        raise RecordError(f"{name} is missing")
+    return values
+
+
+def _propensity(p: Floats) -> Floats:
+    """Raise `BadPropensity` for the first that is not in (0, 1]."""
+    good = (p > 0.0) & (p <= 1.0)
+    if not good.all():
+        raise BadPropensity(float(p[np.argmin(good)]))
+    return floats("propensity", p, (None,))
+
+
+def _probability(
+    name: str, values: Floats | None, pmf: Floats | None, action: Ints | None
+) -> Floats:
+    """The target's probability of the action drawn, as given or from its pmf."""
+    if values is None:
+        if pmf is None or action is None:
+            raise RecordError(f"{name} is missing: give it, or target_pmf and action")
+        if len(action) and not (action.min() >= 0 and action.max() < pmf.shape[1]):
+            raise RecordError(f"action is outside 0 … {pmf.shape[1] - 1}")
+        values = frozen(np.take_along_axis(pmf, action[:, None], axis=1)[:, 0])
+    if len(values) and not (values.min() >= 0.0 and values.max() <= 1.0 + 1e-9):
+        raise RecordError(f"{name} holds a probability outside [0, 1]")
+    return values
+
+
+def _kept(
+    p: Floats, actions_n: ArrayLike | None, barred: Mapping[str, ArrayLike]
+) -> tuple[Mask | None, Mapping[str, int]]:
+    """Which rows stay (None: all), and how many left for each reason."""
+    if p.ndim != 1:
+        raise RecordError(f"propensity has shape {p.shape}, must be (any)")
+    masks = {reason: np.broadcast_to(np.asarray(m, bool), p.shape) for reason, m in barred.items()}
+    if actions_n is not None:
+        masks["fixed"] = (p >= 1.0) & (np.broadcast_to(np.asarray(actions_n), p.shape) > 1)
+    keep, counts = np.ones(p.shape, dtype=bool), {}
+    for reason, mask in masks.items():
+        counts[reason] = int((mask & keep).sum())
+        keep &= ~mask
+    return (None if keep.all() else keep), MappingProxyType({r: c for r, c in counts.items() if c})
+
+
+def _kept_units(unit: Sequence[Any] | NDArray[Any], n: int, keep: Mask | None) -> NDArray[Any]:
+    array = np.asarray(unit)
+    if array.shape != (n,):
+        raise RecordError(f"unit has shape {array.shape}, must be ({n})")
+    return frozen(array if keep is None else array[keep])
+
+
+def _kept_ints(name: str, values: ArrayLike | None, n: int, keep: Mask | None) -> Ints | None:
+    if values is None:
+        return None
+    array = whole_numbers(name, values, (n,))
+    return array if keep is None else frozen(array[keep])

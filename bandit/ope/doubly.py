@@ -1,0 +1,192 @@
+"""Estimators that use a reward model: direct, doubly robust and between."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from bandit.errors import RecordError
+from bandit.ope.arrays import Floats
+from bandit.ope.base import model_of
+from bandit.ope.batch import LoggedBatch
+from bandit.ope.terms import Terms
+from bandit.ope.weighting import mean_terms, ratio_terms, subgaussian
+
+
+@dataclass(frozen=True)
+class Dm:
+    """Direct method: mean(D), D = Σ_a target(a)·q(a).
+
+    As good as the model, and no interval over decisions knows how good that is (peers' "95 %"
+    intervals of it covered 0 to 25 %).
+
+    Source: Dudík et al. (2014), "Doubly robust policy evaluation and optimization", eq. 2.2.
+    """
+
+    name: str = "dm"
+    trusts_model: bool = True
+
+    def terms(self, batch: LoggedBatch) -> Terms:
+        """Contributions D."""
+        return mean_terms(batch, model_of(batch)[0])
+
+
+@dataclass(frozen=True)
+class Dr:
+    """Doubly robust: mean(D + w·(r − q)).
+
+    Unbiased whatever the model when the propensities are right; a good model takes the variance
+    away. With `clip`, w is min(w, clip). MRDR is this with predictions fitted under
+    `mrdr_weights`.
+
+    Source: Dudík et al. (2014), eq. 2.3.
+
+    Attributes:
+        clip: The greatest weight used; inf for all.
+        label: Name in tables, where it is not `dr`.
+    """
+
+    clip: float = math.inf
+    label: str = "dr"
+
+    @property
+    def name(self) -> str:
+        """As tables show it."""
+        return self.label if self.clip == math.inf else f"clipped_{self.label}({self.clip:g})"
+
+    @property
+    def trusts_model(self) -> bool:
+        """Whether an interval would hide its bias."""
+        return self.clip < math.inf
+
+    def terms(self, batch: LoggedBatch) -> Terms:
+        """Contributions D + min(w, clip)·(r − q)."""
+        direct, residual = model_of(batch)
+        return mean_terms(batch, direct + np.minimum(batch.weights, self.clip) * residual)
+
+
+@dataclass(frozen=True)
+class Sndr:
+    """Self-normalised DR: mean(D) + Σw·(r − q) ÷ Σw.
+
+    Source: Thomas & Brunskill (2016), "Data-efficient off-policy policy evaluation", section 4
+    (weighted DR with horizon 1).
+    """
+
+    name: str = "sndr"
+    trusts_model: bool = False
+
+    def terms(self, batch: LoggedBatch) -> Terms:
+        """Contributions D and w·(r − q), the latter normalised by w."""
+        direct, residual = model_of(batch)
+        return ratio_terms(batch, batch.weights * residual, batch.weights, direct)
+
+
+@dataclass(frozen=True)
+class SwitchDr:
+    """SWITCH-DR: mean(D + w·1[w ≤ τ]·(r − q)): the model alone where the weight is large.
+
+    Source: Wang, Agarwal, Dudík (2017), "Optimal and adaptive off-policy evaluation in contextual
+    bandits", eq. 8.
+
+    Attributes:
+        threshold: τ.
+    """
+
+    threshold: float
+
+    @property
+    def name(self) -> str:
+        """As tables show it."""
+        return f"switch_dr({self.threshold:g})"
+
+    @property
+    def trusts_model(self) -> bool:
+        """Whether an interval would hide its bias."""
+        return self.threshold < math.inf
+
+    def terms(self, batch: LoggedBatch) -> Terms:
+        """Contributions D + w·1[w ≤ τ]·(r − q)."""
+        direct, residual = model_of(batch)
+        weights = np.where(batch.weights <= self.threshold, batch.weights, 0.0)
+        return mean_terms(batch, direct + weights * residual)
+
+
+@dataclass(frozen=True)
+class DrOs:
+    """DR with optimistic shrinkage: mean(D + λ·w ÷ (w² + λ) · (r − q)); λ = 0 is DM, ∞ is DR.
+
+    Source: Su et al. (2020), "Doubly robust off-policy evaluation with shrinkage", eq. 8.
+
+    Attributes:
+        shrinkage: λ ≥ 0.
+    """
+
+    shrinkage: float
+
+    @property
+    def name(self) -> str:
+        """As tables show it."""
+        return f"dros({self.shrinkage:g})"
+
+    @property
+    def trusts_model(self) -> bool:
+        """Whether an interval would hide its bias."""
+        return self.shrinkage < math.inf
+
+    def terms(self, batch: LoggedBatch) -> Terms:
+        """Contributions with shrunken weights."""
+        direct, residual = model_of(batch)
+        return mean_terms(batch, direct + optimistic(batch.weights, self.shrinkage) * residual)
+
+
+@dataclass(frozen=True)
+class SgDr:
+    """Sub-Gaussian DR: mean(D + w ÷ (1 − λ + λ·w) · (r − q)).
+
+    Source: Metelli, Russo, Restelli (2021), definition 4.1 with s = −1, and section 6.
+
+    Attributes:
+        shrinkage: λ in [0, 1].
+    """
+
+    shrinkage: float
+
+    @property
+    def name(self) -> str:
+        """As tables show it."""
+        return f"sg_dr({self.shrinkage:g})"
+
+    @property
+    def trusts_model(self) -> bool:
+        """Whether an interval would hide its bias."""
+        return self.shrinkage > 0.0
+
+    def terms(self, batch: LoggedBatch) -> Terms:
+        """Contributions with harmonically shrunken weights."""
+        direct, residual = model_of(batch)
+        return mean_terms(batch, direct + subgaussian(batch.weights, self.shrinkage) * residual)
+
+
+def optimistic(weights: Floats, shrinkage: float) -> Floats:
+    """λ·w ÷ (w² + λ); 0 where both are 0, which obp makes NaN."""
+    if not shrinkage >= 0.0:
+        raise RecordError(f"shrinkage is {shrinkage!r}, must be at least 0")
+    if shrinkage == math.inf:
+        return weights
+    below = weights**2 + shrinkage
+    return np.divide(shrinkage * weights, below, out=np.zeros_like(weights), where=below > 0.0)
+
+
+def mrdr_weights(batch: LoggedBatch) -> Floats:
+    """`(n,)` sample weights target·(1 − p) ÷ p² under which MRDR fits its reward model.
+
+    They make the model small where DR's variance is large: errors at the drawn action are counted
+    as they enter var(DR), not as they are frequent.
+
+    Source: Farajtabar, Chow, Ghavamzadeh (2018), "More robust doubly robust off-policy
+    evaluation", eq. 10, for stochastic targets.
+    """
+    p = batch.propensity
+    weights: Floats = batch.target * (1.0 - p) / p**2
+    return weights

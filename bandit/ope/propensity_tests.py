@@ -1,0 +1,108 @@
+"""Whether the logged propensities can be those the actions were drawn with."""
+
+import math
+
+import numpy as np
+from scipy.special import ndtr
+
+from bandit.ope.arrays import Floats
+from bandit.ope.batch import LoggedBatch
+from bandit.ope.terms import spread_of
+from bandit.records import Record
+
+
+class PropensityTest(Record, frozen=True, kw_only=True):
+    """One identity of a correct log, and how far this log is from it.
+
+    Attributes:
+        name: `mean_weight` (E[w] = 1), `inverse_propensity` (mean(1 ÷ p) = actions), `arithmetic`
+            (times an action was drawn = Σ of its probabilities), `harmonic` (Σ 1 ÷ p over the
+            draws of an action = n).
+        observed: What the log has; for the last two, of the worst action, as a ratio to expected.
+        expected: What it should have.
+        z: Standard errors between them.
+        p_value: Two-sided; for the last two corrected for the number of actions.
+        worst_action: Index, for the last two.
+    """
+
+    name: str
+    observed: float
+    expected: float
+    z: float
+    p_value: float
+    worst_action: int | None = None
+
+
+def propensity_tests(batch: LoggedBatch) -> tuple[PropensityTest, ...]:
+    """The tests that this batch has the columns for.
+
+    Normal approximations, so where few rows carry the sums they see little: `mean_weight` is off
+    by 3 in the Open Bandit women's log without a low p-value, for one row is all of it.
+
+    Source: Li et al. (2015), "Toward predicting the outcome of an A/B experiment for search
+    relevance", section 3.4 (arithmetic and harmonic mean tests); London & Joachims (2022),
+    "Control variate diagnostics for detecting problems in logged bandit feedback".
+    """
+    found = []
+    if batch.n < 2 or batch.units_n < 2:
+        return ()
+    if batch.weights.any():
+        found.append(_mean_test("mean_weight", batch.weights, 1.0, batch))
+    k = None if batch.target_pmf is None else batch.target_pmf.shape[1]
+    if k is not None:
+        found.append(_mean_test("inverse_propensity", 1.0 / batch.propensity, float(k), batch))
+    if batch.action is not None and batch.logged_pmf is not None:
+        found += _action_tests(batch)
+    return tuple(found)
+
+
+def _mean_test(name: str, values: Floats, expected: float, batch: LoggedBatch) -> PropensityTest:
+    mean = float(np.average(values, weights=batch.sampling))
+    error = spread_of(values - mean, batch.sampling, batch.unit_code)
+    z = _z(mean - expected, error, expected)
+    return PropensityTest(
+        name=name, observed=mean, expected=expected, z=z, p_value=2.0 * float(ndtr(-abs(z)))
+    )
+
+
+def _action_tests(batch: LoggedBatch) -> list[PropensityTest]:
+    """Arithmetic and harmonic tests, each for the action that is worst off."""
+    assert batch.action is not None
+    assert batch.logged_pmf is not None
+    pmf, k = batch.logged_pmf, batch.logged_pmf.shape[1]
+    offered: Floats = (pmf > 0.0).sum(axis=0).astype(np.float64)
+    drawn = np.bincount(batch.action, minlength=k).astype(np.float64)
+    expected = pmf.sum(axis=0)
+    variance = expected - np.einsum("nk,nk->k", pmf, pmf)
+    inverse = np.bincount(batch.action, 1.0 / batch.propensity, minlength=k).astype(np.float64)
+    inverse_variance = np.divide(1.0, pmf, out=np.ones_like(pmf), where=pmf > 0.0).sum(axis=0)
+    inverse_variance -= len(pmf)
+    return [
+        _worst("arithmetic", drawn, expected, variance),
+        _worst("harmonic", inverse, offered, inverse_variance),
+    ]
+
+
+def _worst(name: str, have: Floats, expected: Floats, variance: Floats) -> PropensityTest:
+    z = np.divide(
+        have - expected, np.sqrt(variance), out=np.zeros_like(have), where=variance > 1e-9
+    )
+    worst = int(np.argmax(np.abs(z)))
+    ratio = float(have[worst] / expected[worst]) if expected[worst] > 0.0 else 1.0
+    tests_n = max(1, int((variance > 1e-9).sum()))
+    p_value = min(1.0, tests_n * 2.0 * float(ndtr(-abs(z[worst]))))
+    return PropensityTest(
+        name=name,
+        observed=ratio,
+        expected=1.0,
+        z=float(z[worst]),
+        p_value=p_value,
+        worst_action=worst,
+    )
+
+
+def _z(gap: float, error: float, scale: float) -> float:
+    """Gap ÷ error; rounding is no gap, and a gap without error is as far as a z goes."""
+    if abs(gap) <= 1e-6 * abs(scale):
+        return 0.0
+    return gap / error if error > abs(gap) * 1e-3 else math.copysign(1e3, gap)

@@ -1,0 +1,105 @@
+"""Batches from other formats: obp's dictionaries and the Open Bandit Dataset's compact files."""
+
+import csv
+import gzip
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bandit.errors import RecordError
+from bandit.ope.arrays import Floats, Ints, floats
+from bandit.ope.batch import LoggedBatch
+
+
+def from_obp(
+    feedback: Mapping[str, Any],
+    action_dist: ArrayLike,
+    *,
+    estimated_rewards: ArrayLike | None = None,
+    **more: Any,
+) -> LoggedBatch:
+    """A batch from an Open Bandit Pipeline `bandit_feedback` dictionary.
+
+    Args:
+        feedback: With `action`, `reward`, `pscore`; `position` and `pi_b` where known.
+        action_dist: `(n, k)` or `(n, k, positions)` the target's probabilities.
+        estimated_rewards: The same shape: a model's expected rewards.
+        more: Other fields of `LoggedBatch.of`, such as `reward_range`.
+
+    >>> feedback = {"action": [0, 1], "reward": [1, 0], "pscore": [0.5, 0.5], "position": None}
+    >>> from_obp(feedback, [[1.0, 0.0], [0.25, 0.75]]).weights.tolist()
+    [2.0, 1.5]
+    """
+    position = feedback.get("position")
+    logged = feedback.get("pi_b")
+    return LoggedBatch.of(
+        action=feedback["action"],
+        reward=feedback["reward"],
+        propensity=feedback["pscore"],
+        target_pmf=_at_position(action_dist, position),
+        logged_pmf=None if logged is None else _at_position(logged, position),
+        predictions=(
+            None if estimated_rewards is None else _at_position(estimated_rewards, position)
+        ),
+        **more,
+    )
+
+
+def _at_position(values: ArrayLike, position: ArrayLike | None) -> Floats:
+    """`(n, k)` of each row's position."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim == 2:
+        return array
+    if array.ndim != 3:
+        raise RecordError(f"action_dist has shape {array.shape}, must be (n, k) or (n, k, l)")
+    place = np.zeros(len(array), dtype=np.int64) if position is None else np.asarray(position)
+    picked: Floats = np.take_along_axis(array, place[:, None, None], axis=2)[:, :, 0]
+    return picked
+
+
+def read_obd(path: Path, target: ArrayLike, **more: Any) -> LoggedBatch:
+    """A batch from a compact Open Bandit file (`t_s,item_id,position,click,p,u0…u3`, gzipped).
+
+    Args:
+        path: The file.
+        target: `(k,)` or `(k, positions)` the target's probabilities of the items.
+        more: Other fields of `LoggedBatch.of`.
+
+    Source: Saito, Aihara, Matsutani, Narita (2021), "Open Bandit Dataset and Pipeline",
+    arXiv 2008.07146.
+    """
+    columns = read_obd_columns(path)
+    table = floats("target", np.atleast_2d(np.asarray(target, dtype=np.float64).T), (None, None)).T
+    place = columns["position"] if table.shape[1] > 1 else np.zeros_like(columns["position"])
+    totals = table.sum(axis=0, keepdims=True)
+    if not np.allclose(totals, 1.0, atol=0.01):
+        raise RecordError("target must sum to 1 at every position")
+    return LoggedBatch.of(
+        action=columns["item_id"],
+        reward=columns["click"],
+        propensity=columns["p"],
+        target_pmf=table[:, place].T,
+        reward_range=(0.0, 1.0),
+        **more,
+    )
+
+
+def read_obd_columns(path: Path) -> dict[str, Any]:
+    """The columns of a compact file: floats `t_s`, `p`, `click`; integers the others from 0.
+
+    Positions count from 0.
+    """
+    with gzip.open(path, "rt", newline="") as lines:
+        reader = csv.reader(lines)
+        names, rows = next(reader), list(reader)
+    columns: dict[str, Any] = {}
+    for name, values in zip(names, zip(*rows, strict=True), strict=True):
+        numbers = np.array(values, dtype=np.float64)
+        whole: Ints | Floats = (
+            numbers if name in {"t_s", "p", "click"} else numbers.astype(np.int64)
+        )
+        columns[name] = whole - 1 if name == "position" else whole
+    return columns
