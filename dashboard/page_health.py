@@ -71,7 +71,7 @@ def tile_texts(health: Health) -> list[tuple[str, str, str]]:
             ("Exposures", health.exposures),
         )
     ] + [
-        ("Waiting for rewards", f"{health.open_n:,}", "decisions with an open window"),
+        ("Waiting for rewards", f"{health.open_n:,}", "open join windows"),
         ("Log is behind by", duration(health.drain_lag_ms), f"hosts: {health.hosts_n}{silent}"),
     ]
 

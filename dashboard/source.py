@@ -3,15 +3,19 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar, cast
 
 from bandit.errors import BanditError, StoreError
 from bandit.service.reporting import ExperimentReport, Overview, SurfaceReport
 
 Payload = TypeVar("Payload")
 
+Name = tuple[object, ...]
+
 KEPT = 64
 """The most reports that are remembered."""
+USABLE_S = 15.0
+"""How much longer than it is fresh a report is shown while it is made anew."""
 
 
 class Reporter(Protocol):
@@ -39,14 +43,23 @@ class Fetched(NamedTuple, Generic[Payload]):
 
 class _Kept(NamedTuple):
     payload: object
-    good_until_s: float
+    problem: str
+    fresh_until_s: float
+    usable_until_s: float
+
+
+def in_background(work: Callable[[], None]) -> None:
+    """Do something in a thread of its own."""
+    threading.Thread(target=work, daemon=True).start()
 
 
 class Source:
     """Reports of one store; threads share it.
 
     A report is shared for `ttl_s`, and for 10 times as long as it took: what is dear is not made
-    anew for every viewer and every second.
+    anew for every viewer and every second. After that the next viewer still gets it at once, and
+    it is made anew in the background for the one after: a page that waits fades, and one that
+    refreshes itself would flicker. Only one that nobody looked at for long is waited for.
     """
 
     def __init__(
@@ -54,14 +67,16 @@ class Source:
         connect: Callable[[], Reporter],
         *,
         monotonic_s: Callable[[], float],
+        spawn: Callable[[Callable[[], None]], None] = in_background,
         ttl_s: float = 1.0,
     ) -> None:
         self._connect = connect
         self._monotonic_s = monotonic_s
+        self._spawn = spawn
         self._ttl_s = ttl_s
-        self._kept: OrderedDict[tuple[object, ...], _Kept] = OrderedDict()
+        self._kept: OrderedDict[Name, _Kept] = OrderedDict()
         self._guard = threading.Lock()
-        self._making: dict[tuple[object, ...], threading.Lock] = {}
+        self._making: dict[Name, threading.Lock] = {}
 
     def overview(self, alpha: float) -> Fetched[Overview]:
         """One line about everything."""
@@ -75,30 +90,43 @@ class Source:
         """All about a surface."""
         return self._fetch(("surface", key, alpha), lambda r: r.surface(key, alpha))
 
-    def _fetch(
-        self, name: tuple[object, ...], make: Callable[[Reporter], Payload]
-    ) -> Fetched[Payload]:
+    def _fetch(self, name: Name, make: Callable[[Reporter], Payload]) -> Fetched[Payload]:
         with self._guard:
-            lock = self._making.setdefault(name, threading.Lock())
-        with lock:  # one viewer makes it, the others wait for it
             kept = self._kept.get(name)
-            if kept is not None and self._monotonic_s() < kept.good_until_s:
-                return Fetched(kept.payload)  # type: ignore[arg-type]  # made under this name
-            started_s = self._monotonic_s()
-            try:
-                payload = make(self._connect())
-            except StoreError as exc:
-                return Fetched(kept.payload if kept else None, str(exc))  # type: ignore[arg-type]
-            except BanditError as exc:
-                return Fetched(None, str(exc))
-            now_s = self._monotonic_s()
-            self._keep(name, _Kept(payload, now_s + max(self._ttl_s, 10 * (now_s - started_s))))
-            return Fetched(payload)
+            lock = self._making.setdefault(name, threading.Lock())
+        if kept is None or self._monotonic_s() >= kept.usable_until_s:
+            with lock:  # one viewer makes it, the others wait for it
+                kept = self._kept.get(name)
+                if kept is None or self._monotonic_s() >= kept.usable_until_s:
+                    kept = self._make(name, make)
+        elif self._monotonic_s() >= kept.fresh_until_s and lock.acquire(blocking=False):
+            self._spawn(lambda: self._remake(name, make, lock))
+        return Fetched(cast("Payload | None", kept.payload), kept.problem)
 
-    def _keep(self, name: tuple[object, ...], kept: _Kept) -> None:
+    def _remake(self, name: Name, make: Callable[[Reporter], object], lock: threading.Lock) -> None:
+        try:
+            self._make(name, make)
+        finally:
+            lock.release()
+
+    def _make(self, name: Name, make: Callable[[Reporter], object]) -> _Kept:
+        started_s = self._monotonic_s()
+        payload: object = None
+        problem = ""
+        try:
+            payload = make(self._connect())
+        except StoreError as exc:
+            before = self._kept.get(name)
+            payload, problem = before.payload if before else None, str(exc)
+        except BanditError as exc:  # what is not declared any more is not shown from memory
+            problem = str(exc)
+        now_s = self._monotonic_s()
+        fresh_until_s = now_s + max(self._ttl_s, 10 * (now_s - started_s))
+        kept = _Kept(payload, problem, fresh_until_s, fresh_until_s + USABLE_S)
         with self._guard:
             self._kept[name] = kept
             self._kept.move_to_end(name)
             while len(self._kept) > KEPT:
                 oldest, _ = self._kept.popitem(last=False)
                 self._making.pop(oldest, None)
+        return kept

@@ -56,4 +56,4 @@ def _print(report: ExperimentReport | SurfaceReport, form: str | None) -> None:
     elif form == "md":
         click.echo(as_markdown(sections_of(report)), nl=False)
     else:
-        print_sections(Console(), sections_of(report))
+        print_sections(Console(width=None if sys.stdout.isatty() else 140), sections_of(report))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from bandit.service.reporting_payloads import (
     ExperimentReport,
@@ -75,7 +75,8 @@ def print_sections(console: Console, sections: Sequence[Section]) -> None:
         for line in section.lines:
             console.print(line, markup=False, highlight=False)
         if section.rows:
-            table = Table(*section.header)
+            # Folded, not cut: a narrow terminal must not hide a number.
+            table = Table(*(Column(name, overflow="fold") for name in section.header))
             for row in section.rows:
                 table.add_row(*row)
             console.print(table)

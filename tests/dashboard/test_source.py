@@ -1,8 +1,9 @@
+import contextlib
 import threading
 
 from bandit.errors import NotDeclared, StoreUnavailable
 from bandit.service.reporting import Overview
-from dashboard.source import KEPT, Source
+from dashboard.source import KEPT, USABLE_S, Source
 
 
 class Clock:
@@ -29,8 +30,14 @@ class Reports:
         return Overview(as_of_ms=self.made_n, alpha=alpha, surfaces=(), experiments=())
 
 
-def source_of(reports: Reports) -> Source:
-    return Source(lambda: reports, monotonic_s=reports.clock, ttl_s=1.0)  # type: ignore[arg-type, return-value]
+def source_of(reports: Reports, spawn=None) -> Source:
+    """Work for the background is done at once, unless it is collected."""
+    return Source(
+        lambda: reports,  # type: ignore[arg-type, return-value]
+        monotonic_s=reports.clock,
+        spawn=spawn or (lambda work: work()),
+        ttl_s=1.0,
+    )
 
 
 def test_viewers_share_a_report_for_a_moment():
@@ -39,7 +46,38 @@ def test_viewers_share_a_report_for_a_moment():
     first = source.overview(0.05)
     reports.clock.now_s = 0.9
     assert source.overview(0.05) == first
+    assert reports.made_n == 1
+
+
+def test_an_old_report_is_shown_at_once_and_made_anew_behind():
+    reports, waiting = Reports(Clock()), []
+    source = source_of(reports, spawn=waiting.append)
+    source.overview(0.05)
     reports.clock.now_s = 1.1
+    assert [source.overview(0.05).payload.as_of_ms for _ in range(3)] == [1, 1, 1]
+    [work] = waiting  # three viewers, one renewal
+    work()
+    assert source.overview(0.05).payload.as_of_ms == 2
+
+
+def test_a_report_that_nobody_looked_at_for_long_is_waited_for():
+    reports, waiting = Reports(Clock()), []
+    source = source_of(reports, spawn=waiting.append)
+    source.overview(0.05)
+    reports.clock.now_s = 1.0 + USABLE_S
+    assert source.overview(0.05).payload.as_of_ms == 2
+    assert waiting == []
+
+
+def test_a_renewal_that_breaks_does_not_stop_the_next_one():
+    reports, waiting = Reports(Clock()), []
+    source = source_of(reports, spawn=waiting.append)
+    source.overview(0.05)
+    for now_s, error in ((2.0, RuntimeError("a bug")), (3.0, None)):
+        reports.clock.now_s, reports.error = now_s, error
+        source.overview(0.05)
+        with contextlib.suppress(RuntimeError):
+            waiting.pop()()
     assert source.overview(0.05).payload.as_of_ms == 2
 
 
@@ -51,26 +89,28 @@ def test_another_level_is_another_report():
 
 
 def test_a_dear_report_is_shared_for_longer():
-    reports = Reports(Clock(), cost_s=2.0)
-    source = source_of(reports)
+    reports, waiting = Reports(Clock(), cost_s=2.0), []
+    source = source_of(reports, spawn=waiting.append)
     source.overview(0.05)
     reports.clock.now_s += 19.0
     source.overview(0.05)
-    assert reports.made_n == 1
+    assert waiting == []
     reports.clock.now_s += 2.0
     source.overview(0.05)
-    assert reports.made_n == 2
+    assert len(waiting) == 1
 
 
 def test_the_last_report_stays_while_the_store_is_away():
     reports = Reports(Clock())
     source = source_of(reports)
     source.overview(0.05)
-    reports.clock.now_s, reports.error = 5.0, StoreUnavailable("connection refused")
-    kept = source.overview(0.05)
-    assert kept.payload.as_of_ms == 1
-    assert kept.problem == "connection refused"
-    reports.error = None
+    reports.error = StoreUnavailable("connection refused")
+    for now_s in (2.0, 20.0, 200.0):  # soon, later, and when nobody had looked for long
+        reports.clock.now_s = now_s
+        source.overview(0.05)
+        kept = source.overview(0.05)
+        assert (kept.payload.as_of_ms, kept.problem) == (1, "connection refused")
+    reports.clock.now_s, reports.error = 300.0, None
     assert source.overview(0.05).problem == ""
 
 
@@ -84,7 +124,7 @@ def test_what_is_no_longer_declared_is_not_shown_from_memory():
     reports = Reports(Clock())
     source = source_of(reports)
     source.overview(0.05)
-    reports.clock.now_s, reports.error = 5.0, NotDeclared("experiment", "e")
+    reports.clock.now_s, reports.error = 100.0, NotDeclared("experiment", "e")
     assert source.overview(0.05) == (None, "experiment 'e' is not declared")
 
 
