@@ -4,6 +4,8 @@ import httpx
 import msgspec
 
 from bandit.errors import NotFound
+from bandit.learning.rebuilding import rebuild
+from bandit.policies import build
 from bandit.service.replaying import ReplayService
 from bandit.service.reporting_payloads import ExperimentReport
 from bandit.specs import AnySpec, Experiment, Metric, PolicySpec, Surface, Variant
@@ -11,6 +13,7 @@ from bandit.store.client import Store
 from bandit.store.decisions import Decisions
 from bandit.store.definitions import Definitions
 from bandit.store.snapshots import Snapshots
+from bandit.store.tail import Tail
 from sims.audit import Check, audit, learned
 from sims.ledger import Ledger
 from sims.waiting import Waiting
@@ -153,6 +156,25 @@ class Demo:
             numbers += f"; first difference: {different[0]}"
         passed = not different and identical_n > 0
         return Check("random decisions replayed", passed, numbers)
+
+    def rebuild(self) -> Check:
+        """Train the learning policy again from nothing but the log, and compare the weights."""
+        name = "the model comes out of the log again"
+        try:
+            report = rebuild(
+                LEARNING.key,
+                tail=Tail(self._store),
+                snapshots=Snapshots(self._store),
+                definitions=Definitions(self._store),
+                build=build,
+            )
+        except NotFound as exc:
+            return Check(name, False, str(exc))
+        numbers = (
+            f"{report.policy}@{report.number} after {report.lessons_n:,} lessons in "
+            f"{report.steps_n:,} steps: digest {report.digest[:12]}, logged {report.expected[:12]}"
+        )
+        return Check(name, report.equal and report.counts_equal, numbers)
 
     def _health(self) -> Health | None:
         # A connection of its own each time, so that each worker's turn comes.

@@ -168,6 +168,7 @@ def _judge(
         check_earned(ledger, report, late_rewards(store, SURFACE)),
         *check_log(store, ledger, SURFACE.key, LEARNING.key),
         demo.replay(REPLAYED_N, seed),
+        demo.rebuild(),
     ]
     return report, checks
 

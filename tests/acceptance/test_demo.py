@@ -15,7 +15,7 @@ import pytest
 
 pytestmark = pytest.mark.acceptance
 PATIENCE_S = 120.0
-CHECKS_N = 7
+CHECKS_N = 8
 
 
 @contextmanager
