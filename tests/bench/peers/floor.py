@@ -10,7 +10,7 @@ DECODER = msgspec.json.Decoder(RankRequest)
 ENCODER = msgspec.json.Encoder()
 
 
-@asgi("/v1/rank")
+@asgi("/v1/rank", copy_scope=False)
 async def rank(scope: Scope, receive: Receive, send: Send) -> None:
     body = b""
     while True:
