@@ -226,6 +226,7 @@ def _moved(
         values=tuple(values),
         covariance=to_matrix(covariance),
         dfs=tuple(dfs),
+        own=tuple(float(v) for v in own),
         df=df,
         kind=variants[0].kind,
     )

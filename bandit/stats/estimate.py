@@ -24,6 +24,8 @@ class Estimate(Record, frozen=True, kw_only=True):
         values: Estimate per variant; None where there is none (`reason` says why).
         covariance: Of the *estimates* (not of units), k × k; None where it can not be given.
         dfs: Degrees of freedom of each variant's variance.
+        own: Each variant's own variance, to which `dfs` belong; None: the covariance's diagonal.
+            They differ where variants share an error, such as that of the covariates' mean.
         df: Degrees of freedom of every comparison, where the estimator knows them (one pooled
             variance, say); None: Satterthwaite from `dfs`.
         kind: The estimator's name.
@@ -44,6 +46,7 @@ class Estimate(Record, frozen=True, kw_only=True):
     values: tuple[float | None, ...]
     covariance: Matrix | None
     dfs: tuple[float, ...]
+    own: tuple[float, ...] | None = None
     df: float | None = None
     kind: str
     reason: Reason | None = None
@@ -100,7 +103,7 @@ class Estimate(Record, frozen=True, kw_only=True):
 
     @property
     def welch_df(self) -> float:
-        """`df`, or Satterthwaite's: V² / Σ V_kk²/df_k over the first two variants' own variances.
+        """`df`, or Satterthwaite's: V² / Σ V_kk²/df_k over the first two variants' `own`.
 
         In shares of V = ΣV_kk, because the squares of small variances underflow.
 
@@ -109,7 +112,8 @@ class Estimate(Record, frozen=True, kw_only=True):
         """
         if self.df is not None or self.covariance is None:
             return math.inf if self.df is None else self.df
-        return satterthwaite((self.covariance[0][0], self.covariance[1][1]), self.dfs)
+        own = self.own or (self.covariance[0][0], self.covariance[1][1])
+        return satterthwaite(own[:2], self.dfs[:2])
 
     def pair(self, control: int, treatment: int) -> "Estimate":
         """Two of the variants, by their places; what every test takes.
@@ -123,6 +127,7 @@ class Estimate(Record, frozen=True, kw_only=True):
             n=tuple(self.n[j] for j in at),
             values=tuple(self.values[j] for j in at),
             dfs=tuple(self.dfs[j] for j in at),
+            own=None if self.own is None else tuple(self.own[j] for j in at),
             covariance=(
                 None
                 if self.covariance is None
@@ -137,8 +142,11 @@ class Estimate(Record, frozen=True, kw_only=True):
         """The same with covariance × `factor` (a small-sample correction, say)."""
         if self.covariance is None:
             return self
-        v = to_matrix(np.asarray(self.covariance) * factor)
-        return msgspec.structs.replace(self, covariance=v)
+        return msgspec.structs.replace(
+            self,
+            covariance=to_matrix(np.asarray(self.covariance) * factor),
+            own=None if self.own is None else tuple(v * factor for v in self.own),
+        )
 
 
 def satterthwaite(variances: Sequence[float], dfs: Sequence[float]) -> float:
@@ -146,7 +154,7 @@ def satterthwaite(variances: Sequence[float], dfs: Sequence[float]) -> float:
     total = sum(variances)
     if total <= 0.0:
         return math.inf
-    terms = sum((v / total) ** 2 / df for v, df in zip(variances, dfs, strict=False) if v > 0.0)
+    terms = sum((v / total) ** 2 / df for v, df in zip(variances, dfs, strict=True) if v > 0.0)
     return 1.0 / terms if terms > 0.0 else math.inf
 
 

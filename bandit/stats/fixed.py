@@ -9,9 +9,9 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from bandit.errors import RecordError
 from bandit.stats.effect import Alternative, Effect, Hypothesis, Reason
-from bandit.stats.estimate import Estimate
+from bandit.stats.estimate import Estimate, satterthwaite
 from bandit.stats.joint import to_matrix
-from bandit.stats.relative import Scale, relative_ends
+from bandit.stats.relative import Ends, Scale, log_ends, logged, relative_ends
 
 Method = Literal["welch", "pooled_t", "z"]
 """`welch`: own variances, Satterthwaite's df. `z`: the same, normal. `pooled_t`: one variance
@@ -227,7 +227,9 @@ def _test(
             known, reason=reason, relative_reason=known.relative_reason or reason
         )
     df = math.inf if method == "z" else used.welch_df
-    done = _with_interval(known, used, df, relative)
+    done = _with_interval(known, used, df, _relative_of(estimate, used, known, df, relative))
+    if relative != "fieller" and _disagree(done):
+        done = msgspec.structs.replace(done, warnings=(*done.warnings, "scales_disagree"))
     shown = _with_statistic(done, used, question, method)
     plain = estimate.unadjusted
     if plain is None:
@@ -294,39 +296,56 @@ def _with_one_variance(estimate: Estimate) -> Estimate:
     )
 
 
-def _with_interval(known: Effect, used: Estimate, df: float, relative: Scale) -> Effect:
+def _relative_of(
+    estimate: Estimate, used: Estimate, known: Effect, df: float, relative: Scale
+) -> Ends:
+    """Ends of the relative interval; a log has a spread and degrees of freedom of its own."""
+    share = known.alpha / 2.0 if known.alternative == "two-sided" else known.alpha
+    if relative != "log" or known.control in (None, 0.0):
+        return relative_ends(used, critical_value(share, df), relative)
+    logs = logged(estimate)
+    if logs is None:
+        return Ends(reason="not_positive")
+    if known.method == "pooled_t":
+        logs = _with_one_variance(logs)
+        values = np.array(estimate.values, dtype=np.float64)
+        v = np.array(logs.covariance) * np.outer(values, values)
+        return log_ends(
+            msgspec.structs.replace(estimate, covariance=to_matrix(v)),
+            critical_value(share, logs.welch_df),
+        )
+    own_df = math.inf if known.method == "z" else logs.welch_df
+    return log_ends(estimate, critical_value(share, own_df))
+
+
+def _with_interval(known: Effect, used: Estimate, df: float, ends: Ends) -> Effect:
     two_sided = known.alternative == "two-sided"
-    critical = critical_value(known.alpha / 2.0 if two_sided else known.alpha, df)
-    reach = critical * used.std_error
-    ends = relative_ends(used, critical, relative)
+    reach = critical_value(known.alpha / 2.0 if two_sided else known.alpha, df) * used.std_error
     low, high = known.alternative != "less", known.alternative != "greater"
-    effect = used.effect
-    warnings = known.warnings
-    if (
-        ends.reason is None
-        and relative != "fieller"
-        and _disagree(effect, reach, ends.low, ends.high)
-    ):
-        warnings = (*warnings, "scales_disagree")
     # Of a negative control the ratio turns round: what is greater is relatively less.
-    low_end, high_end = ends.low, ends.high
-    rel_low, rel_high = (low, high) if (known.control or 0.0) > 0.0 else (high, low)
+    up = (known.control or 0.0) > 0.0
+    relative_low, relative_high = (low, high) if up else (high, low)
     return msgspec.structs.replace(
         known,
         std_error=used.std_error,
         df=None if math.isinf(df) else df,
-        effect_ci_low=effect - reach if low else None,
-        effect_ci_high=effect + reach if high else None,
-        relative_ci_low=low_end if rel_low else None,
-        relative_ci_high=high_end if rel_high else None,
+        effect_ci_low=used.effect - reach if low else None,
+        effect_ci_high=used.effect + reach if high else None,
+        relative_ci_low=ends.low if relative_low else None,
+        relative_ci_high=ends.high if relative_high else None,
         relative_reason=known.relative_reason or ends.reason,
-        warnings=warnings,
     )
 
 
-def _disagree(effect: float, reach: float, low: float | None, high: float | None) -> bool:
-    absolute = abs(effect) > reach
-    return low is not None and high is not None and absolute != (low > 0.0 or high < 0.0)
+def _disagree(done: Effect) -> bool:
+    """Whether one scale's interval leaves out 0 and the other's does not."""
+
+    def leaves_out(low: float | None, high: float | None) -> bool:
+        return (low is not None and low > 0.0) or (high is not None and high < 0.0)
+
+    return done.relative_reason is None and leaves_out(
+        done.effect_ci_low, done.effect_ci_high
+    ) != leaves_out(done.relative_ci_low, done.relative_ci_high)
 
 
 def _with_statistic(done: Effect, used: Estimate, question: _Question, method: Method) -> Effect:
@@ -341,10 +360,8 @@ def _with_statistic(done: Effect, used: Estimate, question: _Question, method: M
         rho = 1.0 + sign * question.shift * margin.value
         variance = max(v[1][1] - 2.0 * rho * v[0][1] + rho**2 * v[0][0], 0.0)
         if not math.isinf(df) and used.df is None:
-            scaled = msgspec.structs.replace(
-                used, covariance=to_matrix(np.diag([rho**2 * v[0][0], v[1][1]]))
-            )
-            df = scaled.welch_df
+            own = used.own or (v[0][0], v[1][1])
+            df = satterthwaite((rho**2 * own[0], own[1]), used.dfs)
     if variance == 0.0:
         return done
     statistic = (effect - done.null_value) / math.sqrt(variance)

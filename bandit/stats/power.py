@@ -9,12 +9,13 @@ from scipy.special import nctdtr, ndtr
 from bandit.errors import RecordError
 from bandit.records import Record
 from bandit.stats.effect import Alternative
-from bandit.stats.estimate import Estimate
+from bandit.stats.estimate import Estimate, satterthwaite
 from bandit.stats.fixed import critical_value
 from bandit.stats.linear import Linear
 
-Distribution = Literal["t", "z"]
-"""Reference distribution: `t` with n_c + n_t − 2 degrees of freedom, or normal."""
+Distribution = Literal["t", "pooled_t", "z"]
+"""Reference distribution: `t` with Satterthwaite's degrees of freedom, as the Welch test that will
+read the experiment; `pooled_t` with n_c + n_t − 2; or normal."""
 Spread = Literal["constant", "binomial", "proportional"]
 """What the treatment's variance per unit is, given its mean.
 
@@ -150,31 +151,45 @@ def power(baseline: Baseline, effect: float, *, control_n: float, design: Design
     """
     if control_n <= 0.0:
         return 0.0
+    std_error, df = _error_and_df(baseline, effect, control_n, design)
+    return _chance(effect - design.null_value, std_error, df, design)
+
+
+def _error_and_df(
+    baseline: Baseline, effect: float, control_n: float, design: Design
+) -> tuple[float, float]:
+    """Standard error of the effect, if it is `effect`, and the degrees of freedom of its test."""
     treatment_n = control_n * design.ratio
-    se2 = baseline.variance / control_n + baseline.treated(effect) / treatment_n
-    df = control_n + treatment_n - 2.0
-    return _chance(effect - design.null_value, math.sqrt(se2), df, design)
+    own = baseline.variance / control_n, baseline.treated(effect) / treatment_n
+    if design.distribution == "z":
+        df = math.inf
+    elif design.distribution == "pooled_t" or sum(own) == 0.0:
+        df = control_n + treatment_n - 2.0
+    elif min(control_n, treatment_n) <= 1.0:
+        df = 0.0
+    else:
+        df = satterthwaite(own, (control_n - 1.0, treatment_n - 1.0))
+    return math.sqrt(sum(own)), df
 
 
 def _chance(distance: float, std_error: float, df: float, design: Design) -> float:
     """Probability of rejection at `distance` from the null value."""
     toward = -distance if design.alternative == "less" else distance
-    if design.distribution == "t" and df <= 0.0:
+    if df < 1.0:  # no whole numbers of units have so little
         return 0.0
     if std_error == 0.0:
         return float(distance != 0.0 if design.alternative == "two-sided" else toward > 0.0)
-    exact = design.distribution == "t" and df < LARGE
     two_sided = design.alternative == "two-sided"
     tail_share = design.alpha / 2.0 if two_sided else design.alpha
-    q = critical_value(tail_share, df if design.distribution == "t" else math.inf)
+    q = critical_value(tail_share, df)
     shift = toward / std_error
-    upper = _beyond(shift, q, df if exact else math.inf)
-    return min(upper + _beyond(-shift, q, df if exact else math.inf), 1.0) if two_sided else upper
+    upper = _beyond(shift, q, df)
+    return min(upper + _beyond(-shift, q, df), 1.0) if two_sided else upper
 
 
 def _beyond(shift: float, q: float, df: float) -> float:
     """Probability above q of a t moved by `shift`."""
-    if math.isinf(df):
+    if df > LARGE:
         return float(ndtr(shift - q))
     far = 1.0 - nctdtr(df, shift, q) if shift >= 0.0 else nctdtr(df, -shift, -q)
     # Far out, where the series gives up with NaN, both are 0 or 1 to the last digit.
@@ -277,15 +292,12 @@ def equivalence_power(
     """
     if control_n <= 0.0 or margin <= 0.0:
         return 0.0
-    se = math.sqrt(
-        baseline.variance / control_n + baseline.treated(effect) / (control_n * design.ratio)
-    )
+    se, df = _error_and_df(baseline, effect, control_n, design)
     if se == 0.0:
         return float(abs(effect) < margin)
-    df = control_n * (1.0 + design.ratio) - 2.0
-    if design.distribution == "t" and df <= 0.0:
+    if df < 1.0:
         return 0.0
-    q = critical_value(design.alpha, df if design.distribution == "t" else math.inf)
+    q = critical_value(design.alpha, df)
     both = ndtr((margin - effect) / se - q) + ndtr((margin + effect) / se - q) - 1.0
     return max(float(both), 0.0)
 
@@ -348,9 +360,8 @@ def outlook(
 
 
 def _grown(std_error: float, effect: float, units: int, growth: float, design: Design) -> float:
-    return _chance(
-        effect - design.null_value, std_error / math.sqrt(growth), units * growth - 2.0, design
-    )
+    df = math.inf if design.distribution == "z" else units * growth - 2.0
+    return _chance(effect - design.null_value, std_error / math.sqrt(growth), df, design)
 
 
 def outlook_of(

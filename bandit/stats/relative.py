@@ -3,6 +3,8 @@
 import math
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from bandit.stats.effect import Reason
 from bandit.stats.estimate import Estimate
 from bandit.stats.fieller import relative_interval
@@ -48,28 +50,49 @@ def relative_ends(estimate: Estimate, critical: float, scale: Scale = "fieller")
         pair = relative_interval(control, treatment, v[0][0], v[1][1], critical, v[0][1])
         return Ends(*pair) if pair else Ends(reason="control_near_zero")
     if scale == "log":
-        return _log(control, treatment, estimate, critical)
+        return log_ends(estimate, critical)
     effect, std_error = delta(estimate)
     return Ends(effect - critical * std_error, effect + critical * std_error)
 
 
-def _log(control: float, treatment: float, estimate: Estimate, critical: float) -> Ends:
-    """Ends on the scale of log(t/c), whose variance is v_c/c² + v_t/t² − 2·v_ct/(ct).
+def logged(estimate: Estimate) -> Estimate | None:
+    """The estimate of the logarithms: covariance over the product of the values.
+
+    None unless control and treatment have one sign. The values are log|control| and
+    log|treatment|, so that their difference is log(t/c).
 
     Source: Katz, Baptista, Azen, Pike (1978), "Obtaining confidence intervals for the risk ratio
     in cohort studies", method C.
     """
-    ratio = treatment / control
-    if ratio <= 0.0:
+    control, treatment = estimate.values[:2]
+    if estimate.covariance is None or control is None or treatment is None:
+        return None
+    if control == 0.0 or treatment / control <= 0.0:
+        return None
+    v, start = estimate.covariance, math.log(abs(control))
+    cross = v[0][1] / control / treatment
+    own = estimate.own
+    return msgspec.structs.replace(
+        estimate,
+        # log1p keeps the digits of a small lift; the two logarithms apart would lose them.
+        values=(start, start + math.log1p((treatment - control) / control)),
+        covariance=((v[0][0] / control**2, cross), (cross, v[1][1] / treatment**2)),
+        own=None if own is None else (own[0] / control**2, own[1] / treatment**2),
+        unadjusted=None,
+    )
+
+
+def log_ends(estimate: Estimate, critical: float) -> Ends:
+    """exp(log(t/c) ∓ critical·se) − 1; `critical` from `logged(estimate)`'s own df."""
+    logs = logged(estimate)
+    control, treatment = estimate.values[:2]
+    if logs is None or control is None or treatment is None:
         return Ends(reason="not_positive")
-    assert estimate.covariance is not None, "relative_ends() has checked"
-    v = estimate.covariance
-    variance = v[0][0] / control**2 + v[1][1] / treatment**2 - 2.0 * v[0][1] / control / treatment
-    reach = critical * math.sqrt(max(variance, 0.0))
-    # expm1 keeps the digits of small lifts; a reach past exp's range has no bound.
-    if abs(math.log(ratio)) + reach > 700.0:
-        return Ends(reason="control_near_zero")
+    reach = critical * logs.std_error
     shift = math.log1p((treatment - control) / control)
+    # Past exp's range there is no bound.
+    if abs(shift) + reach > 700.0:
+        return Ends(reason="control_near_zero")
     return Ends(math.expm1(shift - reach), math.expm1(shift + reach))
 
 
