@@ -9,12 +9,11 @@ import msgspec
 
 from bandit.errors import BadSpec, NotFound, SnapshotCorrupt
 from bandit.learning.counts import Counts
-from bandit.learning.joiner import Joiner
 from bandit.learning.reading import Reader
 from bandit.learning.totals import window_ms
-from bandit.learning.training import Training, learns_alike
+from bandit.learning.training import Build, Training, built, learns_alike
 from bandit.learning.watching import Watch
-from bandit.policies.base import LearningPolicy, Policy
+from bandit.policies.base import LearningPolicy
 from bandit.records import Record
 from bandit.specs import PolicySpec, Surface
 from bandit.store.definitions import Definition
@@ -23,7 +22,6 @@ from bandit.store.tail import Tail
 
 log = logging.getLogger(__name__)
 
-Build = Callable[[PolicySpec, bytes | None], Policy]
 QUIET_S = 60.0
 """Counts that changed without anything learned are published this seldom."""
 STAND_BY_S = 5.0
@@ -301,9 +299,7 @@ class Learner:
                 snapshot = self._snapshots.get(key, number)
                 if not learns_alike(snapshot.spec, self._task.policy):
                     return snapshot, None
-                policy = cast("LearningPolicy", self._build(snapshot.spec, snapshot.weights))
-                if policy.digest() != snapshot.digest:
-                    raise SnapshotCorrupt(f"weights do not have the digest {snapshot.digest}")
+                policy = built(snapshot, self._build)
             except (SnapshotCorrupt, NotFound, BadSpec) as exc:
                 log.error("unusable snapshot=%s@%d: %s", key, number, exc)
             else:
@@ -321,14 +317,11 @@ class Learner:
         self, snapshot: Snapshot, policy: LearningPolicy, lineage: _Lineage
     ) -> "_Running":
         task = self._task
-        training = Training(task.policy, task.surface, policy)
-        surface, cursor, watermark_ms = task.surface.key, snapshot.cursor, snapshot.watermark_ms
-        since_ms = Joiner.since_ms(watermark_ms)
-        closed = self._tail.event_ids(surface, cursor, since_ms, watermark_ms)
-        past = self._tail.reread(surface, cursor, since_ms, decisions_since_ms=watermark_ms + 1)
-        training.joiner.restore(closed, past, watermark_ms, Counts.of(snapshot))
+        training = Training.resumed(
+            snapshot, policy, spec=task.policy, surface=task.surface, tail=self._tail
+        )
         log.info("resumed snapshot=%s@%d", snapshot.policy, snapshot.number)
-        return _Running(training, self._reader(cursor), lineage)
+        return _Running(training, self._reader(snapshot.cursor), lineage)
 
     def _reader(self, cursor: dict[str, int]) -> Reader:
         return Reader(self._tail, self._task.surface.key, cursor, limit=self._pace.rows_n)

@@ -1,22 +1,28 @@
 """A policy in training: rows in, lessons learned, in one order only."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import cast
 
-from bandit.errors import RecordError
+from bandit.errors import RecordError, SnapshotCorrupt
 from bandit.learning.counts import Counts
 from bandit.learning.joiner import Joined, Joiner
 from bandit.policies.arguments import read_arguments
-from bandit.policies.base import LearningPolicy, Lesson
+from bandit.policies.base import LearningPolicy, Lesson, Policy
 from bandit.specs import PolicySpec, Surface
+from bandit.store.snapshots import Snapshot
+from bandit.store.tail import Tail
 
 log = logging.getLogger(__name__)
+
+Build = Callable[[PolicySpec, bytes | None], Policy]
+"""`bandit.policies.build`."""
 
 
 class Training:
     """A joiner and the policy that learns what it closes.
 
-    Learner and rebuild both train through this class, so that they can not differ.
+    Learner, rebuild and retrain all train through this class, so that they can not differ.
 
     Attributes:
         joiner: What was read and is not closed, and the counts.
@@ -36,10 +42,57 @@ class Training:
         self.policy = policy
         self._needs_support = needs_support(spec)
 
+    @classmethod
+    def resumed(
+        cls,
+        snapshot: Snapshot,
+        policy: LearningPolicy,
+        *,
+        spec: PolicySpec,
+        surface: Surface,
+        tail: Tail,
+    ) -> "Training":
+        """What an uninterrupted training was when it gave a snapshot.
+
+        Args:
+            snapshot: Where it stood.
+            policy: What it had learned by then.
+            spec: How it goes on; as the snapshot's in all that training depends on.
+            surface: Whose rules hold from now on.
+            tail: The log.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        training = cls(spec, surface, policy)
+        cursor, watermark_ms = snapshot.cursor, snapshot.watermark_ms
+        since_ms = Joiner.since_ms(watermark_ms)
+        closed = tail.event_ids(surface.key, cursor, since_ms, watermark_ms)
+        past = tail.reread(surface.key, cursor, since_ms, decisions_since_ms=watermark_ms + 1)
+        training.joiner.restore(closed, past, watermark_ms, Counts.of(snapshot))
+        return training
+
     def advance(self, watermark_ms: int) -> int:
         """Close up to a watermark and learn; how many lessons there were."""
         joined = self.joiner.close(watermark_ms)
         return teach(self.policy, joined, self.joiner.counts, needs_support=self._needs_support)
+
+
+def built(snapshot: Snapshot, build: Build) -> LearningPolicy:
+    """The policy that a snapshot holds.
+
+    Raises:
+        BadSpec: It can not be built with these weights.
+        SnapshotCorrupt: Its weights are not those that were learned.
+    """
+    policy = cast("LearningPolicy", build(snapshot.spec, snapshot.weights))
+    digest = policy.digest()
+    if digest != snapshot.digest:
+        raise SnapshotCorrupt(
+            f"weights of snapshot {snapshot.policy}@{snapshot.number} have digest {digest}, "
+            f"must be {snapshot.digest}"
+        )
+    return policy
 
 
 def teach(

@@ -14,7 +14,10 @@ from bandit.store.client import ONE_ORDER, Store
 from bandit.store.tail import Cursor
 
 KEEP = 100
-"""Weights are kept of the last 100 numbers, one in 100 of the last 10,000, one in 10,000."""
+"""Weights are kept of the last 100 numbers, and of one in 100 of the last 10,000."""
+KEEP_EACH_N = 20_000
+"""Whatever their number, weights are kept of the first snapshot after another 20,000 decisions."""
+_LAST = 2**64 - 1
 
 
 class Snapshot(Record, frozen=True, kw_only=True):
@@ -93,9 +96,7 @@ class Snapshots:
             raise StoreUnavailable(f"snapshot {snapshot.policy}@{snapshot.number} was not stored")
         if snapshot.number % KEEP == 0:
             with contextlib.suppress(StoreError):  # the next time makes up for it
-                self._store.command(
-                    "thin_snapshots", policy=snapshot.policy, number=snapshot.number, keep=KEEP
-                )
+                self._thin(snapshot)
         return winner == snapshot.change_id
 
     def newest(self, policy: str) -> Snapshot | None:
@@ -137,17 +138,45 @@ class Snapshots:
             )
         return snapshot
 
-    def lineage(self, policy: str) -> list[Snapshot]:
-        """Every snapshot of a policy, oldest first, `weights` left empty.
+    def kept(self, policy: str, number: int) -> int:
+        """The newest number up to `number` whose weights are kept; 0 if there is none.
 
         Raises:
             StoreUnavailable: The store did not answer.
         """
-        return [_snapshot(row) for row in self._store.rows("snapshot_lineage", policy=policy)]
+        found = self._store.rows("kept_snapshot", policy=policy, number=number)
+        return int(found[0][0])
+
+    def lineage(self, policy: str, *, since: int = 0, upto: int = _LAST) -> list[Snapshot]:
+        """Snapshots of a policy, oldest first, `weights` left empty.
+
+        Args:
+            policy: Whose.
+            since: The first number.
+            upto: The last one.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        rows = self._store.rows("snapshot_lineage", policy=policy, since=since, upto=upto)
+        return [_snapshot(row) for row in rows]
 
     def _winner(self, snapshot: Snapshot) -> str | None:
         rows = self._store.rows("snapshot_winner", policy=snapshot.policy, number=snapshot.number)
         return rows[0][0] if rows else None
+
+    def _thin(self, newest: Snapshot) -> None:
+        """Forget the weights that are nearly as cheaply learned again as kept."""
+        rows = self._store.rows(
+            "snapshots_to_thin",
+            policy=newest.policy,
+            number=newest.number,
+            keep=KEEP,
+            decisions_n=KEEP_EACH_N,
+        )
+        if rows:
+            numbers = [number for (number,) in rows]
+            self._store.command("thin_snapshots", policy=newest.policy, numbers=numbers)
 
     def _insert(self, snapshot: Snapshot) -> None:
         columns = {name: [getattr(snapshot, name)] for name in _AS_IS}

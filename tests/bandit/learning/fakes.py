@@ -157,9 +157,19 @@ class FakeSnapshots:
             raise SnapshotCorrupt(f"snapshot {policy}@{number}")
         return snapshot
 
-    def lineage(self, policy: str) -> list[Snapshot]:
-        line = self.stored.get(policy, [])
+    def kept(self, policy: str, number: int) -> int:
+        line = self.stored.get(policy, [])[:number]
+        return max((snapshot.number for snapshot in line if snapshot.weights), default=0)
+
+    def lineage(self, policy: str, *, since: int = 0, upto: int = 2**64) -> list[Snapshot]:
+        line = self.stored.get(policy, [])[max(0, since - 1) : upto]
         return [msgspec.structs.replace(snapshot, weights=b"") for snapshot in line]
+
+    def thin(self, policy: str, *numbers: int) -> None:
+        """Forget the weights of some snapshots."""
+        line = self.stored[policy]
+        for number in numbers:
+            line[number - 1] = msgspec.structs.replace(line[number - 1], weights=b"")
 
 
 class FakeDefinitions:

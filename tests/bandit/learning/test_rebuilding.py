@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandit.errors import NotFound, StoreUnavailable
-from bandit.learning import rebuilding
+from bandit.learning import lineage
 from bandit.learning.learner import Pace
 from bandit.learning.rebuilding import RebuildReport, rebuild
 from tests.bandit.learning.conftest import Laboratory, policy_spec
@@ -61,7 +61,7 @@ def test_many_small_steps_are_fetched_together_with_the_same_result(
 ) -> None:
     live(lab, 30)
     together = rebuilt(lab)
-    monkeypatch.setattr(rebuilding, "ROWS_N", 0)
+    monkeypatch.setattr(lineage, "ROWS_N", 0)
     assert rebuilt(lab) == together
 
 

@@ -112,23 +112,56 @@ def test_bytes_that_are_not_those_that_were_published_are_refused(snapshots: Sna
         snapshots.newest("feed")
 
 
+def mutations_done(store: Store) -> None:
+    """Wait until what was asked for before is done."""
+    store.apply(
+        "ALTER TABLE snapshots$local UPDATE format = format WHERE 1 SETTINGS mutations_sync = 1"
+    )
+
+
 def test_old_weights_are_thinned_out_and_their_lineage_kept(
     snapshots: Snapshots, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots_module, "KEEP", 3)
     for number in range(1, 25):
         assert snapshots.publish(snapshot(number))
-    store.apply(
-        "ALTER TABLE snapshots$local UPDATE format = format WHERE 1 SETTINGS mutations_sync = 1"
-    )
+    mutations_done(store)
     for number in range(1, 25):
-        if number in {9, 15, 18, 21, 22, 23, 24}:
+        if number in {15, 18, 21, 22, 23, 24}:
             assert snapshots.get("feed", number) == snapshot(number)
         else:
             with pytest.raises(NotFound, match="only its lineage"):
                 snapshots.get("feed", number)
     assert [one.number for one in snapshots.lineage("feed")] == list(range(1, 25))
     assert snapshots.newest("feed") == snapshot(24)
+
+
+def test_the_first_weights_after_so_many_decisions_are_kept_for_good(
+    snapshots: Snapshots, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots_module, "KEEP", 3)
+    monkeypatch.setattr(snapshots_module, "KEEP_EACH_N", 50)
+    for number in range(1, 34):
+        counts = {"trained": 5 * number, "defaulted": 2 * number, "unseen": number}
+        assert snapshots.publish(snapshot(number, **counts))
+    mutations_done(store)
+    kept = {number for number in range(1, 34) if snapshots.kept("feed", number) == number}
+    # 8 decisions in each: 7 · 8 is the first past 50, 13 · 8 the first past 100 …
+    assert kept == {7, 13, 19} | {24, 25, 27} | {30, 31, 32, 33}
+
+
+def test_the_nearest_kept_is_found(snapshots: Snapshots) -> None:
+    for number in (2, 3, 5):
+        snapshots.publish(snapshot(number, weights=b"" if number == 3 else b"weights"))
+    snapshots.publish(snapshot(4, policy="other"))
+    assert [snapshots.kept("feed", number) for number in range(7)] == [0, 0, 2, 2, 2, 5, 5]
+
+
+def test_part_of_a_lineage_is_read(snapshots: Snapshots) -> None:
+    for number in range(1, 7):
+        snapshots.publish(snapshot(number))
+    part = snapshots.lineage("feed", since=3, upto=5)
+    assert part == [snapshot(number, weights=b"", sha256=part[0].sha256) for number in (3, 4, 5)]
 
 
 def test_thinning_leaves_other_policies_alone(
@@ -138,9 +171,7 @@ def test_thinning_leaves_other_policies_alone(
     snapshots.publish(snapshot(2, policy="other"))
     for number in (2, 9):
         snapshots.publish(snapshot(number))
-    store.apply(
-        "ALTER TABLE snapshots$local UPDATE format = format WHERE 1 SETTINGS mutations_sync = 1"
-    )
+    mutations_done(store)
     assert snapshots.get("other", 2).weights
     with pytest.raises(NotFound):
         snapshots.get("feed", 2)
