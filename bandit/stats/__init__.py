@@ -1,4 +1,4 @@
-"""Moments in, estimate and interval out; pure.
+"""Moments in, estimate and interval out; pure. README.md says what there is.
 
 >>> from bandit.stats import Moments, welch
 >>> control = Moments.of([1.0, 0.0, 2.0, 1.0, 0.0, 1.0, 2.0, 1.0])
@@ -12,10 +12,174 @@
 'p = 0.0034, df = 13.5'
 """
 
-from bandit.stats.effect import Effect
+from bandit.stats.allocation import (
+    Propensities,
+    PropensityCheck,
+    binomial_p_value,
+    check_propensities,
+    continuity_corrected_p_value,
+    srm_exact,
+)
+from bandit.stats.bayes import (
+    BayesEffect,
+    NormalPosterior,
+    NormalPrior,
+    ShareEffect,
+    bayes_comparison,
+    normal_best,
+    normal_posterior,
+    share_posterior,
+)
+from bandit.stats.bounded import betting_interval, bounded_sequence
+from bandit.stats.cuped import Cuped, adjust, cuped, optimal_reduction
+from bandit.stats.effect import Effect, Sequential
+from bandit.stats.estimate import Estimate, beside, capped
+from bandit.stats.exact import SmallCounts, exact_p_value, small_counts
 from bandit.stats.fieller import relative_interval
+from bandit.stats.fixed import Margin, compare, equivalence, non_inferiority, superiority
+from bandit.stats.impact import Impact, scaled_impact
+from bandit.stats.joint import JointMoments
+from bandit.stats.linear import (
+    Estimator,
+    Linear,
+    clustered_of,
+    estimate_of,
+    mean_of,
+    pooled_proportion,
+    proportion_of,
+    ratio_of,
+)
 from bandit.stats.moments import Moments
+from bandit.stats.multiple import Adjusted, adjusted, corrected, e_bh, weighted_primary
+from bandit.stats.posterior import Posterior, best_chances, chance_at_most, expected_losses
+from bandit.stats.power import (
+    Baseline,
+    Design,
+    Mde,
+    Outlook,
+    SampleSize,
+    days_needed,
+    equivalence_power,
+    mde,
+    outlook,
+    outlook_of,
+    power,
+    sample_size,
+)
+from bandit.stats.proportions import (
+    Share,
+    difference_interval,
+    odds_ratio_interval,
+    ratio_interval,
+    share_interval,
+)
+from bandit.stats.quantiles import OrderStatistics, pooled_cap, quantile_of, winsorised
+from bandit.stats.ranks import RankEffect, mann_whitney
+from bandit.stats.relative import delta
+from bandit.stats.segments import (
+    Dependence,
+    Heterogeneity,
+    SegmentEffect,
+    Trend,
+    assignment_dependence,
+    heterogeneity,
+    heterogeneity_of,
+    novelty,
+)
 from bandit.stats.srm import Srm, srm
+from bandit.stats.strata import post_stratify
 from bandit.stats.welch import welch
 
-__all__ = ["Effect", "Moments", "Srm", "relative_interval", "srm", "welch"]
+__all__ = [
+    "Adjusted",
+    "Baseline",
+    "BayesEffect",
+    "Cuped",
+    "Dependence",
+    "Design",
+    "Effect",
+    "Estimate",
+    "Estimator",
+    "Heterogeneity",
+    "Impact",
+    "JointMoments",
+    "Linear",
+    "Margin",
+    "Mde",
+    "Moments",
+    "NormalPosterior",
+    "NormalPrior",
+    "OrderStatistics",
+    "Outlook",
+    "Posterior",
+    "Propensities",
+    "PropensityCheck",
+    "RankEffect",
+    "SampleSize",
+    "SegmentEffect",
+    "Sequential",
+    "Share",
+    "ShareEffect",
+    "SmallCounts",
+    "Srm",
+    "Trend",
+    "adjust",
+    "adjusted",
+    "assignment_dependence",
+    "bayes_comparison",
+    "beside",
+    "best_chances",
+    "betting_interval",
+    "binomial_p_value",
+    "bounded_sequence",
+    "capped",
+    "chance_at_most",
+    "check_propensities",
+    "clustered_of",
+    "compare",
+    "continuity_corrected_p_value",
+    "corrected",
+    "cuped",
+    "days_needed",
+    "delta",
+    "difference_interval",
+    "e_bh",
+    "equivalence",
+    "equivalence_power",
+    "estimate_of",
+    "exact_p_value",
+    "expected_losses",
+    "heterogeneity",
+    "heterogeneity_of",
+    "mann_whitney",
+    "mde",
+    "mean_of",
+    "non_inferiority",
+    "normal_best",
+    "normal_posterior",
+    "novelty",
+    "odds_ratio_interval",
+    "optimal_reduction",
+    "outlook",
+    "outlook_of",
+    "pooled_cap",
+    "pooled_proportion",
+    "post_stratify",
+    "power",
+    "proportion_of",
+    "quantile_of",
+    "ratio_interval",
+    "ratio_of",
+    "relative_interval",
+    "sample_size",
+    "scaled_impact",
+    "share_interval",
+    "share_posterior",
+    "small_counts",
+    "srm",
+    "srm_exact",
+    "superiority",
+    "weighted_primary",
+    "welch",
+    "winsorised",
+]
