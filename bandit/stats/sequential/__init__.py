@@ -35,6 +35,7 @@ from bandit.stats.sequential.mismatch import SequentialSrm, sequential_srm
 from bandit.stats.sequential.msprt import log_likelihood_ratio, msprt_interval, msprt_p_value
 from bandit.stats.sequential.planned import PlannedEffect, planned_comparison
 from bandit.stats.sequential.regression import AnytimeCoefficient, anytime_coefficient
+from bandit.stats.sequential.scores import AnytimeMean, anytime_mean
 from bandit.stats.sequential.spending import OBRIEN_FLEMING, Spending
 from bandit.stats.sequential.stagewise import (
     StagewiseInterval,
@@ -47,6 +48,7 @@ __all__ = [
     "TUNED_FOR",
     "AnytimeCoefficient",
     "AnytimeEffect",
+    "AnytimeMean",
     "Block",
     "GroupDesign",
     "PlannedEffect",
@@ -56,6 +58,7 @@ __all__ = [
     "always_valid_p_value",
     "anytime_coefficient",
     "anytime_comparison",
+    "anytime_mean",
     "bernoulli_sequence",
     "critical_value",
     "e_to_p",
