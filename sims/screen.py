@@ -114,6 +114,14 @@ def _checks(checks: Sequence[Check]) -> Table:
     return table
 
 
+def summary_text(checks: Sequence[Check]) -> str:
+    """Whether all of it holds, and what does not."""
+    failed = [check.name for check in checks if not check.passed]
+    if failed:
+        return f"[red]{len(failed)} of {len(checks)} checks failed:[/] {'; '.join(failed)}"
+    return f"[green]all {len(checks)} checks hold[/]"
+
+
 def latency_text(report: ExperimentReport) -> str:
     """How long feedback took to be served, in words."""
     found = next((p.latency for p in report.health.policies if p.policy == LEARNING.key), None)

@@ -31,7 +31,7 @@ from sims.datasets import DataSetUnavailable
 from sims.demo import LEARNED, LEARNING, REWARD, START_S, SURFACE, Demo
 from sims.driver import Driver, Refused
 from sims.ledger import Ledger
-from sims.screen import latency_text, progress, verdict_tables
+from sims.screen import latency_text, progress, summary_text, verdict_tables
 from sims.verdict import check_better, check_earned, primary_effect
 from sims.waiting import Stuck, Waiting
 from sims.worlds import WORLDS
@@ -139,6 +139,7 @@ def _run(console: Console, settings: Settings, plan: Plan, *, once: bool) -> boo
             for part in verdict_tables(report, checks):
                 console.print(part, "")
             console.print(latency_text(report))
+            console.print(summary_text(checks))
             console.print(table(found))
         if not once:
             _stay(console)

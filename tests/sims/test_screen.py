@@ -5,7 +5,7 @@ from rich.console import Console
 from bandit.service.reporting_payloads import Latency
 from sims.audit import Check
 from sims.ledger import Ledger, Shown
-from sims.screen import latency_text, progress, verdict_tables
+from sims.screen import latency_text, progress, summary_text, verdict_tables
 from tests.sims.reports import effect_of, report_of
 
 
@@ -58,3 +58,9 @@ def test_latency_is_told_in_seconds_or_not_measured() -> None:
     measured = report_of(found, latency=Latency(decisions_n=9, p50_ms=1200, p95_ms=1950))
     assert "p50 1.20 s, p95 1.95 s" in latency_text(measured)
     assert "not measured" in latency_text(report_of(found))
+
+
+def test_summary_names_what_failed() -> None:
+    checks = [Check("first", True, ""), Check("second", False, "")]
+    assert "1 of 2 checks failed:[/] second" in summary_text(checks)
+    assert "all 1 checks hold" in summary_text(checks[:1])
