@@ -12,6 +12,18 @@
 'p = 0.0034, df = 13.5'
 """
 
+from bandit.stats.adaptive import (
+    AdaptiveMeans,
+    Contrast,
+    action_weights,
+    aipw_scores,
+    policy_scores,
+    policy_weights,
+    predictable,
+    running_means,
+    running_regression,
+    weighted_means,
+)
 from bandit.stats.allocation import (
     Propensities,
     PropensityCheck,
@@ -28,6 +40,7 @@ from bandit.stats.bayes import (
     bayes_comparison,
     normal_best,
     normal_posterior,
+    posterior_of,
     share_posterior,
 )
 from bandit.stats.bounded import betting_interval, bounded_sequence
@@ -91,9 +104,11 @@ from bandit.stats.strata import post_stratify
 from bandit.stats.welch import welch
 
 __all__ = [
+    "AdaptiveMeans",
     "Adjusted",
     "Baseline",
     "BayesEffect",
+    "Contrast",
     "Cuped",
     "Dependence",
     "Design",
@@ -123,8 +138,10 @@ __all__ = [
     "SmallCounts",
     "Srm",
     "Trend",
+    "action_weights",
     "adjust",
     "adjusted",
+    "aipw_scores",
     "assignment_dependence",
     "bayes_comparison",
     "beside",
@@ -162,15 +179,21 @@ __all__ = [
     "optimal_reduction",
     "outlook",
     "outlook_of",
+    "policy_scores",
+    "policy_weights",
     "pooled_cap",
     "pooled_proportion",
     "post_stratify",
+    "posterior_of",
     "power",
+    "predictable",
     "proportion_of",
     "quantile_of",
     "ratio_interval",
     "ratio_of",
     "relative_interval",
+    "running_means",
+    "running_regression",
     "sample_size",
     "scaled_impact",
     "share_interval",
@@ -179,6 +202,7 @@ __all__ = [
     "srm",
     "srm_exact",
     "superiority",
+    "weighted_means",
     "weighted_primary",
     "welch",
     "winsorised",

@@ -18,6 +18,7 @@ bring the coverage back.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ from scipy.special import ndtr, ndtri
 
 from bandit.errors import NotEnoughData
 from bandit.records import Record
+from bandit.stats.estimate import Estimate
 from bandit.stats.joint import Matrix, to_matrix
 from bandit.stats.sequential.checks import check_level
 
@@ -73,6 +75,23 @@ class AdaptiveMeans(Record, frozen=True, kw_only=True):
     def std_errors(self) -> tuple[float, ...]:
         """Square roots of the covariance's diagonal."""
         return tuple(math.sqrt(row[k]) for k, row in enumerate(self.covariance))
+
+    def estimate(self, control: int, treatment: int, drawn: Sequence[int]) -> Estimate:
+        """Two of the actions as what every test takes.
+
+        Args:
+            control: The action to compare with.
+            treatment: The action compared.
+            drawn: How often each action was drawn.
+        """
+        at = (control, treatment)
+        return Estimate(
+            n=tuple(drawn[j] for j in at),
+            values=tuple(self.values[j] for j in at),
+            covariance=tuple(tuple(self.covariance[i][j] for j in at) for i in at),
+            dfs=tuple(max(float(drawn[j] - 1), 1.0) for j in at),
+            kind="adaptive_mean",
+        )
 
     def interval(self, action: int, *, alpha: float = 0.05) -> tuple[float, float]:
         """Normal interval of one value."""

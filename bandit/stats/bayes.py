@@ -13,6 +13,9 @@ from scipy.stats import beta as beta_distribution
 from scipy.stats import norm
 
 from bandit.records import Record
+from bandit.stats.effect import Reason
+from bandit.stats.estimate import Estimate
+from bandit.stats.fieller import relative_interval
 from bandit.stats.posterior import best_chances, chance_at_most, expected_losses
 from bandit.stats.proportions import Share, check_share
 from bandit.stats.sequential.checks import (
@@ -21,7 +24,6 @@ from bandit.stats.sequential.checks import (
     check_level,
     check_spread,
 )
-from bandit.stats.sequential.comparison import fieller_interval
 
 Floats = npt.NDArray[np.float64]
 
@@ -153,8 +155,8 @@ class BayesEffect(Record, frozen=True, kw_only=True):
         relative_reason: Why there is none on the relative scale.
     """
 
-    control: float
-    treatment: float
+    control: float | None
+    treatment: float | None
     effect: float | None = None
     effect_sd: float | None = None
     effect_ci_low: float | None = None
@@ -167,8 +169,8 @@ class BayesEffect(Record, frozen=True, kw_only=True):
     control_loss: float | None = None
     prior: NormalPrior
     alpha: float
-    reason: Literal["no_variance", "control_is_zero"] | None = None
-    relative_reason: Literal["no_variance", "control_is_zero", "control_near_zero"] | None = None
+    reason: Reason | None = None
+    relative_reason: Reason | None = None
 
 
 def bayes_comparison(
@@ -239,6 +241,32 @@ def bayes_comparison(
         relative_reason=(
             "control_is_zero" if control == 0.0 else None if relative else "control_near_zero"
         ),
+    )
+
+
+def posterior_of(
+    estimate: Estimate, prior: NormalPrior = FLAT, *, alpha: float = 0.05
+) -> BayesEffect:
+    """Posterior of any estimate's first treatment against its control.
+
+    >>> e = Estimate(n=(400, 400), values=(10.0, 10.6), covariance=((0.04, 0.0), (0.0, 0.04)),
+    ...              dfs=(399.0, 399.0), kind="mean")
+    >>> f"wins {posterior_of(e, NormalPrior(sd=0.05)).chance_to_win:.1%}"
+    'wins 96.8%'
+    """
+    control, treatment = estimate.values[:2]
+    v = estimate.covariance
+    if v is None or control is None or treatment is None:
+        return BayesEffect(
+            control=control,
+            treatment=treatment,
+            prior=prior,
+            alpha=alpha,
+            reason=estimate.reason,
+            relative_reason=estimate.reason,
+        )
+    return bayes_comparison(
+        control, treatment, v[0][0], v[1][1], covariance=v[0][1], prior=prior, alpha=alpha
     )
 
 
@@ -361,7 +389,7 @@ class _Spread(Record, frozen=True):
     covariance: float
 
     def fieller(self, critical: float) -> tuple[float, float] | None:
-        return fieller_interval(
+        return relative_interval(
             self.control,
             self.treatment,
             self.control_variance,

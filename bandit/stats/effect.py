@@ -13,6 +13,8 @@ Reason = Literal[
     "denominator_is_zero",
     "not_identified",
     "not_positive",
+    "few_units",
+    "nothing_to_spend",
 ]
 """Why a number is missing.
 
@@ -24,6 +26,8 @@ Reason = Literal[
 * `denominator_is_zero`: a ratio's denominators sum to 0 in a variant.
 * `not_identified`: too few units for what was asked (more covariates than units, an empty cell).
 * `not_positive`: a logarithm was asked of a mean that is not above 0.
+* `few_units`: fewer units than a confidence sequence starts at.
+* `nothing_to_spend`: the plan gives this look no part of alpha.
 """
 
 Alternative = Literal["two-sided", "greater", "less"]

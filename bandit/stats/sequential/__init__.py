@@ -26,9 +26,9 @@ from bandit.stats.sequential.bernoulli import (
 from bandit.stats.sequential.comparison import (
     AnytimeEffect,
     anytime_comparison,
-    fieller_interval,
     log_ratio_interval,
 )
+from bandit.stats.sequential.effects import compare_anytime, compare_planned
 from bandit.stats.sequential.evalues import Block, e_to_p, log_two_shares
 from bandit.stats.sequential.group import GroupDesign, shaped_design, spending_design
 from bandit.stats.sequential.mismatch import SequentialSrm, sequential_srm
@@ -60,9 +60,10 @@ __all__ = [
     "anytime_comparison",
     "anytime_mean",
     "bernoulli_sequence",
+    "compare_anytime",
+    "compare_planned",
     "critical_value",
     "e_to_p",
-    "fieller_interval",
     "log_likelihood_ratio",
     "log_ratio_interval",
     "log_two_shares",

@@ -1,10 +1,10 @@
 """What every sequential method asks of its arguments."""
 
 import math
-from typing import Literal
 
-Alternative = Literal["two-sided", "greater", "less"]
-"""What a test looks for in treatment − control."""
+from bandit.stats.effect import Alternative
+
+__all__ = ["Alternative", "check_above_zero", "check_finite", "check_level", "check_spread"]
 
 
 def check_level(alpha: float) -> None:

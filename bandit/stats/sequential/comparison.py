@@ -140,7 +140,7 @@ def anytime_comparison(
         return known
     precision = mixture_precision(tuned_for, alpha, alternative=alternative, exact=exact)
     critical = critical_value(n, alpha, precision, alternative=alternative)
-    interval = fieller_interval if relative == "fieller" else log_ratio_interval
+    interval = relative_interval if relative == "fieller" else log_ratio_interval
     ends = interval(
         control, treatment, control_variance, treatment_variance, critical, covariance=covariance
     )
@@ -160,38 +160,6 @@ def anytime_comparison(
         p_value=min(earlier_p_value, p_value),
         relative_reason=known.relative_reason or (None if ends else "control_near_zero"),
     )
-
-
-def fieller_interval(
-    control: float,
-    treatment: float,
-    control_variance: float,
-    treatment_variance: float,
-    critical: float,
-    *,
-    covariance: float = 0.0,
-) -> tuple[float, float] | None:
-    """Relative interval of two estimates that may covary.
-
-    treatment − β·control with β = covariance / control_variance does not covary with the control,
-    and its ratio to the control is the wanted one less β: so the independent case answers both.
-
-    Returns:
-        The ends; None where the control's own interval holds 0.
-
-    Source: Fieller (1954), eq. 10.
-
-    >>> fieller_interval(10.0, 11.0, 0.04, 0.05, 1.96)
-    (0.0401..., 0.1632...)
-    >>> fieller_interval(10.0, 11.0, 0.04, 0.05, 1.96, covariance=0.03)
-    (0.0652..., 0.1358...)
-    """
-    if covariance == 0.0 or control_variance == 0.0:
-        return relative_interval(control, treatment, control_variance, treatment_variance, critical)
-    beta = covariance / control_variance
-    rest = max(treatment_variance - beta * covariance, 0.0)
-    ends = relative_interval(control, treatment - beta * control, control_variance, rest, critical)
-    return (ends[0] + beta, ends[1] + beta) if ends else None
 
 
 def log_ratio_interval(

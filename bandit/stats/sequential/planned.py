@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from bandit.records import Record
+from bandit.stats.fieller import relative_interval
 from bandit.stats.sequential.checks import (
     Alternative,
     check_finite,
@@ -15,7 +16,6 @@ from bandit.stats.sequential.checks import (
 )
 from bandit.stats.sequential.comparison import (
     facing,
-    fieller_interval,
     one_side,
 )
 from bandit.stats.sequential.group import spending_design
@@ -148,7 +148,7 @@ def planned_comparison(
     if bound is None:
         return _without(known, "nothing_to_spend")
     low, high = one_side(effect - bound * std_error, effect + bound * std_error, alternative)
-    ends = fieller_interval(
+    ends = relative_interval(
         control, treatment, control_variance, treatment_variance, bound, covariance=covariance
     )
     relative_low, relative_high = (

@@ -10,7 +10,6 @@ from bandit.stats.fieller import relative_interval
 from bandit.stats.sequential.asymptotic import critical_value, mixture_precision
 from bandit.stats.sequential.comparison import (
     anytime_comparison,
-    fieller_interval,
     log_ratio_interval,
 )
 
@@ -48,13 +47,9 @@ def test_both_scales_decide_alike(
 def test_the_relative_interval_of_covarying_estimates_holds_what_the_test_does_not_reject():
     # The definition: at each end, treatment − (1 + δ)·control is just rejected.
     c, t, v_c, v_t, k, q = 5.0, 6.0, 0.2, 0.3, 0.1, 2.5
-    for delta in fieller_interval(c, t, v_c, v_t, q, covariance=k):
+    for delta in relative_interval(c, t, v_c, v_t, q, k):
         variance = v_t + (1 + delta) ** 2 * v_c - 2 * (1 + delta) * k
         assert abs(t - (1 + delta) * c) == pytest.approx(q * math.sqrt(variance), rel=1e-10)
-
-
-def test_independent_estimates_get_the_fixed_horizons_interval():
-    assert fieller_interval(5.0, 6.0, 0.2, 0.3, 2.0) == relative_interval(5.0, 6.0, 0.2, 0.3, 2.0)
 
 
 @pytest.mark.parametrize(
