@@ -6,6 +6,8 @@ alpha, however often and whenever one looks, while contexts and logging policies
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.optimize import brentq
@@ -18,11 +20,14 @@ from bandit.ope.interval import Interval
 
 STRENGTH = 1.0
 """ρ of the gamma-exponential mixture: where it is tightest."""
-GREATEST_BET = 0.5
 
 
 def anytime_ips(
-    batch: LoggedBatch, *, alpha: float = 0.05, looks: Sequence[int] | None = None
+    batch: LoggedBatch,
+    *,
+    alpha: float = 0.05,
+    looks: Sequence[int] | None = None,
+    predictor: Literal["bounded", "running"] = "bounded",
 ) -> list[Interval]:
     """Confidence sequence of the value from IPS contributions, rows in the order they came.
 
@@ -34,6 +39,8 @@ def anytime_ips(
         batch: The log, oldest first, with its `reward_range`.
         alpha: 1 − the level.
         looks: After how many decisions to look; None for once, at the end.
+        predictor: `bounded` keeps X̂ ≤ 1, as the inequality needs; `running` is the past's mean as
+            vw-estimators 0.2.2 takes it, where early large weights can lift it above 1.
 
     Returns:
         One interval per look: for μ̄ of the decisions up to there.
@@ -45,8 +52,9 @@ def anytime_ips(
     check_alpha(alpha)
     least, most = _declared_range(batch)
     earned = (batch.reward - least) / (most - least)
-    lower = _Process(batch.weights * earned)
-    upper = _Process(batch.weights * (1.0 - earned))
+    most_predicted = 1.0 if predictor == "bounded" else math.inf
+    lower = _Process(batch.weights * earned, most_predicted=most_predicted)
+    upper = _Process(batch.weights * (1.0 - earned), most_predicted=most_predicted)
     found = []
     for look in [batch.n] if looks is None else looks:
         low, high = lower.bound(look, alpha / 2.0), 1.0 - upper.bound(look, alpha / 2.0)
@@ -63,13 +71,19 @@ def anytime_ips(
 
 
 class _Process:
-    """Running sums of contributions ≥ 0 and of their squared surprises."""
+    """Running sums of contributions ≥ −reach with mean in [0, 1], and of their squared surprises.
 
-    def __init__(self, values: Floats) -> None:
+    They are scaled by 1 ÷ (1 + reach), and their predictor X̂ kept at or below that, so that no
+    contribution falls more than 1 below its prediction.
+    """
+
+    def __init__(self, values: Floats, reach: float = 0.0, most_predicted: float = 1.0) -> None:
+        self.scale = 1.0 / (1.0 + reach)
         self.sums = np.cumsum(values)
         before = np.concatenate([[0.0], self.sums[:-1]])
         predicted = (before + 0.5) / np.arange(1, len(values) + 1)
-        self.surprise = np.cumsum((values - predicted) ** 2)
+        predicted = np.clip(predicted, 0.0, most_predicted)
+        self.surprise = np.cumsum(((values - predicted) * self.scale) ** 2)
 
     def bound(self, t: int, alpha: float) -> float:
         """The least mean whose wealth after `t` values is below 1 ÷ alpha."""
@@ -82,9 +96,9 @@ class _Process:
         )
 
         def excess(mean: float) -> float:
-            return _log_wealth(total - t * mean, spent) - wanted
+            return _log_wealth((total - t * mean) * self.scale, spent) - wanted
 
-        if excess(0.0) <= 0.0:
+        if total <= 0.0 or excess(0.0) <= 0.0:
             return 0.0
         most = min(1.0, total / t)
         return most if excess(most) >= 0.0 else float(brentq(excess, 0.0, most, xtol=1e-14))
@@ -93,7 +107,7 @@ class _Process:
 def _log_wealth(gain: float, spent: float) -> float:
     """Logarithm of the gamma-exponential mixture at s = gain ≥ 0 and v = spent.
 
-    Source: Howard et al. (2021), eq. 68 (proposition 9), with ρ = `STRENGTH` and c = 1.
+    Source: Howard et al. (2021), eq. 68 (proposition 9), with c = 1.
     """
     rho = STRENGTH
     all_of_it = gain + spent + rho
@@ -114,55 +128,51 @@ def anytime_dr(
     *,
     alpha: float = 0.05,
     looks: Sequence[int] | None = None,
-    reach: float = 1.0,
+    reach: float | None = None,
 ) -> list[Interval]:
     """Confidence sequence of the value from doubly robust contributions, oldest first.
 
-    φ = w·(r − q̃) + Σ_a target(a)·q̃(a) ≥ −reach, with q̃ = min(q, reach ÷ w(a)); ξ = φ ÷ (1 + reach)
-    feeds the predictable plug-in empirical-Bernstein supermartingale. The upper side is the lower
-    side of 1 − r. No bound on the weights is needed, and the model may be any function of the past:
-    the predictions must not have seen the rows they are for.
+    φ = w·(r − q̃) + Σ_a target(a)·q̃(a) ≥ −reach, q̃ = min(q, reach ÷ w(a)). Their predictions X̂ ≤ 1
+    are means of the past, and φ − X̂, scaled by 1 ÷ (1 + reach), feeds the mixture of `anytime_ips`
+    (a mixture needs no bets; plug-in bets are ruined by the first large weight). The upper side is
+    the lower side of 1 − r. Logging policy and contexts may drift; q may be any function of the
+    past: predictions must not have seen the rows they are for. Without them q̃ is the mean reward
+    of the past, which takes most of the variance off the upper side where rewards are rare.
 
     Args:
-        batch: The log, oldest first, with `reward_range`; with `predictions` and `logged_pmf`
-            where they are known. Without a bound on every action's weight q̃ is 0 and φ is w·r.
+        batch: The log, oldest first, with `reward_range`; with `predictions` and `logged_pmf`, or
+            a `weight_bound`, where they are known. With neither φ is w·r.
         alpha: 1 − the level.
         looks: After how many decisions to look; None for once, at the end.
-        reach: k ≥ 0, how far below 0 a contribution may fall: larger uses more of the model.
+        reach: k ≥ 0, how far below 0 a contribution may fall: larger uses more of the model. None
+            takes the known bound on the weight.
 
     Returns:
         One interval per look, each inside those before it (the truth is taken to stand still;
         `anytime_ips` is for drifting values).
 
     Source: Waudby-Smith, Wu, Ramdas, Karampatziakis, Mineiro (2022), "Anytime-valid off-policy
-    inference for contextual bandits", arXiv 2210.10768, section 2.3: eqs. 10 to 12 (φ, ξ and ξ̂)
-    and proposition 3 (bounds); bets: Waudby-Smith & Ramdas (2023), eq. 15.
+    inference for contextual bandits", arXiv 2210.10768, section 2 (φ, its truncation and scaling;
+    recalled, equation numbers not checked); mixture: Howard et al. (2021), proposition 9.
     """
     check_alpha(alpha)
-    if batch.n == 0:
-        raise NotEnoughData("the log", 0, 1)
     least, most = _declared_range(batch)
+    sides = []
+    for up in (True, False):
+        contributions, below = _doubly(batch, _Scaled(least, most, up=up), reach)
+        sides.append(_Process(contributions, below))
     span = most - least
-    earned = (batch.reward - least) / span
-    lower = _lower_sequence(*_doubly(batch, earned, least, span, reach, up=True), alpha / 2.0)
-    upper = 1.0 - _lower_sequence(
-        *_doubly(batch, 1.0 - earned, least, span, reach, up=False), alpha / 2.0
-    )
-    found = []
-    for look in [batch.n] if looks is None else looks:
-        if not 1 <= look <= batch.n:
-            raise NotEnoughData("a look", look, 1)
-        low, high = float(lower[look - 1]), float(upper[look - 1])
-        found.append(
-            Interval(
-                low=least + span * low,
-                high=least + span * max(low, high),
-                alpha=alpha,
-                method="anytime_dr",
-                anytime=True,
-            )
+    bounds = _running(sides, _looks(batch, looks), alpha)
+    return [
+        Interval(
+            low=least + span * low,
+            high=least + span * max(low, 1.0 - lowest),
+            alpha=alpha,
+            method="anytime_dr",
+            anytime=True,
         )
-    return found
+        for low, lowest in bounds
+    ]
 
 
 def anytime_gain(
@@ -171,7 +181,7 @@ def anytime_gain(
     *,
     alpha: float = 0.05,
     looks: Sequence[int] | None = None,
-    reach: float = 1.0,
+    reach: float | None = None,
 ) -> list[Interval]:
     """Confidence sequence of candidate − logging policy, or of candidate − other; paired by row.
 
@@ -180,35 +190,46 @@ def anytime_gain(
     logging policy's own φ is its reward.
 
     Source: Karampatziakis, Mineiro, Ramdas (2021), "Off-policy confidence sequences", section 5
-    (gated deployment), with the contributions of arXiv 2210.10768, eq. 10.
+    (gated deployment), with the contributions of `anytime_dr`.
     """
     check_alpha(alpha)
-    if candidate.n == 0:
-        raise NotEnoughData("the log", 0, 1)
-    if other is not None and other.n != candidate.n:
-        raise RecordError(f"paired batches have {candidate.n} and {other.n} rows, must be the same")
+    if other is not None and not np.array_equal(other.reward, candidate.reward):
+        raise RecordError("paired batches must hold the same rows")
     least, most = _declared_range(candidate)
-    span = most - least
-    earned = (candidate.reward - least) / span
-    bounds = []
+    sides = []
     for up in (True, False):
-        mine = earned if up else 1.0 - earned
-        first, below = _doubly(candidate, mine, least, span, reach, up=up)
-        second, further = 1.0 - mine, 0.0
+        mine, theirs = _Scaled(least, most, up=up), _Scaled(least, most, up=not up)
+        first, below = _doubly(candidate, mine, reach)
+        second, further = theirs(candidate.reward), 0.0
         if other is not None:
-            second, further = _doubly(other, 1.0 - mine, least, span, reach, up=not up)
-        half = (first + second) / 2.0
-        lowest = _lower_sequence(half, (below + further) / 2.0, alpha / 2.0)
-        bounds.append(span * (2.0 * lowest - 1.0))
-    found = []
-    for look in [candidate.n] if looks is None else looks:
-        if not 1 <= look <= candidate.n:
-            raise NotEnoughData("a look", look, 1)
-        low, high = float(bounds[0][look - 1]), -float(bounds[1][look - 1])
-        found.append(
-            Interval(low=low, high=max(low, high), alpha=alpha, method="anytime_gain", anytime=True)
+            second, further = _doubly(other, theirs, reach)
+        sides.append(_Process((first + second) / 2.0, (below + further) / 2.0))
+    span = most - least
+    bounds = _running(sides, _looks(candidate, looks), alpha)
+    return [
+        Interval(
+            low=span * (2.0 * low - 1.0),
+            high=span * max(2.0 * low - 1.0, 1.0 - 2.0 * lowest),
+            alpha=alpha,
+            method="anytime_gain",
+            anytime=True,
         )
-    return found
+        for low, lowest in bounds
+    ]
+
+
+def _running(
+    sides: Sequence[_Process], looks: Sequence[int], alpha: float
+) -> list[tuple[float, float]]:
+    """The greatest lower bounds of both sides up to each look."""
+    found = np.array([[side.bound(look, alpha / 2.0) for side in sides] for look in looks])
+    return [(float(a), float(b)) for a, b in np.maximum.accumulate(found, axis=0)]
+
+
+def _looks(batch: LoggedBatch, looks: Sequence[int] | None) -> Sequence[int]:
+    if batch.n == 0:
+        raise NotEnoughData("the log", 0, 1)
+    return [batch.n] if looks is None else looks
 
 
 def _declared_range(batch: LoggedBatch) -> tuple[float, float]:
@@ -217,15 +238,32 @@ def _declared_range(batch: LoggedBatch) -> tuple[float, float]:
     return batch.reward_range
 
 
-def _doubly(
-    batch: LoggedBatch, earned: Floats, least: float, span: float, reach: float, *, up: bool
-) -> tuple[Floats, float]:
-    """`(n,)` φ of rewards scaled to [0, 1], and how far below 0 it may fall."""
-    weights = batch.weights
+@dataclass(frozen=True)
+class _Scaled:
+    """Rewards scaled to [0, 1], upside down for the upper side."""
+
+    least: float
+    most: float
+    up: bool
+
+    def __call__(self, rewards: Floats) -> Floats:
+        scaled = np.clip((rewards - self.least) / (self.most - self.least), 0.0, 1.0)
+        return scaled if self.up else 1.0 - scaled
+
+
+def _doubly(batch: LoggedBatch, scaled: _Scaled, reach: float | None) -> tuple[Floats, float]:
+    """`(n,)` φ of scaled rewards, and how far below 0 it may fall."""
+    earned, weights, bound = scaled(batch.reward), batch.weights, batch.greatest_weight
+    if reach is None:
+        reach = bound if math.isfinite(bound) else 1.0
     if batch.predictions is None or batch.target_pmf is None or batch.action is None:
-        return weights * earned, 0.0
-    q = np.clip((batch.predictions - least) / span, 0.0, 1.0)
-    q = q if up else 1.0 - q
+        if math.isinf(bound):
+            return weights * earned, 0.0
+        past = np.cumsum(earned) - earned
+        baseline = (past + 0.5) / np.arange(1, batch.n + 1)
+        baseline = np.minimum(baseline, reach / bound)
+        return weights * (earned - baseline) + baseline, reach
+    q = scaled(batch.predictions)
     if batch.logged_pmf is not None:
         # min(q, k ÷ w(a)), w(a) = target(a) ÷ logged(a); no cap where the target never goes.
         cap = np.divide(
@@ -235,30 +273,9 @@ def _doubly(
             where=batch.target_pmf > 0.0,
         )
         q = np.minimum(q, cap)
-    elif math.isfinite(batch.greatest_weight):
-        q = np.minimum(q, reach / max(batch.greatest_weight, 1e-300))
+    elif math.isfinite(bound):
+        q = np.minimum(q, reach / bound)
     else:
         return weights * earned, 0.0
     drawn = np.take_along_axis(q, batch.action[:, None], axis=1)[:, 0]
     return weights * (earned - drawn) + np.einsum("nk,nk->n", batch.target_pmf, q), reach
-
-
-def _lower_sequence(contributions: Floats, reach: float, alpha: float) -> Floats:
-    """`(n,)` running lower bounds of the mean of contributions ≥ −reach with mean in [0, 1].
-
-    [Σλξ − log(1 ÷ alpha) − Σ(ξ − ξ̂)²·ψ(λ)] ÷ Σλ ÷ (1 + reach), ψ(λ) = −log(1 − λ) − λ.
-    """
-    t = np.arange(1, len(contributions) + 1)
-    xi = contributions / (1.0 + reach)
-    before = np.concatenate([[0.0], np.cumsum(xi)[:-1]])
-    # The predictor stays at or below 1 ÷ (1 + reach), so that ξ − ξ̂ ≥ −1.
-    predicted = np.clip((before + 0.5 / (1.0 + reach)) / t, 0.0, 1.0 / (1.0 + reach))
-    surprise = (xi - predicted) ** 2
-    variance = (0.25 + np.concatenate([[0.0], np.cumsum(surprise)[:-1]])) / t
-    bets = np.sqrt(2.0 * math.log(1.0 / alpha) / (variance * t * np.log1p(t)))
-    bets = np.minimum(bets, GREATEST_BET)
-    cost = -np.log1p(-bets) - bets
-    gained = np.cumsum(bets * xi) - math.log(1.0 / alpha) - np.cumsum(surprise * cost)
-    bounds = gained / (np.cumsum(bets) / (1.0 + reach))
-    running: Floats = np.clip(np.maximum.accumulate(bounds), 0.0, 1.0)
-    return running

@@ -14,7 +14,7 @@ from bandit.errors import BadPmf, BadPropensity, RecordError
 from bandit.ope.arrays import Floats, Ints, Mask, floats, frozen, whole_numbers
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class LoggedBatch:
     """`n` logged decisions and what the target policy would have done in each.
 
@@ -35,6 +35,7 @@ class LoggedBatch:
         logger: `(n,)` which behaviour policy drew it, 0 …; None for one.
         logger_propensity: `(n, m)` probability of the action drawn under every behaviour policy.
         embedding: `(n,)` code of what the action looked like (`Mips`).
+        actions_n: `(n,)` how many actions were eligible; None if unknown.
         weight_bound: The greatest weight that could have been drawn, known beforehand.
         reward_range: The least and greatest reward that could have come.
         excluded: How many rows were left out, by reason.
@@ -54,6 +55,7 @@ class LoggedBatch:
     logger: Ints | None = None
     logger_propensity: Floats | None = None
     embedding: Ints | None = None
+    actions_n: Ints | None = None
     weight_bound: float | None = None
     reward_range: tuple[float, float] | None = None
     excluded: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -134,6 +136,12 @@ class LoggedBatch:
             logger=_kept_ints("logger", logger, len(p), keep),
             logger_propensity=rows("logger_propensity", logger_propensity),
             embedding=_kept_ints("embedding", embedding, len(p), keep),
+            actions_n=_kept_ints(
+                "actions_n",
+                None if actions_n is None else np.broadcast_to(np.asarray(actions_n), p.shape),
+                len(p),
+                keep,
+            ),
             weight_bound=weight_bound,
             reward_range=reward_range,
             excluded=excluded,
@@ -157,6 +165,10 @@ class LoggedBatch:
                 raise RecordError(
                     f"rewards are in [{least}, {most}], reward_range is ({low}, {high})"
                 )
+
+    def __repr__(self) -> str:
+        kept = ", ".join(name for name in _PER_ROW if getattr(self, name) is not None)
+        return f"LoggedBatch(n={self.n}, excluded={dict(self.excluded)}, columns=[{kept}])"
 
     def __len__(self) -> int:
         return len(self.reward)
@@ -274,6 +286,7 @@ _PER_ROW = (
     "logger",
     "logger_propensity",
     "embedding",
+    "actions_n",
 )
 
 

@@ -155,8 +155,10 @@ def support_of(batch: LoggedBatch) -> tuple[float | None, float | None]:
     """The target's mean mass where nothing was logged, and mean Σ_a min(target, logged)."""
     if batch.target_pmf is None or batch.logged_pmf is None or not batch.n:
         return None, None
-    deficit = np.where(batch.logged_pmf > 0.0, 0.0, batch.target_pmf).sum() / batch.n
-    return float(deficit), float(np.minimum(batch.target_pmf, batch.logged_pmf).sum() / batch.n)
+    overlap = float(np.minimum(batch.target_pmf, batch.logged_pmf).sum()) / batch.n
+    if batch.logged_pmf.min() > 0.0:
+        return 0.0, overlap
+    return float(batch.target_pmf[batch.logged_pmf == 0.0].sum()) / batch.n, overlap
 
 
 def _clipping(batch: LoggedBatch) -> float:

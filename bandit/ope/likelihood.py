@@ -145,7 +145,7 @@ def cressie_read(
         batch: The log; its `reward_range` and `weight_bound` (or both pmfs) should be given.
         alpha: 1 − the level.
         weight_bounds: The least and greatest weight possible; None takes 0 and the batch's own
-            bound. A known bound halves the width.
+            bound. A known bound narrows it, by half where weights are large.
 
     Source: Karampatziakis, Langford, Mineiro (2020), section 5; design effect: Rao & Scott
     (1981), as Wu & Rao (2006) use it for empirical likelihood.

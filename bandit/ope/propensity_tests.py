@@ -15,9 +15,9 @@ class PropensityTest(Record, frozen=True, kw_only=True):
     """One identity of a correct log, and how far this log is from it.
 
     Attributes:
-        name: `mean_weight` (E[w] = 1), `inverse_propensity` (mean(1 ÷ p) = actions), `arithmetic`
-            (times an action was drawn = Σ of its probabilities), `harmonic` (Σ 1 ÷ p over the
-            draws of an action = n).
+        name: `mean_weight` (E[w] = 1, less the mass without support), `inverse_propensity`
+            (mean(1 ÷ p) = eligible actions), `arithmetic` (times an action was drawn = Σ of its
+            probabilities), `harmonic` (Σ 1 ÷ p over the draws of an action = n).
         observed: What the log has; for the last two, of the worst action, as a ratio to expected.
         expected: What it should have.
         z: Standard errors between them.
@@ -47,13 +47,32 @@ def propensity_tests(batch: LoggedBatch) -> tuple[PropensityTest, ...]:
     if batch.n < 2 or batch.units_n < 2:
         return ()
     if batch.weights.any():
-        found.append(_mean_test("mean_weight", batch.weights, 1.0, batch))
-    k = None if batch.target_pmf is None else batch.target_pmf.shape[1]
-    if k is not None:
-        found.append(_mean_test("inverse_propensity", 1.0 / batch.propensity, float(k), batch))
+        found.append(_mean_test("mean_weight", batch.weights, _reachable(batch), batch))
+    eligible = _eligible(batch)
+    if eligible is not None:
+        found.append(_mean_test("inverse_propensity", 1.0 / batch.propensity, eligible, batch))
     if batch.action is not None and batch.logged_pmf is not None:
         found += _action_tests(batch)
     return tuple(found)
+
+
+def _reachable(batch: LoggedBatch) -> float:
+    """E[w]: the target's mean mass on actions that could be logged; 1 where that is unknown."""
+    if batch.target_pmf is None or batch.logged_pmf is None:
+        return 1.0
+    if batch.logged_pmf.min() > 0.0:
+        return 1.0
+    missed = np.where(batch.logged_pmf > 0.0, 0.0, batch.target_pmf).sum(axis=1)
+    return 1.0 - float(np.average(missed, weights=batch.sampling))
+
+
+def _eligible(batch: LoggedBatch) -> float | None:
+    """E[1 ÷ p]: the mean number of actions that could be drawn; None if unknown."""
+    if batch.actions_n is not None:
+        return float(np.average(batch.actions_n, weights=batch.sampling))
+    if batch.logged_pmf is None:
+        return None
+    return float(np.average((batch.logged_pmf > 0.0).sum(axis=1), weights=batch.sampling))
 
 
 def _mean_test(name: str, values: Floats, expected: float, batch: LoggedBatch) -> PropensityTest:

@@ -82,6 +82,7 @@ def read_obd(path: Path, target: ArrayLike, **more: Any) -> LoggedBatch:
         reward=columns["click"],
         propensity=columns["p"],
         target_pmf=table[:, place].T,
+        actions_n=len(table),
         reward_range=(0.0, 1.0),
         **more,
     )

@@ -17,7 +17,7 @@ INTERVALS = {
         log, alpha=p["alpha"], weight_bound=float(log.weights.max())
     ),
     "cr": lambda log, p: ope.cressie_read(log, alpha=p["alpha"], weight_bounds=(0.0, INF)),
-    "cs": lambda log, p: ope.anytime_ips(log, alpha=p["alpha"])[0],
+    "cs": lambda log, p: ope.anytime_ips(log, alpha=p["alpha"], predictor="running")[0],
 }
 SLATES = {
     "obp-S-sips": ope.Sips(),
