@@ -74,7 +74,7 @@ def _ratio_look(case: dict[str, Any], n: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("share", "ratio"),
-    # ab_peers.md, "Width over the fixed interval", measured with drconfseq; 1.55 at N*.
+    # Measured with drconfseq 0.1.0, to two digits.
     [(1.0, 1.55), (0.2, 1.72), (0.02, 3.4), (10.0, 1.65)],
 )
 def test_the_sequence_is_at_most_so_much_wider_than_a_fixed_interval(share: float, ratio: float):
