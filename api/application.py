@@ -22,6 +22,7 @@ from bandit.service.last_good import LastGood
 from bandit.service.refreshing import Refresher
 from bandit.service.repeats import PastDecisions
 from bandit.service.replaying import ReplayService
+from bandit.service.retraining import retraining
 from bandit.service.serving_state import Serving
 from bandit.service.store_link import StoreLink
 from bandit.settings import Settings
@@ -71,7 +72,9 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
             now_ms=_now_ms,
             new_id=lambda: make_event_id(_now_ms(), 0, os.urandom(6), salt),
         ),
-        replaying=ReplayService(link.definitions, link.snapshots, salt=salt),
+        replaying=ReplayService(
+            link.definitions, link.snapshots, salt=salt, retrain=retraining(link.store)
+        ),
         link=link,
         refresher=Refresher(
             serving,

@@ -10,6 +10,7 @@ from bandit.cli.wiring import open_store, project_salt
 from bandit.errors import BanditError, NotFound
 from bandit.records import LoggedDecision
 from bandit.service.replaying import ReplayService
+from bandit.service.retraining import retraining
 from bandit.settings import Settings
 from bandit.store.decisions import Decisions
 from bandit.store.definitions import Definitions
@@ -33,7 +34,10 @@ def command(surface: str, n: int, seed: int) -> None:
         store = open_store(settings, readonly=True)
         try:
             service = ReplayService(
-                lambda: Definitions(store), lambda: Snapshots(store), salt=project_salt(settings)
+                lambda: Definitions(store),
+                lambda: Snapshots(store),
+                salt=project_salt(settings),
+                retrain=retraining(lambda: store),
             )
             decisions = Decisions(store).sample(surface, n, seed)
             identical = _replay(service, decisions)
@@ -47,13 +51,14 @@ def command(surface: str, n: int, seed: int) -> None:
 
 def _replay(service: ReplayService, decisions: Iterable[LoggedDecision]) -> bool:
     """Replay, print, and tell whether all that could be replayed came out identical."""
-    identical, differing, thinned = 0, 0, 0
-    # Sorted, so that each snapshot is loaded once.
+    identical, differing, lost = 0, 0, 0
+    # In the order of snapshots: each is loaded once, and those whose weights are not kept are
+    # learned again on one way through the log.
     for decision in sorted(decisions, key=lambda d: (d.policy, d.snapshot, d.event_id)):
         try:
             replay = service.replay(decision)
-        except NotFound:  # of old snapshots only the lineage is kept
-            thinned += 1
+        except NotFound:  # neither the weights are kept nor all that they were learned from
+            lost += 1
             continue
         if replay.identical:
             identical += 1
@@ -61,5 +66,5 @@ def _replay(service: ReplayService, decisions: Iterable[LoggedDecision]) -> bool
         differing += 1
         if differing <= SHOWN:
             click.echo(f"{replay.event_id}: {'; '.join(replay.differences)}")
-    click.echo(f"{identical} identical, {differing} differing, {thinned} without their snapshot")
+    click.echo(f"{identical} identical, {differing} differing, {lost} without their snapshot")
     return differing == 0 and identical > 0

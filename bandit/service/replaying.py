@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from bandit.assign import variant_of
+from bandit.errors import NotFound
 from bandit.policies import build, draw_ranking, seed_of
 from bandit.policies.base import Policy
 from bandit.records import LoggedDecision, Record
@@ -42,6 +43,7 @@ class ReplayService:
         snapshots: Callable[[], Snapshots],
         *,
         salt: bytes,
+        retrain: Callable[[str, int], Policy] | None = None,
         policies_kept: int = 4,
     ) -> None:
         """Make the service.
@@ -50,11 +52,14 @@ class ReplayService:
             definitions: Gives the store's definitions; raises `StoreUnavailable`.
             snapshots: Gives the store's snapshots; likewise.
             salt: The project's secret that seeded the draws.
+            retrain: Gives the policy of a snapshot whose weights are not kept any more; see
+                `retraining`. None: such a decision is not replayed.
             policies_kept: How many loaded snapshots stay in memory.
         """
         self._definitions = definitions
         self._snapshots = snapshots
         self._salt = salt
+        self._retrain = retrain
         self._policies_kept = policies_kept
         self._policies: OrderedDict[tuple[str, int], Policy] = OrderedDict()
         self._experiments: dict[tuple[str, int], Experiment] = {}
@@ -64,9 +69,11 @@ class ReplayService:
         """Make a logged decision again.
 
         Raises:
-            NotFound: Its snapshot is not kept any more.
+            NotFound: Its snapshot's weights are not kept, nor all of the log that they were
+                learned from.
             NotDeclared: Its policy or experiment is not declared.
-            SnapshotCorrupt: Its snapshot does not match its digest.
+            SnapshotCorrupt: Its snapshot does not match its digest, or comes otherwise out of the
+                log.
             StoreUnavailable: They can not be fetched now.
         """
         with self._turn:
@@ -124,7 +131,12 @@ class ReplayService:
 
     def _load(self, key: str, snapshot: int) -> Policy:
         if snapshot:
-            found = self._snapshots().get(key, snapshot)
+            try:
+                found = self._snapshots().get(key, snapshot)
+            except NotFound:
+                if self._retrain is None:
+                    raise
+                return self._retrain(key, snapshot)
             return build(found.spec, found.weights)
         # Type and arguments of a policy never change (see `defining`), so any version will do.
         spec = self._definitions().get(PolicySpec.kind, key).spec

@@ -15,8 +15,9 @@ from bandit.store.tail import Cursor
 
 KEEP = 100
 """Weights are kept of the last 100 numbers, and of one in 100 of the last 10,000."""
-KEEP_EACH_N = 20_000
-"""Whatever their number, weights are kept of the first snapshot after another 20,000 decisions."""
+KEEP_ROWS_N = 30_000
+"""And for good of the first after another 30,000 rows of the log: what is not kept is at most that
+(and a step) away from what is, which is two seconds of learning."""
 _LAST = 2**64 - 1
 
 
@@ -172,7 +173,7 @@ class Snapshots:
             policy=newest.policy,
             number=newest.number,
             keep=KEEP,
-            decisions_n=KEEP_EACH_N,
+            rows_n=KEEP_ROWS_N,
         )
         if rows:
             numbers = [number for (number,) in rows]

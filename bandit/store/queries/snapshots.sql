@@ -47,14 +47,14 @@ WHERE policy = {policy:String} AND number <= {number:UInt64} AND notEmpty(weight
 
 -- name: snapshots_to_thin
 -- Which weights are to be forgotten behind the last {keep}: all but one in {keep} and those that
--- are the first after another {decisions_n} decisions; behind the last {keep}² the latter alone stay.
--- It looks twice as far back, so that a time it was not asked does not matter.
+-- are the first after another {rows_n} rows of the log; behind the last {keep}² the latter alone
+-- stay. It looks twice as far back, so that a time it was not asked does not matter.
 SELECT number
 FROM (
-    SELECT number, is_kept, intDiv(closed_n, {decisions_n:UInt64}) AS mile,
+    SELECT number, is_kept, intDiv(read_n, {rows_n:UInt64}) AS mile,
            lagInFrame(mile) OVER (ORDER BY number) AS mile_before
     FROM (
-        SELECT number, notEmpty(weights) AS is_kept, trained + defaulted + unseen AS closed_n
+        SELECT number, notEmpty(weights) AS is_kept, arraySum(mapValues(cursor)) AS read_n
         FROM snapshots
         WHERE policy = {policy:String}
           AND number + 2 * {keep:UInt64} * {keep:UInt64} > {number:UInt64}

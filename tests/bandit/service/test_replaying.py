@@ -1,11 +1,14 @@
 """Replays: identical when nothing changed, and what differs is named."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from msgspec.structs import replace
 
-from bandit.errors import NotDeclared
+from bandit.errors import NotDeclared, NotFound
+from bandit.policies import build
+from bandit.policies.base import Policy
 from bandit.records import Decision, LoggedDecision
 from bandit.service.deciding import DecisionService
 from bandit.service.repeats import PastDecisions
@@ -46,13 +49,18 @@ def decided(unit_id: str = "user-1") -> LoggedDecision:
     return logged(decision, asked)
 
 
-def service(definitions: MemoryDefinitions | None = None, salt: bytes = SALT) -> ReplayService:
+def service(
+    definitions: MemoryDefinitions | None = None,
+    salt: bytes = SALT,
+    retrain: Callable[[str, int], Policy] | None = None,
+) -> ReplayService:
     definitions = definitions or MemoryDefinitions(*DECLARED)
     snapshots = MemorySnapshots()
     return ReplayService(
         lambda: definitions,  # type: ignore[arg-type, return-value]
         lambda: snapshots,  # type: ignore[arg-type, return-value]
         salt=salt,
+        retrain=retrain,
     )
 
 
@@ -98,3 +106,21 @@ def test_experiment_version_that_decided_is_the_one_that_is_asked() -> None:
 def test_policy_that_is_gone_is_said() -> None:
     with pytest.raises(NotDeclared, match="policy 'random' is not declared"):
         service(MemoryDefinitions()).replay(decided())
+
+
+def test_weights_that_are_not_kept_are_asked_for_once() -> None:
+    asked: list[tuple[str, int]] = []
+
+    def retrain(policy: str, number: int) -> Policy:
+        asked.append((policy, number))
+        return build(UNIFORM)
+
+    replays = service(retrain=retrain)
+    decisions = [replace(decided(f"user-{n}"), snapshot=7) for n in (0, 1)]
+    assert all(replays.replay(one).identical for one in decisions)
+    assert asked == [("random", 7)]
+
+
+def test_without_a_way_to_retrain_weights_that_are_not_kept_are_not_found() -> None:
+    with pytest.raises(NotFound, match="random@7 is not kept"):
+        service().replay(replace(decided(), snapshot=7))

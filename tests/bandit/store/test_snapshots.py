@@ -123,30 +123,31 @@ def test_old_weights_are_thinned_out_and_their_lineage_kept(
     snapshots: Snapshots, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots_module, "KEEP", 3)
-    for number in range(1, 25):
-        assert snapshots.publish(snapshot(number))
+    given = {number: snapshot(number, cursor={"rewards//w": number}) for number in range(1, 25)}
+    for one in given.values():
+        assert snapshots.publish(one)
     mutations_done(store)
     for number in range(1, 25):
         if number in {15, 18, 21, 22, 23, 24}:
-            assert snapshots.get("feed", number) == snapshot(number)
+            assert snapshots.get("feed", number) == given[number]
         else:
             with pytest.raises(NotFound, match="only its lineage"):
                 snapshots.get("feed", number)
     assert [one.number for one in snapshots.lineage("feed")] == list(range(1, 25))
-    assert snapshots.newest("feed") == snapshot(24)
+    assert snapshots.newest("feed") == given[24]
 
 
-def test_the_first_weights_after_so_many_decisions_are_kept_for_good(
+def test_the_first_weights_after_so_many_rows_are_kept_for_good(
     snapshots: Snapshots, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots_module, "KEEP", 3)
-    monkeypatch.setattr(snapshots_module, "KEEP_EACH_N", 50)
+    monkeypatch.setattr(snapshots_module, "KEEP_ROWS_N", 50)
     for number in range(1, 34):
-        counts = {"trained": 5 * number, "defaulted": 2 * number, "unseen": number}
-        assert snapshots.publish(snapshot(number, **counts))
+        cursor = {"decisions/home/w": 5 * number, "rewards//v": 3 * number}
+        assert snapshots.publish(snapshot(number, cursor=cursor))
     mutations_done(store)
     kept = {number for number in range(1, 34) if snapshots.kept("feed", number) == number}
-    # 8 decisions in each: 7 · 8 is the first past 50, 13 · 8 the first past 100 …
+    # 8 rows in each: 7 · 8 is the first past 50, 13 · 8 the first past 100 …
     assert kept == {7, 13, 19} | {24, 25, 27} | {30, 31, 32, 33}
 
 
@@ -168,9 +169,9 @@ def test_thinning_leaves_other_policies_alone(
     snapshots: Snapshots, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots_module, "KEEP", 3)
-    snapshots.publish(snapshot(2, policy="other"))
+    snapshots.publish(snapshot(2, policy="other", cursor={}))
     for number in (2, 9):
-        snapshots.publish(snapshot(number))
+        snapshots.publish(snapshot(number, cursor={}))
     mutations_done(store)
     assert snapshots.get("other", 2).weights
     with pytest.raises(NotFound):
