@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bandit.errors import BadPmf, BadPropensity, RecordError
+from bandit.errors import BadPmf, BadPropensity, NotEnoughData, RecordError
 from bandit.ope.arrays import Floats, Ints, Mask, floats, frozen, whole_numbers
 
 
@@ -219,10 +219,17 @@ class LoggedBatch:
 
     @property
     def greatest_rewards(self) -> tuple[float, float]:
-        """The rewards' range: as given, or as seen."""
+        """The rewards' range: as given, or as seen.
+
+        Raises:
+            NotEnoughData: Not given, and all rewards are equal: what was seen bounds nothing.
+        """
         if self.reward_range is not None:
             return self.reward_range
-        return float(self.reward.min()), float(self.reward.max())
+        least, most = float(self.reward.min()), float(self.reward.max())
+        if least == most:
+            raise NotEnoughData("different rewards, without a reward_range,", 1, 2)
+        return least, most
 
     @property
     def has_model(self) -> bool:

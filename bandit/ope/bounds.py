@@ -78,8 +78,6 @@ def clopper_pearson(
     if weight_bound <= 0.0:
         raise NotEnoughData("decisions that the target could have made", 0, 1)
     least, most = batch.greatest_rewards
-    if least == most:
-        raise NotEnoughData("different rewards", 1, 2)
     scaled = (batch.reward - least) / (most - least)
     sampling = np.ones(batch.n) if batch.sampling is None else batch.sampling
     worth = batch.n / float(sampling.sum())

@@ -42,7 +42,8 @@ REASONS: Mapping[str, str] = {
     "clipping_matters": "the value moves by over 2 standard errors if the largest weights are cut",
     "estimators_disagree": "DR and SNIPS differ by over 2 standard errors of their difference",
     "weight_bound_unknown": "the greatest possible weight is not known: intervals are wider",
-    "no_variance": "nothing varies",
+    "reward_range_unknown": "the possible rewards are not known: what was seen may be too narrow",
+    "no_variance": "all rewards are equal, and no range says what else could have been",
 }
 """What each code says."""
 
@@ -61,6 +62,7 @@ class Diagnostics(Record, frozen=True, kw_only=True):
         tail_mass: Share of all weight in the largest 1 % of decisions.
         pareto_k: Tail index of the weights; None without a tail (ties).
         least_propensity: The least logged propensity.
+        reward_range: As declared; None if unknown.
         support_deficit: The target's mean mass on actions of logged probability 0; None if unknown.
         overlap: Mean of Σ_a min(target, logged); None if unknown.
         clipping_z: Standard errors by which the value moves when the largest 1 % of the weights
@@ -84,6 +86,7 @@ class Diagnostics(Record, frozen=True, kw_only=True):
     tail_mass: float
     pareto_k: float | None
     least_propensity: float | None
+    reward_range: tuple[float, float] | None
     support_deficit: float | None
     overlap: float | None
     clipping_z: float | None
@@ -125,6 +128,7 @@ def diagnose(batch: LoggedBatch) -> Diagnostics:
         "tail_mass": float(np.partition(weights, n - top)[-top:].sum()) / total if total else 0.0,
         "pareto_k": pareto_k(weights),
         "least_propensity": float(batch.propensity.min()) if n else None,
+        "reward_range": batch.reward_range,
         "support_deficit": deficit,
         "overlap": overlap,
         "clipping_z": _clipping(batch) if enough else None,
@@ -135,7 +139,7 @@ def diagnose(batch: LoggedBatch) -> Diagnostics:
         ),
         "tests": propensity_tests(batch),
     }
-    refusals, cautions = _refusals(parts), _cautions(parts)
+    refusals, cautions = _refusals(parts), _cautions(parts, batch)
     verdict: Verdict = "refuse" if refusals else "caution" if cautions else "ok"
     return Diagnostics(
         excluded=dict(batch.excluded),
@@ -187,7 +191,7 @@ def _refusals(parts: Mapping[str, object]) -> list[str]:
     return [code for code, found in checks.items() if found]
 
 
-def _cautions(parts: Mapping[str, object]) -> list[str]:
+def _cautions(parts: Mapping[str, object], batch: LoggedBatch) -> list[str]:
     """Codes to read beside the number."""
     if not parts["matched_n"]:
         return []
@@ -203,6 +207,8 @@ def _cautions(parts: Mapping[str, object]) -> list[str]:
         "clipping_matters": _number(parts, "clipping_z") > CAUTION_SIGMAS,
         "estimators_disagree": _number(parts, "disagreement_z") > CAUTION_SIGMAS,
         "weight_bound_unknown": parts["weight_bound"] is None,
+        "reward_range_unknown": parts["reward_range"] is None,
+        "no_variance": parts["reward_range"] is None and not np.ptp(batch.reward),
     }
     return [code for code, found in checks.items() if found]
 

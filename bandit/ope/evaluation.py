@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
+import numpy as np
 
 from bandit.errors import NotEnoughData
 from bandit.ope.arrays import check_alpha
@@ -181,7 +182,7 @@ def evaluate(
         headline=_headline(estimates, diagnostics),
         logged=float(batch.reward.mean()) if batch.n else None,
         estimates=tuple(estimates),
-        gain=None if refused else gain_over_logging(batch, alpha=alpha).interval,
+        gain=None if refused else _gain(batch, alpha),
         diagnostics=diagnostics,
         verdict=diagnostics.verdict,
         reasons=diagnostics.reasons,
@@ -208,11 +209,21 @@ def _shared_intervals(
     """One empirical-likelihood interval for all that weigh, one for all doubly robust."""
     names = {estimator.name for estimator in estimators}
     found: dict[str, Interval] = {}
+    if batch.reward_range is None and not np.ptp(batch.reward):
+        return found
     if names & set(WEIGHTED):
         found |= dict.fromkeys(WEIGHTED, cressie_read(batch, alpha=alpha))
     if names & set(DOUBLY) and batch.has_model:
         found |= dict.fromkeys(DOUBLY, cressie_read_dr(batch, alpha=alpha))
     return found
+
+
+def _gain(batch: LoggedBatch, alpha: float) -> Interval | None:
+    """The paired interval; None where all rewards are equal and no range is declared."""
+    try:
+        return gain_over_logging(batch, alpha=alpha).interval
+    except NotEnoughData:
+        return None
 
 
 def _refused(name: str) -> Estimate:
@@ -233,9 +244,9 @@ def _estimate(
     if not (math.isfinite(value) and math.isfinite(error)):
         raise AssertionError(f"{estimator.name} is {value} ± {error}, must be finite")
     interval, note = _interval(estimator, terms, alpha, shared)
-    least, most = batch.greatest_rewards
-    if not least <= value <= most:
-        note = note or "outside the rewards' range"
+    span = batch.reward_range or (float(batch.reward.min()), float(batch.reward.max()))
+    if not note and not span[0] - 1e-12 <= value <= span[1] + 1e-12:
+        note = "outside the rewards' range"
     return Estimate(
         estimator=estimator.name, value=value, std_error=error, interval=interval, note=note
     )
@@ -248,6 +259,8 @@ def _interval(
         return None, "biased: an interval would hide it"
     if estimator.name in shared:
         return shared[estimator.name], ""
+    if estimator.name in (*WEIGHTED, *DOUBLY):
+        return None, "nothing varies"
     try:
         return student_t(terms, alpha=alpha), ""
     except NotEnoughData:

@@ -8,6 +8,10 @@ from tests.bandit.ope.worlds import batch_of, world_a
 LOG = world_a(4000, 4, 9, 1.0, 3.0)
 
 
+def log_of(world, **more):
+    return batch_of(world, reward_range=(0.0, 1.0), **more)
+
+
 def test_ties_have_no_tail_index():
     # skdr-eval gives NaN here: an ε-greedy log has two or three distinct weights.
     assert pareto_k(np.repeat([0.0, 1.1, 50.0], [900, 90, 10])) is None
@@ -24,7 +28,7 @@ def test_tail_index_of_exact_pareto_weights_is_found(k):
 
 
 def test_a_correct_log_passes_every_propensity_test():
-    tests = propensity_tests(batch_of(LOG))
+    tests = propensity_tests(log_of(LOG))
     assert [test.name for test in tests] == [
         "mean_weight",
         "inverse_propensity",
@@ -37,7 +41,7 @@ def test_a_correct_log_passes_every_propensity_test():
 def test_propensities_logged_before_exploration_are_found_out():
     # The log holds the greedy pmf's probabilities, the draws came from a mixture with uniform.
     sharper = LOG["logged_pmf"] ** 2 / (LOG["logged_pmf"] ** 2).sum(axis=1, keepdims=True)
-    wrong = batch_of(
+    wrong = log_of(
         LOG,
         logged_pmf=sharper,
         propensity=np.take_along_axis(sharper, LOG["action"][:, None], axis=1)[:, 0],
@@ -50,7 +54,7 @@ def test_propensities_logged_before_exploration_are_found_out():
 def test_a_few_wrong_propensities_are_a_caution():
     rng = np.random.default_rng(2)
     p = LOG["propensity"] * np.where(rng.random(4000) < 0.02, 0.5, 1.0)
-    found = diagnose(batch_of(LOG, propensity=p, logged_pmf=None))
+    found = diagnose(log_of(LOG, propensity=p, logged_pmf=None))
     assert found.verdict == "caution"
     assert "propensities_off" in found.reasons
 
@@ -60,7 +64,7 @@ def test_mass_where_nothing_was_logged_is_named(share, verdict):
     def wider(pmf, scale):
         return np.hstack([pmf * scale, np.full((4000, 1), 1 - scale)])
 
-    batch = batch_of(
+    batch = log_of(
         LOG,
         logged_pmf=wider(LOG["logged_pmf"], 1.0),
         target_pmf=wider(LOG["target_pmf"], 1.0 - share),
@@ -80,7 +84,7 @@ def test_a_model_that_contradicts_the_log_is_named():
     # only if the propensities are right, so wrong ones show here.
     p = np.clip(LOG["propensity"] * 1.4, 0.0, 1.0)
     found = diagnose(
-        batch_of(LOG, propensity=p, logged_pmf=None, predictions=np.full((4000, 4), 3.0))
+        log_of(LOG, propensity=p, logged_pmf=None, predictions=np.full((4000, 4), 3.0))
     )
     assert "estimators_disagree" in found.reasons
 
@@ -95,7 +99,7 @@ def test_every_reason_is_explained():
 def test_units_are_counted_and_actions_that_were_never_offered_are_no_fault():
     padded = np.hstack([LOG["target_pmf"], np.zeros((4000, 6))])
     fields = {"target_pmf": padded, "predictions": None, "weight_bound": 10.0}
-    without = diagnose(batch_of(LOG, logged_pmf=None, unit=np.arange(4000) // 4, **fields))
+    without = diagnose(log_of(LOG, logged_pmf=None, unit=np.arange(4000) // 4, **fields))
     assert (without.units_n, without.n, without.verdict) == (1000, 4000, "ok")
-    told = diagnose(batch_of(LOG, logged_pmf=None, actions_n=10, **fields))
+    told = diagnose(log_of(LOG, logged_pmf=None, actions_n=10, **fields))
     assert "propensities_wrong" in told.reasons

@@ -100,6 +100,15 @@ def test_equal_rewards_have_an_answer_and_no_nan():
     assert 0.0 < found["snips"].interval.low <= found["snips"].interval.high == 1.0
 
 
+def test_equal_rewards_of_an_unknown_range_have_no_interval():
+    # Sixty times 0 does not say that clicks do not exist.
+    found = evaluate(LoggedBatch.of(propensity=[0.5] * 60, reward=[0.0] * 60, target=[0.5] * 60))
+    assert {"no_variance", "reward_range_unknown"} <= set(found.reasons)
+    assert found["snips"].value == 0.0
+    assert all(e.interval is None for e in found.estimates)
+    assert found.gain is None
+
+
 def test_every_public_name_is_listed_and_documented():
     assert sorted(ope.__all__) == sorted(set(ope.__all__))
     public = {n for n in vars(ope) if not n.startswith("_")} - {
