@@ -36,15 +36,13 @@ from bandit.stats.bayes import (
     BayesEffect,
     NormalPosterior,
     NormalPrior,
-    ShareEffect,
     bayes_comparison,
     normal_best,
     normal_posterior,
     posterior_of,
-    share_posterior,
 )
 from bandit.stats.bounded import betting_interval, bounded_sequence
-from bandit.stats.cuped import Cuped, adjust, cuped, optimal_reduction
+from bandit.stats.covariates import Cuped, adjust, cuped, optimal_reduction
 from bandit.stats.effect import Effect, Sequential
 from bandit.stats.estimate import Estimate, beside, capped
 from bandit.stats.exact import SmallCounts, exact_p_value, small_counts
@@ -62,25 +60,24 @@ from bandit.stats.linear import (
     proportion_of,
     ratio_of,
 )
+from bandit.stats.midway import Outlook, outlook, outlook_of
 from bandit.stats.moments import Moments
 from bandit.stats.multiple import Adjusted, adjusted, corrected, e_bh, weighted_primary
-from bandit.stats.posterior import Posterior, best_chances, chance_at_most, expected_losses
-from bandit.stats.power import (
+from bandit.stats.planning import (
     Baseline,
     Design,
     Mde,
-    Outlook,
     SampleSize,
     days_needed,
     equivalence_power,
     mde,
-    outlook,
-    outlook_of,
     power,
     sample_size,
 )
+from bandit.stats.posterior import Posterior, best_chances, chance_at_most, expected_losses
 from bandit.stats.proportions import (
     Share,
+    contingency_p_value,
     difference_interval,
     odds_ratio_interval,
     ratio_interval,
@@ -99,6 +96,7 @@ from bandit.stats.segments import (
     heterogeneity_of,
     novelty,
 )
+from bandit.stats.shares import ShareEffect, share_posterior
 from bandit.stats.srm import Srm, srm
 from bandit.stats.strata import post_stratify
 from bandit.stats.welch import welch
@@ -154,6 +152,7 @@ __all__ = [
     "check_propensities",
     "clustered_of",
     "compare",
+    "contingency_p_value",
     "continuity_corrected_p_value",
     "corrected",
     "cuped",

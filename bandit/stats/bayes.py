@@ -1,23 +1,19 @@
-"""Posteriors of an effect: chance to win, expected loss, credible interval."""
+"""Normal posteriors of an effect: chance to win, expected loss, credible interval."""
 
 import math
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
-from scipy.stats import beta as beta_distribution
 from scipy.stats import norm
 
 from bandit.records import Record
 from bandit.stats.effect import Reason
 from bandit.stats.estimate import Estimate
 from bandit.stats.fieller import relative_interval
-from bandit.stats.posterior import best_chances, chance_at_most, expected_losses
-from bandit.stats.proportions import Share, check_share
+from bandit.stats.posterior import best_chances, expected_losses
 from bandit.stats.sequential.checks import (
     check_above_zero,
     check_finite,
@@ -270,98 +266,6 @@ def posterior_of(
     )
 
 
-class ShareEffect(Record, frozen=True, kw_only=True):
-    """The posterior of two shares' difference.
-
-    Attributes:
-        control, treatment: Posterior means.
-        effect: Posterior mean of treatment − control.
-        effect_ci_low, effect_ci_high: Central credible interval.
-        relative_effect: Posterior median of (treatment − control) / control.
-        relative_ci_low, relative_ci_high: Its interval.
-        chance_to_win: P(treatment > control).
-        treatment_loss, control_loss: What choosing each costs on average.
-        alpha: 1 − the level of the intervals.
-    """
-
-    control: float
-    treatment: float
-    effect: float
-    effect_ci_low: float
-    effect_ci_high: float
-    relative_effect: float
-    relative_ci_low: float
-    relative_ci_high: float
-    chance_to_win: float
-    treatment_loss: float
-    control_loss: float
-    alpha: float
-
-
-def share_posterior(
-    control: Share,
-    treatment: Share,
-    *,
-    prior: tuple[float, float] = (1.0, 1.0),
-    alpha: float = 0.05,
-) -> ShareEffect:
-    """Compare two shares with Beta posteriors, by quadrature: no draws, the same answer always.
-
-    Args:
-        control: Successes and units.
-        treatment: The same.
-        prior: a and b of the Beta prior of each share; (1, 1) is flat, (½, ½) Jeffreys'.
-        alpha: 1 − the level of the intervals.
-
-    Source: Gelman et al. (2013), section 2.4; chance to win and loss: Stucchio (2015), "Bayesian
-    A/B testing at VWO".
-
-    >>> found = share_posterior(Share(105, 400), Share(100, 380))
-    >>> f"wins {found.chance_to_win:.4f}, expected loss {found.treatment_loss:.5f}"
-    'wins 0.5088, expected loss 0.01219'
-    >>> f"{found.effect:+.4f} [{found.effect_ci_low:+.4f}, {found.effect_ci_high:+.4f}]"
-    '+0.0007 [-0.0609, +0.0624]'
-    """
-    check_level(alpha)
-    check_share(control)
-    check_share(treatment)
-    check_above_zero("a of the prior", prior[0])
-    check_above_zero("b of the prior", prior[1])
-    c, t = (
-        beta_distribution(prior[0] + s.successes, prior[1] + s.n - s.successes)
-        for s in (control, treatment)
-    )
-    loss_c, loss_t = expected_losses([c, t])
-
-    def difference(q: float) -> float:
-        return _quantile(
-            lambda x: chance_at_most(c, t, lambda v: v + x, lambda v: v - x), q, -1.0, 1.0
-        )
-
-    def log_ratio(q: float) -> float:
-        return _quantile(
-            lambda x: chance_at_most(c, t, lambda v: v * math.exp(x), lambda v: v * math.exp(-x)),
-            q,
-            -700.0,
-            700.0,
-        )
-
-    return ShareEffect(
-        control=float(c.mean()),
-        treatment=float(t.mean()),
-        effect=float(t.mean() - c.mean()),
-        effect_ci_low=difference(alpha / 2.0),
-        effect_ci_high=difference(1.0 - alpha / 2.0),
-        relative_effect=math.expm1(log_ratio(0.5)),
-        relative_ci_low=math.expm1(log_ratio(alpha / 2.0)),
-        relative_ci_high=math.expm1(log_ratio(1.0 - alpha / 2.0)),
-        chance_to_win=best_chances([c, t])[1],
-        treatment_loss=loss_t,
-        control_loss=loss_c,
-        alpha=alpha,
-    )
-
-
 def normal_best(means: list[float], sds: list[float]) -> tuple[list[float], list[float]]:
     """Chance of each variant to be the best, and what choosing it costs on average.
 
@@ -432,7 +336,3 @@ def _relative_quantiles(
     steps = np.concatenate(([0.0], np.cumsum((mass[1:] + mass[:-1]) / 2.0)))
     found = np.interp([alpha / 2.0, 0.5, 1.0 - alpha / 2.0], steps / steps[-1], delta)
     return float(found[0]), float(found[1]), float(found[2])
-
-
-def _quantile(cdf: Callable[[float], float], q: float, low: float, high: float) -> float:
-    return float(brentq(lambda x: cdf(x) - q, low, high, xtol=1e-10))

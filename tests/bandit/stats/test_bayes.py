@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.integrate import dblquad
-from scipy.stats import beta, norm
+from scipy.stats import norm
 
 from bandit.stats.bayes import (
     FLAT,
@@ -12,23 +12,9 @@ from bandit.stats.bayes import (
     bayes_comparison,
     normal_best,
     normal_posterior,
-    share_posterior,
 )
 from bandit.stats.fieller import relative_interval
-from bandit.stats.proportions import Share
 from tests.bandit.stats.peers import cases, dataset, same
-
-
-@cases("bayesian_beta")
-def test_shares_posteriors_are_the_peers(case: dict[str, Any]):
-    rows, column = dataset(case), case["params"]["column"]
-    control, treatment = (
-        Share(int(rows[v][column].sum()), len(rows[v][column])) for v in ("control", "treatment")
-    )
-    found = share_posterior(control, treatment, prior=tuple(case["params"]["prior"]))
-    chances = [1.0 - found.chance_to_win, found.chance_to_win]
-    losses = [found.control_loss, found.treatment_loss]
-    same({"best_arm_probabilities": chances, "expected_loss": losses}, case, case["expected"])
 
 
 @cases("bayesian_normal")
@@ -117,36 +103,6 @@ def test_losses_differ_by_the_effect_and_are_never_negative(z: float):
     found = normal_posterior(z * 0.3, 0.3)
     assert found.control_loss - found.treatment_loss == pytest.approx(found.mean, abs=1e-12)
     assert min(found.control_loss, found.treatment_loss) >= 0.0
-
-
-def test_share_posteriors_agree_with_draws():
-    rng, draws = np.random.default_rng(12), 400_000
-    found = share_posterior(Share(3, 40), Share(9, 55))
-    c, t = beta(4, 38).rvs(draws, random_state=rng), beta(10, 47).rvs(draws, random_state=rng)
-    wins = float((t > c).mean())
-    assert found.chance_to_win == pytest.approx(wins, abs=4.4 * 0.5 / math.sqrt(draws))
-    assert found.treatment_loss == pytest.approx(float(np.maximum(c - t, 0).mean()), rel=0.02)
-    ends = np.quantile(t - c, [0.025, 0.975])
-    assert (found.effect_ci_low, found.effect_ci_high) == pytest.approx(tuple(ends), abs=2e-3)
-    ratio = np.quantile(t / c - 1, [0.025, 0.5, 0.975])
-    got = (found.relative_ci_low, found.relative_effect, found.relative_ci_high)
-    assert got == pytest.approx(tuple(ratio), rel=0.03)
-
-
-@pytest.mark.parametrize(
-    ("control", "treatment"),
-    [
-        (Share(0, 10), Share(0, 10)),
-        (Share(0, 5), Share(50_000, 1_000_000)),
-        (Share(1_000_000, 1_000_000), Share(1, 1)),
-    ],
-)
-def test_lopsided_shares_have_numbers(control: Share, treatment: Share):
-    found = share_posterior(control, treatment)
-    assert 0.0 <= found.chance_to_win <= 1.0
-    assert found.effect_ci_low <= found.effect <= found.effect_ci_high
-    assert all(math.isfinite(end) for end in (found.relative_ci_low, found.relative_ci_high))
-    assert found.control_loss - found.treatment_loss == pytest.approx(found.effect, abs=1e-9)
 
 
 @pytest.mark.parametrize(

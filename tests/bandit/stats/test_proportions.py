@@ -6,15 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
+from scipy.stats import chi2_contingency
 
 from bandit.stats.proportions import (
     Share,
+    contingency_p_value,
     difference_interval,
     odds_ratio_interval,
     ratio_interval,
     share_interval,
 )
-from tests.bandit.stats.peers import cases, same
+from tests.bandit.stats.peers import cases, dataset, same
 
 ONE: dict[str, Any] = {"beta": "clopper_pearson", "jeffreys": "jeffreys", "wilson": "wilson"}
 DIFFERENCE: dict[str, Any] = {
@@ -27,6 +29,9 @@ COUNTS = st.integers(1, 60).flatmap(lambda n: st.builds(Share, st.integers(0, n)
 
 @cases("proportion")
 def test_intervals_of_shares_are_the_peers(case: dict[str, Any]):
+    if "correction" in case["params"]:
+        same(_contingency(case), case, {"pvalue": case["expected"]["pvalue"]})
+        return
     inputs, params, alpha = case["inputs"], case["params"], case["params"]["alpha"]
     if "compare" not in params:
         kind = ONE[case["id"].split("_")[2]]
@@ -40,6 +45,30 @@ def test_intervals_of_shares_are_the_peers(case: dict[str, Any]):
             of = ratio_interval if params["compare"] == "ratio" else odds_ratio_interval
             low, high = of(*both, alpha=alpha)
     same({"ci_low": low, "ci_high": high}, case, case["expected"])
+
+
+def _contingency(case: dict[str, Any]) -> dict[str, float]:
+    rows = dataset(case)
+    both = [Share(int(rows[v]["c"].sum()), len(rows[v]["c"])) for v in ("control", "treatment")]
+    statistic: Any = case["params"]["method"].replace("-", "_")
+    p_value = contingency_p_value(
+        *both, statistic=statistic, continuity=case["params"]["correction"]
+    )
+    return {"pvalue": p_value}
+
+
+@settings(deadline=None)
+@given(COUNTS, COUNTS, st.booleans())
+def test_tables_p_values_equal_scipys(control: Share, treatment: Share, continuity: bool):
+    table = [[s.successes, s.n - s.successes] for s in (control, treatment)]
+    if 0 in np.sum(table, axis=0):
+        assert contingency_p_value(control, treatment, continuity=continuity) == 1.0
+        return
+    for name, theirs in (("pearson", "pearson"), ("log_likelihood", "log-likelihood")):
+        kind: Any = name
+        got = contingency_p_value(control, treatment, statistic=kind, continuity=continuity)
+        want = chi2_contingency(table, correction=continuity, lambda_=theirs).pvalue
+        assert got == pytest.approx(want, rel=1e-6, abs=1e-12)
 
 
 def test_the_score_interval_of_many_units_ends_where_the_score_is_z():
