@@ -134,7 +134,6 @@ def heterogeneity_of(
     tau2 = _dersimonian_laird(v, q) if between == "dersimonian_laird" else _paule_mandel(d, v)
     random, random_error = _combine(d, v + tau2)
     shrunk = _shrunk(d, v, tau2, random, random_error)
-    z = -float(ndtri(alpha / 2.0))
     return Heterogeneity(
         q=q,
         df=df,
@@ -145,19 +144,25 @@ def heterogeneity_of(
         fixed_error=fixed_error,
         random=random,
         random_error=random_error,
-        segments={
-            key: SegmentEffect(
-                effect=effect,
-                std_error=error,
-                shrunk=value,
-                shrunk_error=spread,
-                shrunk_ci_low=value - z * spread,
-                shrunk_ci_high=value + z * spread,
-            )
-            for (key, (effect, error)), (value, spread) in zip(effects.items(), shrunk, strict=True)
-        },
+        segments=_believed(effects, shrunk, -float(ndtri(alpha / 2.0))),
         left_out=left_out,
     )
+
+
+def _believed(
+    effects: Mapping[str, tuple[float, float]], shrunk: list[tuple[float, float]], z: float
+) -> dict[str, SegmentEffect]:
+    return {
+        key: SegmentEffect(
+            effect=effect,
+            std_error=error,
+            shrunk=value,
+            shrunk_error=spread,
+            shrunk_ci_low=value - z * spread,
+            shrunk_ci_high=value + z * spread,
+        )
+        for (key, (effect, error)), (value, spread) in zip(effects.items(), shrunk, strict=True)
+    }
 
 
 def _combine(d: Array, v: Array) -> tuple[float, float]:

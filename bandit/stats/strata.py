@@ -54,17 +54,7 @@ def post_stratify(
     warnings = tuple(sorted({code for s in strata for code in s.warnings}))
     tables = [_values_and_covariance(s) for _, s in used]
     if any(table is None for table in tables) or not used:
-        reason: Reason = "empty_variant" if 0 in n else "not_identified"
-        return Estimate(
-            n=n,
-            values=(None,) * k,
-            covariance=None,
-            dfs=tuple(float(size - 1) for size in n),
-            kind="post_stratified",
-            reason=reason,
-            warnings=warnings,
-            unadjusted=unadjusted,
-        )
+        return _nothing(n, warnings, unadjusted)
     known = [table for table in tables if table is not None]
     w = np.array([weight for weight, _ in used])
     values = np.array([value for value, _ in known])
@@ -84,6 +74,22 @@ def post_stratify(
         warnings=warnings,
     )
     return done if unadjusted is None else beside(done, unadjusted)
+
+
+def _nothing(
+    n: tuple[int, ...], warnings: tuple[str, ...], unadjusted: Estimate | None
+) -> Estimate:
+    reason: Reason = "empty_variant" if 0 in n else "not_identified"
+    return Estimate(
+        n=n,
+        values=(None,) * len(n),
+        covariance=None,
+        dfs=tuple(float(size - 1) for size in n),
+        kind="post_stratified",
+        reason=reason,
+        warnings=warnings,
+        unadjusted=unadjusted,
+    )
 
 
 def _shares(strata: Sequence[Estimate], weights: Sequence[float] | None) -> list[float]:

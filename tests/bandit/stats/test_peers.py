@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from bandit.stats.allocation import binomial_p_value, continuity_corrected_p_value
-from bandit.stats.cuped import Cuped, cuped, optimal_reduction
+from bandit.stats.covariates import Cuped, cuped, optimal_reduction
 from bandit.stats.effect import Effect
 from bandit.stats.estimate import Estimate
 from bandit.stats.fixed import Margin, compare, equivalence, p_value_of
@@ -29,8 +29,9 @@ from bandit.stats.linear import (
     proportion_of,
     ratio_of,
 )
+from bandit.stats.midway import outlook
 from bandit.stats.multiple import adjusted, corrected
-from bandit.stats.power import Baseline, Design, mde, outlook, power, sample_size
+from bandit.stats.planning import Baseline, Design, mde, power, sample_size
 from bandit.stats.quantiles import OrderStatistics, pooled_cap, quantile_of, winsorised
 from bandit.stats.relative import delta
 from bandit.stats.segments import (
@@ -268,6 +269,7 @@ METHODS = {
     "simes-hochberg": "hochberg",
     "hommel": "hommel",
     "fdr_bh": "bh",
+    "fdr_tsbh": "bh_two_stage",
     "holm_sidak": "holm_sidak",
     "bonferroni": "bonferroni",
     "onesided_ci_hommel": "hommel",

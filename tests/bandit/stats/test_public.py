@@ -1,5 +1,4 @@
 import ast
-import importlib
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,16 @@ HELPERS = {
     "Ends",
     "Part",
     "at",
+    "check_power",
     "check_share",
     "critical_value",
+    "least_that",
     "log_ends",
     "logged",
     "missing",
     "p_value_of",
     "ranks",
+    "rejection_chance",
     "relative_ends",
     "satterthwaite",
     "solve",
@@ -55,10 +57,14 @@ def test_all_is_sorted_and_holds_nothing_else():
 @pytest.mark.parametrize("name", bandit.stats.__all__)
 def test_every_export_is_documented_and_in_the_readme(name: str):
     assert f"`{name}`" in README
-    module = next(module for module, names in DEFINED.items() if name in names)
-    thing = getattr(importlib.import_module(f"bandit.stats.{module}"), name)
-    assert thing is getattr(bandit.stats, name)
+    thing = getattr(bandit.stats, name)
+    assert name in DEFINED[thing.__module__.removeprefix("bandit.stats.")]
     assert thing.__doc__
+
+
+def test_no_module_has_the_name_of_what_it_exports():
+    # `srm` and `welch` do, from before: importing the module by name would hide the function.
+    assert set(DEFINED) & set(bandit.stats.__all__) == {"srm", "welch"}
 
 
 def test_the_readme_is_short():

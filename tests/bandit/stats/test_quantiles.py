@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bandit.errors import RecordError
-from bandit.stats.cuped import adjust
+from bandit.stats.covariates import adjust
 from bandit.stats.joint import JointMoments
 from bandit.stats.linear import estimate_of
 from bandit.stats.quantiles import OrderStatistics, pooled_cap, quantile_of, ranks, winsorised

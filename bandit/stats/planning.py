@@ -1,4 +1,4 @@
-"""Before and during an experiment: power, least detectable effect, sample size and duration."""
+"""Before an experiment: power, least detectable effect, sample size and duration."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from scipy.special import nctdtr, ndtr
 from bandit.errors import RecordError
 from bandit.records import Record
 from bandit.stats.effect import Alternative
-from bandit.stats.estimate import Estimate, satterthwaite
+from bandit.stats.estimate import satterthwaite
 from bandit.stats.fixed import critical_value
 from bandit.stats.linear import Linear
 
@@ -152,7 +152,7 @@ def power(baseline: Baseline, effect: float, *, control_n: float, design: Design
     if control_n <= 0.0:
         return 0.0
     std_error, df = _error_and_df(baseline, effect, control_n, design)
-    return _chance(effect - design.null_value, std_error, df, design)
+    return rejection_chance(effect - design.null_value, std_error, df, design)
 
 
 def _error_and_df(
@@ -172,7 +172,7 @@ def _error_and_df(
     return math.sqrt(sum(own)), df
 
 
-def _chance(distance: float, std_error: float, df: float, design: Design) -> float:
+def rejection_chance(distance: float, std_error: float, df: float, design: Design) -> float:
     """Probability of rejection at `distance` from the null value."""
     toward = -distance if design.alternative == "less" else distance
     if df < 1.0:  # no whole numbers of units have so little
@@ -205,7 +205,7 @@ def sample_size(
     >>> need.total
     62464
     """
-    _check_power(power_wanted)
+    check_power(power_wanted)
     toward = effect - design.null_value
     wrong_way = toward <= 0.0 if design.alternative == "greater" else toward >= 0.0
     if toward == 0.0 or (design.alternative != "two-sided" and wrong_way):
@@ -215,19 +215,20 @@ def sample_size(
         return power(baseline, effect, control_n=n, design=design) >= power_wanted
 
     least = 2.0 / (1.0 + design.ratio)
-    n = _least(reached, least, 1e18)
+    n = least_that(reached, least, 1e18)
     if n is None:
         return SampleSize(reason="no_effect")
     total = n * (1.0 + design.ratio)
     return SampleSize(control=n, treatment=n * design.ratio, total=math.ceil(total - 1e-9 * total))
 
 
-def _check_power(wanted: float) -> None:
+def check_power(wanted: float) -> None:
+    """Refuse a power that is not in (0, 1)."""
     if not 0.0 < wanted < 1.0:
         raise RecordError(f"power is {wanted!r}, must be in (0, 1)")
 
 
-def _least(reached: Callable[[float], bool], low: float, high: float) -> float | None:
+def least_that(reached: Callable[[float], bool], low: float, high: float) -> float | None:
     """Least x at which `reached`, of a condition that once met stays met; None if never."""
     if not reached(high):
         return None
@@ -253,7 +254,7 @@ def mde(
     >>> round(power(Baseline.proportion(0.05), found.effect, control_n=31232), 6)
     0.8
     """
-    _check_power(power_wanted)
+    check_power(power_wanted)
     sign = -1.0 if design.alternative == "less" else 1.0
     limit = 1e6 * (abs(baseline.mean) + math.sqrt(baseline.variance)) + 1e-300
     if baseline.spread == "binomial":
@@ -265,7 +266,7 @@ def mde(
         effect = sign * (start + size)
         return power(baseline, effect, control_n=control_n, design=design) >= power_wanted
 
-    size = _least(reached, limit * 1e-18, max(limit - start, 0.0))
+    size = least_that(reached, limit * 1e-18, max(limit - start, 0.0))
     if size is None:
         return Mde(reason="too_few_units")
     effect = sign * (start + size)
@@ -300,78 +301,6 @@ def equivalence_power(
     q = critical_value(design.alpha, df)
     both = ndtr((margin - effect) / se - q) + ndtr((margin + effect) / se - q) - 1.0
     return max(float(both), 0.0)
-
-
-class Outlook(Record, frozen=True, kw_only=True):
-    """A running experiment's power for an effect one would care about.
-
-    Attributes:
-        power_now: With the units that are in.
-        growth: How many times the present units are needed in all; 1 when it is powered.
-        units_more: Units still needed, of both variants.
-        reason: `no_estimate` or `no_effect`; then the numbers are None.
-    """
-
-    power_now: float | None = None
-    growth: float | None = None
-    units_more: float | None = None
-    reason: Literal["no_estimate", "no_effect"] | None = None
-
-
-def outlook(
-    std_error: float | None,
-    effect: float,
-    *,
-    units: int,
-    power_wanted: float = 0.8,
-    design: Design = PLAIN,
-) -> Outlook:
-    """Power of a running experiment, from its present standard error, which shrinks with √units.
-
-    Works for every estimator and on either scale: give the standard error of the effect, or of the
-    relative effect (`delta`) with a relative effect. The effect *seen* is not used: power at the
-    observed effect is the p-value in other words.
-
-    Args:
-        std_error: Of the effect now; None if there is none.
-        effect: That one would care about.
-        units: In the two variants now.
-        power_wanted: In (0, 1).
-        design: How it will be read; `ratio` is not used.
-
-    Source: GrowthBook, "Mid-experiment power"; Hoenig, Heisey (2001), "The abuse of power".
-
-    >>> o = outlook(0.2, 0.5, units=1000)
-    >>> f"{o.power_now:.3f}, {o.growth:.3f} times the units, {o.units_more:.0f} more"
-    '0.705, 1.258 times the units, 258 more'
-    """
-    _check_power(power_wanted)
-    if std_error is None or std_error <= 0.0 or units <= 0:
-        return Outlook(reason="no_estimate")
-    now = _grown(std_error, effect, units, 1.0, design)
-    if now >= power_wanted:
-        return Outlook(power_now=now, growth=1.0, units_more=0.0)
-    growth = _least(
-        lambda g: _grown(std_error, effect, units, g, design) >= power_wanted, 1.0, 1e12
-    )
-    if growth is None:
-        return Outlook(power_now=now, reason="no_effect")
-    return Outlook(power_now=now, growth=growth, units_more=(growth - 1.0) * units)
-
-
-def _grown(std_error: float, effect: float, units: int, growth: float, design: Design) -> float:
-    df = math.inf if design.distribution == "z" else units * growth - 2.0
-    return _chance(effect - design.null_value, std_error / math.sqrt(growth), df, design)
-
-
-def outlook_of(
-    estimate: Estimate, effect: float, *, power_wanted: float = 0.8, design: Design = PLAIN
-) -> Outlook:
-    """`outlook` of an Estimate, on the absolute scale."""
-    error = estimate.std_error if estimate.usable else None
-    return outlook(
-        error, effect, units=sum(estimate.n[:2]), power_wanted=power_wanted, design=design
-    )
 
 
 def days_needed(

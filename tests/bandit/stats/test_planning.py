@@ -7,18 +7,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bandit.errors import RecordError
-from bandit.stats.cuped import optimal_reduction
+from bandit.stats.covariates import optimal_reduction
 from bandit.stats.fixed import Margin, compare, equivalence, non_inferiority
 from bandit.stats.joint import JointMoments
 from bandit.stats.linear import clustered_of, mean_of, proportion_of, ratio_of
-from bandit.stats.power import (
+from bandit.stats.planning import (
     Baseline,
     Design,
     days_needed,
     equivalence_power,
     mde,
-    outlook,
-    outlook_of,
     power,
     sample_size,
 )
@@ -167,20 +165,6 @@ def test_an_effect_without_noise_is_found():
 def test_power_is_a_probability_however_far_out(effect: float, n: float, alternative: str):
     got = power(PLAIN, effect, control_n=n, design=Design(alternative=alternative))
     assert 0.0 <= got <= 1.0
-
-
-def test_outlook_doubles_as_the_square_root():
-    now, double = outlook(0.2, 0.5, units=10**9), outlook(0.2 / math.sqrt(2), 0.5, units=10**9)
-    assert now.growth == pytest.approx(2 * double.growth) or double.growth == 1.0
-    grown = outlook(0.2 / math.sqrt(now.growth), 0.5, units=10**9)
-    assert grown.power_now == pytest.approx(0.8, abs=1e-6)
-    assert outlook(0.01, 0.5, units=100).units_more == 0.0
-
-
-def test_an_outlook_needs_an_estimate_and_an_effect():
-    flat = JointMoments.of_columns([1.0, 1.0])
-    assert outlook_of(mean_of().estimate(flat, flat), 0.1).reason == "no_estimate"
-    assert outlook(0.2, 0.0, units=100).reason == "no_effect"
 
 
 @pytest.mark.parametrize(

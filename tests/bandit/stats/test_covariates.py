@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from bandit.stats.cuped import Cuped, adjust, cuped, optimal_reduction, solve
+from bandit.stats.covariates import Cuped, adjust, cuped, optimal_reduction, solve
 from bandit.stats.joint import JointMoments
 from bandit.stats.linear import mean_of, proportion_of, ratio_of
 
