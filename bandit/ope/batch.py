@@ -104,6 +104,7 @@ class LoggedBatch:
         >>> len(batch), dict(batch.excluded), batch.weights.tolist()
         (2, {'fixed': 1}, [2.0, 2.0])
         """
+        # Longer than our functions are: it is one list of columns, each taken and cut alike.
         p = np.asarray(propensity, dtype=np.float64)
         keep, excluded = _kept(p, actions_n, barred or {})
 
