@@ -12,6 +12,7 @@
 'p = 0.0337, valid at every look'
 """
 
+from bandit.stats.sequential.ahead import anytime_outlook, anytime_power
 from bandit.stats.sequential.asymptotic import (
     TUNED_FOR,
     always_valid_p_value,
@@ -59,6 +60,8 @@ __all__ = [
     "anytime_coefficient",
     "anytime_comparison",
     "anytime_mean",
+    "anytime_outlook",
+    "anytime_power",
     "bernoulli_sequence",
     "compare_anytime",
     "compare_planned",
