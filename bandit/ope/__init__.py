@@ -35,6 +35,7 @@ from bandit.ope.evaluation import Estimate, Evaluation, default_estimators, eval
 from bandit.ope.interval import Interval
 from bandit.ope.intervals import bootstrap, normal, student_t
 from bandit.ope.likelihood import CressieRead, ElMle, cressie_read, cressie_read_dr
+from bandit.ope.likelihood_moments import LikelihoodMoments
 from bandit.ope.loggers import Balanced, WeightedLoggers
 from bandit.ope.moments import WeightMoments
 from bandit.ope.pareto import pareto_k
@@ -75,6 +76,7 @@ __all__ = [
     "Interval",
     "Ips",
     "Kernel",
+    "LikelihoodMoments",
     "LoggedBatch",
     "Mips",
     "Ncis",
