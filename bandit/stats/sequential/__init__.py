@@ -27,13 +27,13 @@ from bandit.stats.sequential.bernoulli import (
 from bandit.stats.sequential.comparison import (
     AnytimeEffect,
     anytime_comparison,
-    log_ratio_interval,
 )
 from bandit.stats.sequential.effects import compare_anytime, compare_planned
 from bandit.stats.sequential.evalues import Block, e_to_p, log_two_shares
 from bandit.stats.sequential.group import GroupDesign, shaped_design, spending_design
 from bandit.stats.sequential.mismatch import SequentialSrm, sequential_srm
 from bandit.stats.sequential.msprt import log_likelihood_ratio, msprt_interval, msprt_p_value
+from bandit.stats.sequential.pair import log_ratio_interval
 from bandit.stats.sequential.planned import PlannedEffect, planned_comparison
 from bandit.stats.sequential.regression import AnytimeCoefficient, anytime_coefficient
 from bandit.stats.sequential.scores import AnytimeMean, anytime_mean

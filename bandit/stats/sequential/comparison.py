@@ -1,25 +1,18 @@
 """Two variants compared at any time, on both scales, from one pair of estimates."""
 
-import math
 from typing import Literal
 
 import msgspec
 
 from bandit.records import Record
-from bandit.stats.fieller import relative_interval
 from bandit.stats.sequential.asymptotic import (
     TUNED_FOR,
     always_valid_p_value,
     critical_value,
     mixture_precision,
 )
-from bandit.stats.sequential.checks import (
-    Alternative,
-    check_above_zero,
-    check_finite,
-    check_level,
-    check_spread,
-)
+from bandit.stats.sequential.checks import Alternative, check_above_zero, check_level
+from bandit.stats.sequential.pair import Pair
 
 FIRST_LOOK = 100.0
 """Units before which an asymptotic sequence says nothing: its promise is about large samples."""
@@ -118,15 +111,17 @@ def anytime_comparison(
     >>> f"p = {look.p_value:.4f}"
     'p = 0.0554'
     """
-    _check(control, treatment, control_variance, treatment_variance, n, covariance, alpha)
-    variance = max(control_variance + treatment_variance - 2.0 * covariance, 0.0)
-    effect, std_error = treatment - control, math.sqrt(variance)
+    check_level(alpha)
+    check_above_zero("n", n)
+    pair = Pair(control, treatment, control_variance, treatment_variance, covariance)
+    pair.check()
+    std_error = pair.std_error
     reason: AnytimeReason | None = (
         "few_units" if n < first_look else "no_variance" if std_error == 0.0 else None
     )
     known = AnytimeEffect(
-        effect=effect,
-        relative_effect=effect / control if control != 0.0 else None,
+        effect=pair.effect,
+        relative_effect=pair.relative_effect,
         std_error=std_error,
         p_value=earlier_p_value if earlier_p_value < 1.0 else None,
         n=n,
@@ -140,91 +135,17 @@ def anytime_comparison(
         return known
     precision = mixture_precision(tuned_for, alpha, alternative=alternative, exact=exact)
     critical = critical_value(n, alpha, precision, alternative=alternative)
-    interval = relative_interval if relative == "fieller" else log_ratio_interval
-    ends = interval(
-        control, treatment, control_variance, treatment_variance, critical, covariance=covariance
-    )
-    low, high = one_side(effect - critical * std_error, effect + critical * std_error, alternative)
-    relative_low, relative_high = (
-        one_side(*ends, facing(alternative, control)) if ends else (None, None)
-    )
-    p_value = always_valid_p_value(effect / std_error, n, precision, alternative=alternative)
+    statistic = pair.effect / std_error
+    p_value = always_valid_p_value(statistic, n, precision, alternative=alternative)
+    ends = pair.intervals(critical, alternative, relative)
     return msgspec.structs.replace(
         known,
-        effect_ci_low=low,
-        effect_ci_high=high,
-        relative_ci_low=relative_low,
-        relative_ci_high=relative_high,
-        statistic=effect / std_error,
+        effect_ci_low=ends.low,
+        effect_ci_high=ends.high,
+        relative_ci_low=ends.relative_low,
+        relative_ci_high=ends.relative_high,
+        statistic=statistic,
         critical=critical,
         p_value=min(earlier_p_value, p_value),
-        relative_reason=known.relative_reason or (None if ends else "control_near_zero"),
+        relative_reason=ends.relative_reason,
     )
-
-
-def log_ratio_interval(
-    control: float,
-    treatment: float,
-    control_variance: float,
-    treatment_variance: float,
-    critical: float,
-    *,
-    covariance: float = 0.0,
-) -> tuple[float, float] | None:
-    """Relative interval from log(treatment/control), mapped back.
-
-    (t/c)·exp(± q·√(v_t/t² + v_c/c² − 2k/(tc))) − 1
-
-    Returns:
-        The ends, the lower first; None where the estimates have not the same sign.
-
-    Source: delta method on the logarithm, e.g. Katz et al. (1978), "Obtaining confidence
-    intervals for the risk ratio in cohort studies".
-
-    >>> log_ratio_interval(10.0, 11.0, 0.04, 0.05, 1.96)
-    (0.0402..., 0.1632...)
-    """
-    if control * treatment <= 0.0:
-        return None
-    spread = (
-        treatment_variance / treatment**2
-        + control_variance / control**2
-        - 2.0 * covariance / (treatment * control)
-    )
-    log, reach = math.log(treatment / control), critical * math.sqrt(max(spread, 0.0))
-    return math.expm1(log - reach), math.expm1(min(log + reach, 700.0))
-
-
-def one_side(
-    low: float, high: float, alternative: Alternative
-) -> tuple[float | None, float | None]:
-    """An interval with the side open that the alternative does not bound."""
-    return (
-        None if alternative == "less" else low,
-        None if alternative == "greater" else high,
-    )
-
-
-def facing(alternative: Alternative, control: float) -> Alternative:
-    """The alternative on the relative scale: to a control below 0 the sides change places."""
-    if control >= 0.0 or alternative == "two-sided":
-        return alternative
-    return "less" if alternative == "greater" else "greater"
-
-
-def _check(
-    control: float,
-    treatment: float,
-    control_variance: float,
-    treatment_variance: float,
-    n: float,
-    covariance: float,
-    alpha: float,
-) -> None:
-    check_level(alpha)
-    check_above_zero("n", n)
-    check_finite("control", control)
-    check_finite("treatment", treatment)
-    check_finite("covariance", covariance)
-    check_spread("control_variance", control_variance)
-    check_spread("treatment_variance", treatment_variance)

@@ -7,18 +7,9 @@ from typing import Literal
 import msgspec
 
 from bandit.records import Record
-from bandit.stats.fieller import relative_interval
-from bandit.stats.sequential.checks import (
-    Alternative,
-    check_finite,
-    check_level,
-    check_spread,
-)
-from bandit.stats.sequential.comparison import (
-    facing,
-    one_side,
-)
+from bandit.stats.sequential.checks import Alternative, check_level
 from bandit.stats.sequential.group import spending_design
+from bandit.stats.sequential.pair import Intervals, Pair, one_side
 from bandit.stats.sequential.spending import OBRIEN_FLEMING, Spending
 from bandit.stats.sequential.stagewise import stagewise_interval, stagewise_p_value
 
@@ -113,22 +104,18 @@ def planned_comparison(
     >>> f"{look.final_effect:.3f} [{look.final_ci_low:.3f}, {look.final_ci_high:.3f}]"
     '0.505 [0.173, 0.817]'
     """
-    for name, mean in (("control", control), ("treatment", treatment), ("covariance", covariance)):
-        check_finite(name, mean)
-    check_spread("control_variance", control_variance)
-    check_spread("treatment_variance", treatment_variance)
     check_level(alpha)
+    pair = Pair(control, treatment, control_variance, treatment_variance, covariance)
+    pair.check()
     sides: Literal[1, 2] = 2 if alternative == "two-sided" else 1
     design = spending_design(
         fractions, alpha=alpha, sides=sides, spending=spending, last_look=last_look
     )
-    variance = max(control_variance + treatment_variance - 2.0 * covariance, 0.0)
-    bound, std_error, effect = design.bounds[-1], math.sqrt(variance), treatment - control
     known = PlannedEffect(
-        effect=effect,
-        relative_effect=effect / control if control != 0.0 else None,
-        std_error=std_error,
-        bound=bound,
+        effect=pair.effect,
+        relative_effect=pair.relative_effect,
+        std_error=pair.std_error,
+        bound=design.bounds[-1],
         alpha_spent=design.alpha_spent[-1],
         fraction=fractions[-1],
         look=len(fractions),
@@ -136,38 +123,33 @@ def planned_comparison(
         alpha=alpha,
         alternative=alternative,
     )
-    if std_error == 0.0:
+    if known.std_error == 0.0:
         return _without(known, "no_variance")
-    statistic = effect / std_error
+    statistic = pair.effect / known.std_error
     facing_z = -statistic if alternative == "less" else statistic
     known = msgspec.structs.replace(
         known,
         statistic=statistic,
         p_value=stagewise_p_value(facing_z, fractions, design.bounds, sides=sides),
     )
-    if bound is None:
+    if known.bound is None:
         return _without(known, "nothing_to_spend")
-    low, high = one_side(effect - bound * std_error, effect + bound * std_error, alternative)
-    ends = relative_interval(
-        control, treatment, control_variance, treatment_variance, bound, covariance=covariance
-    )
-    relative_low, relative_high = (
-        one_side(*ends, facing(alternative, control)) if ends else (None, None)
-    )
-    crossed = (abs(statistic) if sides == 2 else facing_z) >= bound
-    look = msgspec.structs.replace(
+    crossed = (abs(statistic) if sides == 2 else facing_z) >= known.bound
+    look = _with_intervals(known, pair.intervals(known.bound, alternative), crossed=crossed)
+    return _with_final(look, fractions, design.bounds) if look.finished else look
+
+
+def _with_intervals(known: PlannedEffect, ends: Intervals, *, crossed: bool) -> PlannedEffect:
+    return msgspec.structs.replace(
         known,
-        effect_ci_low=low,
-        effect_ci_high=high,
-        relative_ci_low=relative_low,
-        relative_ci_high=relative_high,
+        effect_ci_low=ends.low,
+        effect_ci_high=ends.high,
+        relative_ci_low=ends.relative_low,
+        relative_ci_high=ends.relative_high,
+        relative_reason=ends.relative_reason,
         crossed=crossed,
         finished=known.finished or crossed,
-        relative_reason=(
-            "control_is_zero" if control == 0.0 else None if ends else "control_near_zero"
-        ),
     )
-    return _with_final(look, fractions, design.bounds) if look.finished else look
 
 
 def _with_final(

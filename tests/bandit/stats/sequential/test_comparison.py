@@ -8,10 +8,8 @@ from hypothesis import strategies as st
 
 from bandit.stats.fieller import relative_interval
 from bandit.stats.sequential.asymptotic import critical_value, mixture_precision
-from bandit.stats.sequential.comparison import (
-    anytime_comparison,
-    log_ratio_interval,
-)
+from bandit.stats.sequential.comparison import anytime_comparison
+from bandit.stats.sequential.pair import log_ratio_interval
 
 SPREADS = st.floats(1e-6, 10.0)
 
