@@ -21,7 +21,8 @@ REFUSE_SHARE = 0.5
 CAUTION_K, REFUSE_K = 0.5, 0.7
 CAUTION_DEFICIT, REFUSE_DEFICIT = 0.001, 0.1
 CAUTION_P = 1e-3
-REFUSE_P = 1e-9
+REFUSE_P, REFUSE_GAP = 1e-9, 0.02
+"""Ten million rows make any rounding significant: a refusal needs a gap of 2 % as well."""
 CAUTION_SIGMAS = 2.0
 
 REASONS: Mapping[str, str] = {
@@ -186,7 +187,7 @@ def _refusals(parts: Mapping[str, object]) -> list[str]:
         "one_decision_decides": _number(parts, "n") > 2
         and _number(parts, "max_weight_share") >= REFUSE_SHARE,
         "no_support": _number(parts, "support_deficit") > REFUSE_DEFICIT,
-        "propensities_wrong": _least_p(parts) < REFUSE_P,
+        "propensities_wrong": _least_p(parts, REFUSE_GAP) < REFUSE_P,
     }
     return [code for code, found in checks.items() if found]
 
@@ -203,7 +204,7 @@ def _cautions(parts: Mapping[str, object], batch: LoggedBatch) -> list[str]:
         "heavy_tail": CAUTION_K < k <= REFUSE_K,
         "very_heavy_tail": k > REFUSE_K,
         "thin_support": _number(parts, "support_deficit") > CAUTION_DEFICIT,
-        "propensities_off": REFUSE_P <= least_p < CAUTION_P,
+        "propensities_off": least_p < CAUTION_P and _least_p(parts, REFUSE_GAP) >= REFUSE_P,
         "clipping_matters": _number(parts, "clipping_z") > CAUTION_SIGMAS,
         "estimators_disagree": _number(parts, "disagreement_z") > CAUTION_SIGMAS,
         "weight_bound_unknown": parts["weight_bound"] is None,
@@ -219,7 +220,9 @@ def _number(parts: Mapping[str, object], name: str) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _least_p(parts: Mapping[str, object]) -> float:
+def _least_p(parts: Mapping[str, object], gap: float = 0.0) -> float:
+    """The least p-value of the propensity tests that are off by more than a share."""
     tests = parts["tests"]
     assert isinstance(tests, tuple)
-    return min((test.p_value for test in tests), default=1.0)
+    off = [t for t in tests if abs(t.observed - t.expected) > gap * abs(t.expected)]
+    return min((test.p_value for test in off), default=1.0)

@@ -51,6 +51,15 @@ def test_propensities_logged_before_exploration_are_found_out():
     assert "propensities_wrong" in found.reasons
 
 
+def test_a_gap_that_only_size_makes_significant_is_a_caution():
+    rows = np.tile(np.arange(4000), 60)
+    p = np.minimum(LOG["propensity"] * 0.99, 1.0)
+    found = diagnose(log_of(LOG, propensity=p, logged_pmf=None, weight_bound=5.0).take(rows))
+    assert found.tests[0].p_value < 1e-9
+    assert found.verdict == "caution"
+    assert "propensities_off" in found.reasons
+
+
 def test_a_few_wrong_propensities_are_a_caution():
     rng = np.random.default_rng(2)
     p = LOG["propensity"] * np.where(rng.random(4000) < 0.02, 0.5, 1.0)
