@@ -3,7 +3,7 @@
 import httpx
 import msgspec
 
-from bandit.errors import NotFound
+from bandit.errors import NotFound, SnapshotCorrupt
 from bandit.learning.rebuilding import rebuild
 from bandit.policies import build
 from bandit.service.replaying import ReplayService
@@ -147,7 +147,7 @@ class Demo:
         for decision in sorted(sample, key=lambda d: (d.policy, d.snapshot, d.event_id)):
             try:
                 different.extend(service.replay(decision).differences[:1])
-            except NotFound as exc:
+            except (NotFound, SnapshotCorrupt) as exc:
                 different.append(str(exc))
         numbers = f"{len(sample) - len(different):,} of {len(sample):,} identical"
         if different:
