@@ -103,7 +103,7 @@ def normal_posterior(
         prior: On the scale of `effect` (its `scale` is not looked at).
         alpha: 1 − the level of the interval.
 
-    Source: Gelman et al. (2013), "Bayesian data analysis", eq. 2.10; the same model as GrowthBook
+    Source: Gelman et al. (2013), "Bayesian data analysis", section 2.5; the same model as GrowthBook
     and Eppo.
 
     >>> found = normal_posterior(0.08, 0.04, NormalPrior(sd=0.05))
@@ -194,7 +194,7 @@ def bayes_comparison(
         prior: What effects are expected.
         alpha: 1 − the level of the intervals.
 
-    Source: Gelman et al. (2013), eq. 2.10; ratio of means: Hinkley (1969), "On the ratio of two
+    Source: Gelman et al. (2013), section 2.5; ratio of means: Hinkley (1969), "On the ratio of two
     correlated normal random variables"; Fieller (1954).
 
     >>> found = bayes_comparison(10.0, 10.6, 0.04, 0.04, prior=NormalPrior(sd=0.05))

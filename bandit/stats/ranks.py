@@ -66,7 +66,7 @@ def mann_whitney(
 
     Source: Mann, Whitney (1947); DeLong, DeLong, Clarke-Pearson (1988), "Comparing the areas under
     two or more correlated ROC curves"; Newcombe (2006), "Confidence intervals for an effect size
-    measure based on the Mann-Whitney statistic", methods 4 and 5.
+    measure based on the Mann-Whitney statistic", method 5.
 
     >>> found = mann_whitney([1, 2, 2, 3, 5, 8], [4, 6, 6, 7, 9, 9, 30])
     >>> f"{found.superiority:.3f} [{found.ci_low:.3f}, {found.ci_high:.3f}], U = {found.u}"

@@ -32,7 +32,7 @@ def log_two_shares(blocks: Iterable[Block], *, prior: float = 0.5) -> list[float
         prior: Successes and failures of each variant before the first block, above 0.
 
     Source: Turner, Ly, Grünwald (2024), "Generic E-variables for exact sequential k-sample tests
-    that allow for optional stopping" (2106.02693), theorem 1 with the plug-in of section 3.
+    that allow for optional stopping" (2106.02693), with their plug-in of what was learnt.
 
     >>> found = log_two_shares([Block(3, 50, 12, 50), Block(2, 50, 13, 50), Block(4, 50, 14, 50)])
     >>> [round(log, 2) for log in found]

@@ -76,7 +76,7 @@ class GroupDesign(Record, frozen=True, kw_only=True):
     def inflation(self, power: float) -> float:
         """Units at the last look ÷ units of a fixed test with the same alpha and power.
 
-        Source: Jennison, Turnbull (2000), section 2.3 (the ratio R).
+        Source: Jennison, Turnbull (2000), chapter 2 (the constants R).
         """
         fixed = _fixed_drift(self.alpha / self.sides, power)
         return self.fractions[-1] * (self.drift_for(power) / fixed) ** 2
