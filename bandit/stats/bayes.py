@@ -103,7 +103,7 @@ def normal_posterior(
         prior: On the scale of `effect` (its `scale` is not looked at).
         alpha: 1 − the level of the interval.
 
-    Source: Gelman et al. (2013), "Bayesian data analysis", section 2.5; the same model as GrowthBook
+    Source: Gelman et al. (2013), "Bayesian data analysis", section 2.5; the model of GrowthBook
     and Eppo.
 
     >>> found = normal_posterior(0.08, 0.04, NormalPrior(sd=0.05))
