@@ -36,7 +36,7 @@ class LogMaker:
         self.made_n = 0
 
     def decide(self, at_ms: int, *, unit: str = "u1", writer: str = "w1", **given) -> Decision:
-        """A decision `at_ms` after the start over `actions_n` actions; the first slots are drawn."""
+        """A decision `at_ms` after the start over `actions_n` actions; the first are drawn."""
         self.made_n += 1
         actions_n = given.pop("actions_n", 4)
         exclude = given.pop("exclude", [])
