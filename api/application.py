@@ -11,9 +11,9 @@ from litestar import Litestar
 from api.edge import litestar_app
 from api.metrics import Meter, forget_the_dead
 from api.services import Services
-from bandit.errors import SettingsError
 from bandit.event_id import make_event_id
 from bandit.journal import Journal
+from bandit.secrets import project_salt
 from bandit.service.accepting import AcceptingService
 from bandit.service.assigning import AssigningService
 from bandit.service.deciding import DecisionService
@@ -28,6 +28,7 @@ from bandit.service.store_link import StoreLink
 from bandit.settings import Settings
 from bandit.store.client import Store
 from bandit.store.migrations import migrate
+from bandit.store.opening import open_store
 
 STORE_TIMEOUT_S = 10.0
 SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
@@ -47,7 +48,7 @@ def create_application() -> Litestar:
 
 
 def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
-    salt, writer = _salt(settings), f"{_now_ms():x}-{os.urandom(4).hex()}"
+    salt, writer = project_salt(settings, os.urandom), f"{_now_ms():x}-{os.urandom(4).hex()}"
     serving = Serving()
     journal = Journal(
         settings.journal_dir,
@@ -101,34 +102,12 @@ def _meter(settings: Settings, environ: Mapping[str, str]) -> Meter:
     return Meter(journal_dir=settings.journal_dir, shared_dir=shared)
 
 
-def _salt(settings: Settings) -> bytes:
-    salt = settings.salt or _secret(settings, "salt")
-    if not salt:
-        raise SettingsError(
-            "BANDIT_SALT is not set and the data directory holds none, "
-            "must be one of them: `bandit api` makes it"
-        )
-    return salt.encode()
-
-
 def _connect(settings: Settings) -> Store:
     """Connect, and make sure of the tables: whoever comes first makes them."""
-    store = Store.connect(
-        settings.clickhouse_url or f"http://127.0.0.1:{settings.gateway_port}",
-        database=settings.clickhouse_database,
-        password=_secret(settings, "clickhouse_password"),
-        cluster=settings.clickhouse_cluster,
-        timeout_s=STORE_TIMEOUT_S,
-    )
+    store = open_store(settings, os.urandom, timeout_s=STORE_TIMEOUT_S)
     try:
         migrate(store)
     except BaseException:
         store.close()
         raise
     return store
-
-
-def _secret(settings: Settings, name: str) -> str:
-    """A secret that the command line made under the data directory; empty if it has not."""
-    path = settings.data_dir / "secrets" / name
-    return path.read_text().strip() if path.exists() else ""

@@ -13,7 +13,7 @@ import streamlit as st
 from bandit.service.reporting import ReportService
 from bandit.service.store_link import StoreLink
 from bandit.settings import Settings
-from bandit.store.client import Store
+from bandit.store.opening import open_store
 from dashboard import page_experiment, page_health, page_overview, page_policies
 from dashboard.source import Source
 
@@ -25,27 +25,11 @@ ICON = Path(__file__).with_name("icon.svg")
 def _source() -> Source:
     """One connection and one memory of reports for all viewers: everybody may see everything."""
     settings = Settings.from_environ(os.environ)
-    link = StoreLink(partial(_connect, settings), monotonic_s=time.monotonic)
+    connect = partial(open_store, settings, os.urandom, readonly=True)
+    link = StoreLink(connect, monotonic_s=time.monotonic)
     return Source(
         lambda: ReportService(link.store(), lambda: time.time_ns() // 1_000_000),
         monotonic_s=time.monotonic,
-    )
-
-
-def _connect(settings: Settings) -> Store:
-    """A connection that can only read; the embedded engine has a user for that.
-
-    As `bandit.cli.wiring.open_store`, which stands above this room.
-    """
-    embedded = settings.clickhouse_url is None
-    path = settings.data_dir / "secrets" / "clickhouse_readonly_password"
-    return Store.connect(
-        settings.clickhouse_url or f"http://127.0.0.1:{settings.gateway_port}",
-        database=settings.clickhouse_database,
-        user="reader" if embedded else "default",
-        password=path.read_text().strip() if embedded and path.exists() else "",
-        cluster=settings.clickhouse_cluster,
-        readonly=True,
     )
 
 

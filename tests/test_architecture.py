@@ -15,6 +15,7 @@ RANK = {
     "bandit.errors": 0,
     "bandit.settings": 1,
     "bandit.records": 1,
+    "bandit.secrets": 2,
     "bandit.wire": 2,
     "bandit.event_id": 2,
     "bandit.specs": 3,

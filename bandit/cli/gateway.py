@@ -16,8 +16,8 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from bandit.cli.secrets import secret
 from bandit.errors import BanditError
+from bandit.secrets import secret
 from bandit.settings import Settings
 from bandit.store.gateway.application import Application, Bounds
 from bandit.store.gateway.engine import Engine, Limits

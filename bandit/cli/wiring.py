@@ -4,8 +4,9 @@ import logging
 import os
 import time
 
-from bandit.cli.secrets import secret
+from bandit import secrets
 from bandit.settings import Settings
+from bandit.store import opening
 from bandit.store.client import Store
 
 
@@ -15,34 +16,13 @@ def now_ms() -> int:
 
 
 def open_store(settings: Settings, *, readonly: bool = False, timeout_s: float = 10.0) -> Store:
-    """Connect to the ClickHouse of the settings, or else to the local gateway.
-
-    Args:
-        settings: Of this process.
-        readonly: As the gateway's user that can change nothing, and with such a session.
-        timeout_s: How long to wait for an answer.
-
-    Raises:
-        StoreUnavailable: Nobody answers there.
-    """
-    user, name = "default", "clickhouse_password"
-    if readonly and settings.clickhouse_url is None:
-        user, name = "reader", "clickhouse_readonly_password"
-    local = settings.clickhouse_url is None
-    return Store.connect(
-        settings.clickhouse_url or f"http://127.0.0.1:{settings.gateway_port}",
-        database=settings.clickhouse_database,
-        user=user,
-        password=secret(settings.data_dir, name, os.urandom) if local else "",
-        cluster=settings.clickhouse_cluster,
-        readonly=readonly,
-        timeout_s=timeout_s,
-    )
+    """`bandit.store.opening.open_store` with this machine's entropy."""
+    return opening.open_store(settings, os.urandom, readonly=readonly, timeout_s=timeout_s)
 
 
 def project_salt(settings: Settings) -> bytes:
-    """The secret that seeds every draw, made on first use unless it is set."""
-    return (settings.salt or secret(settings.data_dir, "salt", os.urandom)).encode()
+    """`bandit.secrets.project_salt` with this machine's entropy."""
+    return secrets.project_salt(settings, os.urandom)
 
 
 def log_to_stderr(settings: Settings) -> None:

@@ -5,8 +5,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from bandit.settings import Settings
+
 Entropy = Callable[[int], bytes]
 """n → n unpredictable bytes: `os.urandom`."""
+
+
+def project_salt(settings: Settings, entropy: Entropy) -> bytes:
+    """The secret that seeds every draw, made on first use unless it is set."""
+    return (settings.salt or secret(settings.data_dir, "salt", entropy)).encode()
 
 
 def secret(data_dir: Path, name: str, entropy: Entropy) -> str:

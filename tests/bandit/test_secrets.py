@@ -2,7 +2,7 @@ import os
 import stat
 from pathlib import Path
 
-from bandit.cli.secrets import secret
+from bandit.secrets import secret
 
 
 def test_a_secret_is_made_once_and_kept(tmp_path: Path) -> None:

@@ -1,0 +1,38 @@
+"""From settings to a connection: the named ClickHouse, or else this host's gateway."""
+
+from bandit.secrets import Entropy, secret
+from bandit.settings import Settings
+from bandit.store.client import Store
+
+
+def open_store(
+    settings: Settings, entropy: Entropy, *, readonly: bool = False, timeout_s: float = 10.0
+) -> Store:
+    """Connect to the ClickHouse of the settings, or else to the local gateway.
+
+    The passwords kept under the data directory are the gateway's and go nowhere else; a ClickHouse
+    that is named by its URL has its user and password in there.
+
+    Args:
+        settings: Of this process.
+        entropy: Makes the gateway's password if nobody did yet: `os.urandom`.
+        readonly: As the gateway's user that can change nothing, and with such a session.
+        timeout_s: How long to wait for an answer.
+
+    Raises:
+        StoreUnavailable: Nobody answers there.
+    """
+    user, password = "default", ""
+    if settings.clickhouse_url is None:
+        user = "reader" if readonly else "default"
+        name = "clickhouse_readonly_password" if readonly else "clickhouse_password"
+        password = secret(settings.data_dir, name, entropy)
+    return Store.connect(
+        settings.clickhouse_url or f"http://127.0.0.1:{settings.gateway_port}",
+        database=settings.clickhouse_database,
+        user=user,
+        password=password,
+        cluster=settings.clickhouse_cluster,
+        readonly=readonly,
+        timeout_s=timeout_s,
+    )
