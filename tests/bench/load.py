@@ -18,7 +18,7 @@ class Closed(NamedTuple):
     p99_ms: float
 
 
-def closed_loop(port: int, script: Path, *, seconds: int, connections: int = 16) -> Closed:
+def closed_loop(port: int, script: Path, *, seconds: int, connections: int = 64) -> Closed:
     """Saturate `POST /v1/rank` with wrk: every connection sends as soon as it has its answer."""
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is needed for this benchmark: apt-get install wrk")
