@@ -15,6 +15,7 @@ REASONS = {
     "denominator_is_zero": "a ratio's denominators sum to 0 in a variant",
     "not_identified": "there are too few units for the covariates, strata or clusters asked for",
     "not_positive": "a logarithm needs means above 0",
+    "nothing_to_spend": "the plan leaves this look no part of alpha",
     "control_is_negative": "the control is negative, so a relative gain has a minus sign",
     # of a split
     "no_units": "no unit has come yet",
@@ -31,6 +32,8 @@ REASONS = {
     "weights_off_one": "the weights do not average 1: wrong propensities, or actions that only "
     "this policy would show",
 }
+LOOKS = ("any time", "one planned look")
+"""When an interval holds."""
 DASH = "–"
 """Stands where there is no number."""
 

@@ -1,10 +1,13 @@
 import msgspec
+import numpy as np
 import pytest
 
+from bandit.service.reporting_effects import metric_effect
 from bandit.service.reporting_payloads import GroupCounts, MetricEffect, Verdict
 from bandit.service.reporting_verdicts import verdict_of
-from bandit.specs import Experiment, Variant
-from bandit.stats import Moments, srm, welch
+from bandit.specs import Experiment, Metric, Variant
+from bandit.stats import JointMoments, Moments, mean_of, srm, welch
+from bandit.stats.sequential import compare_anytime
 
 EXPERIMENT = Experiment(
     key="e",
@@ -35,6 +38,9 @@ def effect(gain: float, *, better: str = "higher", n: int = 100, key: str = "t")
         control="c",
         treatment=key,
         effect=welch(control, treatment),
+        anytime=compare_anytime(
+            mean_of().estimate(JointMoments.of_moments(control), JointMoments.of_moments(treatment))
+        ),
     )
 
 
@@ -49,6 +55,9 @@ def verdict(*effects: MetricEffect, split=FINE, counts=COUNTS, crossed=0) -> Ver
         (-1.0, "higher", "worse"),
         (-1.0, "lower", "better"),
         (1.0, "lower", "worse"),
+        (0.35, "higher", "not_yet"),
+        (-0.35, "higher", "not_yet"),
+        (0.35, "lower", "not_yet"),
         (0.1, "higher", "unclear"),
         (-0.1, "lower", "unclear"),
     ],
@@ -57,16 +66,51 @@ def test_direction_of_the_metric_decides_what_is_better(gain: float, better: str
     assert verdict(effect(gain, better=better)).state == state
 
 
-def test_headline_has_the_effect_its_interval_and_its_level():
-    # By hand: se = sqrt(2/100), q(198 df) = 1.972; 1 ± 0.279.
+def test_headline_has_the_interval_that_holds_at_any_look_and_its_level():
+    # By hand: se = sqrt(2/100) = 0.1414; ρ² = 0.001642 (tuned for 5,000), n = 200, so the sequence
+    # reaches sqrt((nρ² + 1)/(nρ²)·ln((nρ² + 1)/0.05²)) = 5.038 se = 0.712. Welch would reach 0.279.
     got = verdict(effect(1.0))
-    assert got.headline.startswith("t is better than c: reward +1 per unit [0.721, 1.28], +100.0%")
+    assert got.headline.startswith("t is better than c: reward +1 per unit [0.288, 1.71], +100.0%")
     assert got.headline.endswith("at 95 %.")
-    assert "one look" in got.next_step
+    assert got.reason.startswith("The interval holds at every look together, and leaves out 0.")
+    assert "everybody" in got.next_step
+
+
+def test_what_only_one_planned_look_would_say_is_told_as_such():
+    # By hand: 0.35 ± 0.279 (Welch) leaves out 0; 0.35 ± 0.712 (any look) does not.
+    got = verdict(effect(0.35))
+    assert got.headline.startswith(
+        "Not yet: only one planned look would call t better than c: "
+        "reward +0.35 per unit [0.0711, 0.629]"
+    )
+    assert "every look, [-0.362, 1.06], includes 0." in got.reason
+    assert "decide at the planned time" in got.next_step
+    assert "would call t worse than c" in verdict(effect(-0.35)).headline
+    assert "would call t worse than c" in verdict(effect(0.35, better="lower")).headline
+
+
+def test_nothing_is_said_at_any_look_before_the_first_hundred_units():
+    got = verdict(effect(2.0, n=40))
+    assert got.state == "not_yet"
+    assert "no interval yet that holds at every look: it starts at 100 units." in got.reason
+    assert "it starts at 100 units." in verdict(effect(0.0, n=40)).reason
+
+
+def test_what_can_not_be_told_shows_the_interval_that_holds_at_any_look():
+    got = verdict(effect(0.1))
+    assert "reward +0.1 per unit [-0.612, 0.812]" in got.headline
+    assert "every look, [-0.612, 0.812], includes 0." in got.reason
+
+
+def test_a_treatment_that_is_worse_does_not_hide_one_that_can_not_be_told():
+    got = verdict(effect(-5.0, key="bad"), effect(0.1, key="open"))
+    assert got.state == "unclear"
+    assert "reward +0.1" in got.headline
+    assert "Each of the 2 treatments is judged at this level by itself." in got.reason
 
 
 def test_one_better_treatment_wins_over_worse_ones():
-    got = verdict(effect(-1.0, key="bad"), effect(0.8, key="good"))
+    got = verdict(effect(-1.5, key="bad"), effect(0.8, key="good"))
     assert (got.state, got.headline.split()[0]) == ("better", "good")
 
 
@@ -116,3 +160,29 @@ def test_no_data_says_the_next_step(status: str, step: str):
     got = verdict_of(experiment, [], 0, FINE, [], window_s=600.0)
     assert got.state == "no_data"
     assert step in got.next_step
+
+
+@pytest.mark.slow
+def test_a_watched_null_is_called_better_or_worse_no_more_often_than_alpha():
+    # 400 A/A experiments of 5 % conversions, each watched 100 times, 100 units a look.
+    rng = np.random.default_rng(20_261)
+    runs_n, looks_n, units_n = 400, 100, 50
+    found = {"better or worse": 0, "or not yet": 0}
+    for _ in range(runs_n):
+        hits = rng.binomial(units_n, 0.05, size=(2, looks_n)).cumsum(axis=1)
+        states = {
+            verdict(shares(hits[0, look], hits[1, look], (look + 1) * units_n)).state
+            for look in range(looks_n)
+        }
+        found["better or worse"] += bool(states & {"better", "worse"})
+        found["or not yet"] += bool(states & {"better", "worse", "not_yet"})
+    assert found["better or worse"] / runs_n <= 0.05 + 4.4 * (0.05 * 0.95 / runs_n) ** 0.5
+    # What the one planned look says when it is watched: the reason for all this.
+    assert found["or not yet"] / runs_n > 0.25
+
+
+def shares(control: int, treatment: int, n: int) -> MetricEffect:
+    """Conversions of n units each."""
+    metric = Metric(key="bought", source="reward")
+    before, after = (JointMoments.of_count(int(hits), n).column(0) for hits in (control, treatment))
+    return metric_effect(metric, ("c", before), ("t", after), 0.05, is_primary=True)
