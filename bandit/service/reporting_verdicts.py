@@ -6,7 +6,7 @@ Reports are watched, so the judgement that holds at any look decides what is sai
 from collections.abc import Sequence
 
 from bandit.service.reporting_payloads import GroupCounts, MetricEffect, Verdict
-from bandit.service.reporting_words import in_words
+from bandit.service.reporting_words import in_words, number
 from bandit.specs import Experiment
 from bandit.stats import Effect, Srm
 from bandit.stats.sequential.comparison import FIRST_LOOK
@@ -184,7 +184,7 @@ def _coming_back(counts: Sequence[GroupCounts]) -> str:
     if each <= 1.0:
         return ""
     return (
-        f" Nearly so: units have {each:.2g} decisions each, and a number that changes after it "
+        f" Nearly so: units have {number(each)} decisions each, and a number that changes after it "
         "counted is outside the promise."
     )
 
