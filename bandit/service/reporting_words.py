@@ -15,7 +15,6 @@ REASONS = {
     "denominator_is_zero": "a ratio's denominators sum to 0 in a variant",
     "not_identified": "there are too few units for the covariates, strata or clusters asked for",
     "not_positive": "a logarithm needs means above 0",
-    "nothing_to_spend": "the plan leaves this look no part of alpha",
     "control_is_negative": "the control is negative, so a relative gain has a minus sign",
     # of a split
     "no_units": "no unit has come yet",
