@@ -30,7 +30,10 @@ def report_experiment(
     alpha: FromQuery[float] = ALPHA,
     at_ms: AsOf = None,
 ) -> ExperimentReport:
-    """Report an experiment, now or as of a time: effects with intervals of level 1 − alpha."""
+    """Report an experiment, now or as of a time: effects at any look and at one planned look.
+
+    Intervals have the level 1 − alpha.
+    """
     return _reports(services).experiment(key, alpha, at_ms)
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import altair as alt
 
 from bandit.service.reporting_payloads import MetricEffect, PolicyValue, Series
+from bandit.service.reporting_words import LOOKS
 
 Row = dict[str, Any]
 
@@ -42,11 +43,11 @@ class Drawing(NamedTuple):
     alt: str
 
 
-def effect_points(effects: Sequence[MetricEffect], *, relative: bool) -> list[Row]:
+def effect_points(effects: Sequence[MetricEffect], *, relative: bool, planned: bool) -> list[Row]:
     """A row per comparison that has an estimate on that scale; of one metric."""
     rows = []
     for found in effects:
-        effect = found.effect
+        effect = found.judged(planned=planned)
         point, low, high = (
             (effect.relative_effect, effect.relative_ci_low, effect.relative_ci_high)
             if relative
@@ -100,18 +101,27 @@ def snapshot_marks(series: Series) -> list[Row]:
     ]
 
 
-def effects_charts(effects: Sequence[MetricEffect], *, relative: bool) -> list[Drawing]:
+def effects_charts(
+    effects: Sequence[MetricEffect], *, relative: bool, planned: bool
+) -> list[Drawing]:
     """A forest plot per metric: a line over each interval, a dot at the effect, a rule at 0.
 
     One each, because metrics share no scale: clicks and milliseconds on one axis hide the clicks.
+
+    Args:
+        effects: Of all metrics.
+        relative: Relative to the control.
+        planned: With the intervals of one planned look; else with those that hold at any time.
     """
     form = "+.1%" if relative else "+.4~g"
     drawings = []
     for metric in dict.fromkeys(found.metric for found in effects):
-        rows = effect_points([f for f in effects if f.metric == metric], relative=relative)
+        rows = effect_points(
+            [f for f in effects if f.metric == metric], relative=relative, planned=planned
+        )
         if rows:
             what = f"{metric}: treatment − control" + (", relative to control" if relative else "")
-            said = _said(f"Effect on {what}, with intervals", rows, form)
+            said = _said(f"Effect on {what}, with intervals for {LOOKS[planned]}", rows, form)
             drawings.append(Drawing(_forest(rows, what, form, zero=True), said))
     return drawings
 

@@ -1,12 +1,21 @@
 """Experiment: which variant is better, by how much, and whether to believe it."""
 
+from collections.abc import Sequence
+
 import msgspec
 import streamlit as st
 
 from bandit.service.reporting import ExperimentReport, Overview
 from bandit.service.reporting_payloads import MetricEffect
 from bandit.service.reporting_tables import as_csv, effect_rows
-from bandit.service.reporting_words import effect_in_words, in_words, number, p_value, percent
+from bandit.service.reporting_words import (
+    LOOKS,
+    effect_in_words,
+    in_words,
+    number,
+    p_value,
+    percent,
+)
 from dashboard.charts import effects_charts, running_chart
 from dashboard.parts import (
     REFRESH_S,
@@ -23,6 +32,13 @@ from dashboard.parts import (
 from dashboard.source import Source
 
 SCALES = ("absolute", "relative")
+HOLDS = {
+    False: "These intervals hold at every look together, so watch them as you like. The verdict "
+    "goes by them.",
+    True: "These intervals hold for one look at a time that was planned; watched, they find "
+    "effects that are not there. The verdict does not go by them.",
+}
+"""By whether the intervals are those of one planned look."""
 
 
 def render(source: Source) -> None:
@@ -38,14 +54,16 @@ def render(source: Source) -> None:
             icon=":material/inbox:",
         )
         return
-    which, level, scale = st.columns(3)
+    which, level, look, scale = st.columns(4)
     with which:
         key = choose("Experiment", experiment_keys(overview), "experiment")
     with level:
         alpha = choose_level()
+    with look:
+        planned = choose("Intervals hold for", LOOKS, "look") == LOOKS[True]
     with scale:
         relative = choose("Scale of the effects", SCALES, "scale") == "relative"
-    _live(source, key, alpha, relative)
+    _live(source, key, alpha, relative=relative, planned=planned)
 
 
 def experiment_keys(overview: Overview) -> list[str]:
@@ -55,7 +73,7 @@ def experiment_keys(overview: Overview) -> list[str]:
 
 
 @st.fragment(run_every=REFRESH_S)
-def _live(source: Source, key: str, alpha: float, relative: bool) -> None:
+def _live(source: Source, key: str, alpha: float, *, relative: bool, planned: bool) -> None:
     report, problem = source.experiment(key, alpha)
     if report is None:
         show_missing(problem)
@@ -66,13 +84,7 @@ def _live(source: Source, key: str, alpha: float, relative: bool) -> None:
     show_verdict(report.verdict)
     show_problems(report.health.problems)
     _tiles(report)
-    st.header("Effects", anchor=False)
-    drawings = effects_charts(report.effects, relative=relative)
-    for drawing in drawings:
-        show_chart(drawing)
-    if not drawings:
-        st.markdown("There is no effect to draw yet.")
-    show_table([effect_row(found) for found in report.effects])
+    _effects(report.effects, relative=relative, planned=planned)
     st.header("Reward over time", anchor=False)
     show_chart(
         running_chart(report.series), "No decision counts yet: their join window must end first."
@@ -89,9 +101,20 @@ def _live(source: Source, key: str, alpha: float, relative: bool) -> None:
     )
 
 
-def effect_row(found: MetricEffect) -> dict[str, str]:
+def _effects(effects: Sequence[MetricEffect], *, relative: bool, planned: bool) -> None:
+    st.header("Effects", anchor=False)
+    drawings = effects_charts(effects, relative=relative, planned=planned)
+    for drawing in drawings:
+        show_chart(drawing)
+    if not drawings:
+        st.markdown("There is no effect to draw yet.")
+    show_table([effect_row(found, planned=planned) for found in effects])
+    st.caption(HOLDS[planned])
+
+
+def effect_row(found: MetricEffect, *, planned: bool) -> dict[str, str]:
     """A line of the table of effects."""
-    effect = found.effect
+    effect = found.judged(planned=planned)
     return {
         "metric": f"{found.metric} per {found.per}" + (" (primary)" if found.is_primary else ""),
         "comparison": f"{found.treatment} − {found.control}",

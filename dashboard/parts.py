@@ -18,6 +18,7 @@ _STATES: Mapping[str, tuple[str, str]] = {
     "better": ("success", ":material/trending_up:"),
     "worse": ("error", ":material/trending_down:"),
     "broken": ("error", ":material/report:"),
+    "not_yet": ("info", ":material/hourglass_bottom:"),
     "unclear": ("info", ":material/hourglass_top:"),
     "waiting": ("info", ":material/hourglass_empty:"),
     "no_data": ("info", ":material/inbox:"),

@@ -78,9 +78,9 @@ def _counts(group: GroupCounts) -> tuple[str, ...]:
 
 
 def _effects(report: ExperimentReport) -> Table:
-    table = _table("metric", "treatment − control")
+    table = _table("metric", "treatment − control, one planned look", "at any look")
     for found in report.effects:
-        table.add_row(found.metric, effect_text(found))
+        table.add_row(found.metric, effect_text(found.effect), effect_text(found.anytime))
     return table
 
 

@@ -1,6 +1,7 @@
 """The demo's verdict: what the report says, and what must hold for it to be believed."""
 
 from bandit.service.reporting_payloads import ExperimentReport, MetricEffect
+from bandit.stats import Effect
 from sims.audit import Check, Late
 from sims.ledger import Ledger
 
@@ -11,12 +12,15 @@ def primary_effect(report: ExperimentReport, treatment: str) -> MetricEffect | N
 
 
 def check_better(found: MetricEffect | None) -> Check:
-    """The treatment beats the control by an interval that leaves out zero."""
+    """The treatment beats the control by an interval that leaves out zero.
+
+    That of one planned look: the demo looks once, when its rounds are over.
+    """
     name = "the learned policy beats chance"
     if found is None:
         return Check(name, False, "the report has no primary metric")
     low = found.effect.effect_ci_low
-    return Check(name, low is not None and low > 0.0, effect_text(found))
+    return Check(name, low is not None and low > 0.0, effect_text(found.effect))
 
 
 def check_earned(ledger: Ledger, report: ExperimentReport, late: Late) -> Check:
@@ -29,9 +33,8 @@ def check_earned(ledger: Ledger, report: ExperimentReport, late: Late) -> Check:
     return Check("accepted rewards are in the report", accepted == counted + late.worth, numbers)
 
 
-def effect_text(found: MetricEffect) -> str:
+def effect_text(effect: Effect) -> str:
     """An effect with its intervals, in words."""
-    effect = found.effect
     if effect.effect is None or effect.effect_ci_low is None or effect.effect_ci_high is None:
         return f"none: {effect.reason}"
     level = f"{1 - effect.alpha:.0%}"

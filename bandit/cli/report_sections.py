@@ -17,6 +17,7 @@ from bandit.service.reporting_payloads import (
 )
 from bandit.service.reporting_words import (
     DASH,
+    LOOKS,
     duration,
     effect_in_words,
     in_words,
@@ -97,21 +98,29 @@ def _markdown_table(section: Section) -> list[str]:
 
 
 def _effects(effects: Sequence[MetricEffect]) -> Section:
+    header = ("metric", "comparison", "holds", "control", "treatment", "effect", "relative", "p")
     return Section(
         "Effects",
-        header=("metric", "comparison", "control", "treatment", "effect", "relative", "p"),
-        rows=[
-            (
-                f"{found.metric} per {found.per}" + (" (primary)" if found.is_primary else ""),
-                f"{found.treatment} − {found.control}",
-                number(found.effect.control),
-                number(found.effect.treatment),
-                effect_in_words(found.effect),
-                effect_in_words(found.effect, relative=True),
-                p_value(found.effect.p_value),
-            )
-            for found in effects
+        [
+            "Look as often as you like by the intervals that hold at any time; the others hold for "
+            "one look at a time that was planned."
         ],
+        header=header,
+        rows=[_effect(found, planned=planned) for found in effects for planned in (False, True)],
+    )
+
+
+def _effect(found: MetricEffect, *, planned: bool) -> tuple[str, ...]:
+    effect = found.judged(planned=planned)
+    return (
+        f"{found.metric} per {found.per}" + (" (primary)" if found.is_primary else ""),
+        f"{found.treatment} − {found.control}",
+        LOOKS[planned],
+        number(effect.control),
+        number(effect.treatment),
+        effect_in_words(effect),
+        effect_in_words(effect, relative=True),
+        p_value(effect.p_value),
     )
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from bandit.errors import NotDeclared, RecordError
 from bandit.ope import ips, snips
 from bandit.ope.moments import NOTHING
+from bandit.service.reporting_effects import metric_effect
 from bandit.service.reporting_health import health_of
 from bandit.service.reporting_payloads import (
     ExperimentHeadline,
@@ -25,7 +26,7 @@ from bandit.service.reporting_payloads import (
 from bandit.service.reporting_series import series_of
 from bandit.service.reporting_verdicts import verdict_of
 from bandit.specs import BUCKETS, Experiment, Metric, PolicySpec, Surface, Variant
-from bandit.stats import Srm, srm, welch
+from bandit.stats import Srm, srm
 from bandit.stats.moments import NONE
 from bandit.store.client import Store
 from bandit.store.definitions import Definition, Definitions
@@ -104,7 +105,7 @@ class ReportService:
     def experiment(
         self, key: str, alpha: float = 0.05, at_ms: int | None = None
     ) -> ExperimentReport:
-        """Report an experiment.
+        """Report an experiment; each effect as judged at any look, and as at one planned look.
 
         Args:
             alpha: 1 − the level of every interval, in (0, 1).
@@ -275,17 +276,14 @@ class ReportService:
             if metric.source == "reward"
             else self._reports.outcome_moments(scope, metric)
         )
-        control = moments.get(experiment.control, NONE)
+        control = (experiment.control, moments.get(experiment.control, NONE))
         return [
-            MetricEffect(
-                metric=metric.key,
-                description=metric.description,
-                per=metric.per,
-                better=metric.better,
+            metric_effect(
+                metric,
+                control,
+                (variant.key, moments.get(variant.key, NONE)),
+                alpha,
                 is_primary=is_primary,
-                control=experiment.control,
-                treatment=variant.key,
-                effect=welch(control, moments.get(variant.key, NONE), alpha),
             )
             for variant in experiment.variants
             if variant.key != experiment.control

@@ -15,13 +15,14 @@ class Verdict(Record, frozen=True, kw_only=True):
 
     Attributes:
         state: `no_data`, `waiting` (for join windows to end), `broken` (do not trust the effects),
-            `better`, `worse` or `unclear`.
+            `better` or `worse` (as judged at any look), `not_yet` (one planned look would say so,
+            a look at any time does not) or `unclear`.
         headline: What was found.
         reason: Why one may say so, or why nothing more can be said.
         next_step: What to do now.
     """
 
-    state: Literal["no_data", "waiting", "broken", "better", "worse", "unclear"]
+    state: Literal["no_data", "waiting", "broken", "better", "worse", "not_yet", "unclear"]
     headline: str
     reason: str
     next_step: str
@@ -67,7 +68,13 @@ class GroupCounts(Record, frozen=True, kw_only=True):
 
 
 class MetricEffect(Record, frozen=True, kw_only=True):
-    """One metric of one treatment against the control."""
+    """One metric of one treatment against the control, judged in two ways from the same units.
+
+    Attributes:
+        effect: Judged once, at a time that was planned before; watched, it finds effects that are
+            not there.
+        anytime: Judged at any look, however many there are; it decides the verdict.
+    """
 
     metric: str
     description: str
@@ -77,6 +84,11 @@ class MetricEffect(Record, frozen=True, kw_only=True):
     control: str
     treatment: str
     effect: Effect
+    anytime: Effect
+
+    def judged(self, *, planned: bool) -> Effect:
+        """As at one planned look, or as at any time."""
+        return self.effect if planned else self.anytime
 
 
 class PolicyValue(Record, frozen=True, kw_only=True):

@@ -14,8 +14,9 @@ Row = dict[str, object]
 def effect_rows(effects: Sequence[MetricEffect]) -> list[Row]:
     """One row per metric and comparison: which, and every field of its effect.
 
-    The variants' keys are `control_variant` and `treatment_variant`, because `control` and
-    `treatment` are their means.
+    First as at one planned look; fields that start with `anytime_` are of the judgement that holds
+    at any look. The variants' keys are `control_variant` and `treatment_variant`, because
+    `control` and `treatment` are their means.
     """
     return [
         {
@@ -26,6 +27,7 @@ def effect_rows(effects: Sequence[MetricEffect]) -> list[Row]:
             "control_variant": found.control,
             "treatment_variant": found.treatment,
             **_plain(found.effect),
+            **{f"anytime_{name}": cell for name, cell in _plain(found.anytime).items()},
         }
         for found in effects
     ]

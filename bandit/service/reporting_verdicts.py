@@ -1,20 +1,22 @@
-"""Numbers → plain words, with the reason and the next step; pure."""
+"""Numbers → plain words, with the reason and the next step; pure.
+
+Reports are watched, so the judgement that holds at any look decides what is said of an effect.
+"""
 
 from collections.abc import Sequence
 
 from bandit.service.reporting_payloads import GroupCounts, MetricEffect, Verdict
+from bandit.service.reporting_words import in_words, number
 from bandit.specs import Experiment
 from bandit.stats import Effect, Srm
+from bandit.stats.sequential.comparison import FIRST_LOOK
 
 _MISSING = {
     "empty_variant": "a variant has no unit whose join window has ended",
     "one_unit": "a variant has a single unit, which says nothing about the spread",
     "no_variance": "every unit of both variants earned the same",
 }
-_ONE_LOOK = (
-    "The interval holds for one look at a time that was planned: decide then, and not when it "
-    "first leaves out 0."
-)
+_ANY_LOOK = "The interval holds at every look together, and leaves out 0."
 
 
 def verdict_of(
@@ -42,25 +44,8 @@ def verdict_of(
     known = [effect for effect in primary if effect.effect.reason is None]
     if not known:
         return _no_interval(primary)
-    why = _checks(srm, crossed_units_n)
-    winners = [effect for effect in known if _gain(effect) > 0]
-    if winners:
-        best = max(winners, key=_size)
-        return Verdict(
-            state="better",
-            headline=f"{best.treatment} is better than {best.control}: {_sentence(best)}",
-            reason=f"The interval leaves out 0. {why}",
-            next_step=f"{_ONE_LOOK} Then let {best.treatment} serve everybody.",
-        )
-    if all(_gain(effect) < 0 for effect in known):
-        worst = max(known, key=_size)
-        return Verdict(
-            state="worse",
-            headline=f"{worst.treatment} is worse than {worst.control}: {_sentence(worst)}",
-            reason=f"The interval leaves out 0. {why}",
-            next_step=f"Stop the experiment, or give {worst.treatment} fewer buckets.",
-        )
-    return _unclear(known, why)
+    claim = f"{_ANY_LOOK}{_coming_back(counts)}"
+    return _answer(known, claim, _checks(srm, crossed_units_n, len(primary)))
 
 
 def _no_data(experiment: Experiment) -> Verdict:
@@ -117,18 +102,94 @@ def _no_interval(primary: Sequence[MetricEffect]) -> Verdict:
     )
 
 
-def _unclear(known: Sequence[MetricEffect], why: str) -> Verdict:
-    clearest = max(known, key=_size)
+def _answer(known: Sequence[MetricEffect], claim: str, why: str) -> Verdict:
+    """What the intervals say: a better treatment, only worse ones, an early sign, or nothing."""
+    winners = [found for found in known if _gain(found, found.anytime) > 0]
+    if winners:
+        return _better(max(winners, key=_size), f"{claim} {why}")
+    if all(_gain(found, found.anytime) < 0 for found in known):
+        return _worse(max(known, key=_size), f"{claim} {why}")
+    open_ones = [found for found in known if _gain(found, found.anytime) == 0]
+    early = [found for found in open_ones if _gain(found, found.effect) != 0]
+    if early:
+        return _not_yet(
+            max(early, key=lambda found: (_gain(found, found.effect), _size(found))), why
+        )
+    return _unclear(max(open_ones, key=_size), why)
+
+
+def _better(best: MetricEffect, why: str) -> Verdict:
     return Verdict(
-        state="unclear",
-        headline=f"No difference can be told yet: {_sentence(clearest)}",
-        reason=f"The interval holds 0. {why}",
-        next_step="Keep it running: four times the units halve the interval. If the whole interval "
-        "is too small to matter, stop.",
+        state="better",
+        headline=f"{best.treatment} is better than {best.control}: {_sentence(best, best.anytime)}",
+        reason=why,
+        next_step=f"Stop whenever it suits, and let {best.treatment} serve everybody.",
     )
 
 
-def _checks(srm: Srm, crossed_units_n: int) -> str:
+def _worse(worst: MetricEffect, why: str) -> Verdict:
+    return Verdict(
+        state="worse",
+        headline=f"{worst.treatment} is worse than {worst.control}: "
+        f"{_sentence(worst, worst.anytime)}",
+        reason=why,
+        next_step=f"Stop the experiment, or give {worst.treatment} fewer buckets.",
+    )
+
+
+def _not_yet(early: MetricEffect, why: str) -> Verdict:
+    seems = "better" if _gain(early, early.effect) > 0 else "worse"
+    return Verdict(
+        state="not_yet",
+        headline=f"Not yet: only one planned look would call {early.treatment} {seems} than "
+        f"{early.control}: {_sentence(early, early.effect)}",
+        reason="That interval leaves out 0, but holds for one look at a time that was planned. "
+        f"{_open(early)} {why}",
+        next_step="Keep it running, or decide at the planned time by the interval of one look.",
+    )
+
+
+def _unclear(clearest: MetricEffect, why: str) -> Verdict:
+    shown = clearest.effect if clearest.anytime.reason else clearest.anytime
+    return Verdict(
+        state="unclear",
+        headline=f"No difference can be told yet: {_sentence(clearest, shown)}",
+        reason=f"{_open(clearest)} {why}",
+        next_step="Keep it running: the interval narrows as units come. If the whole interval is "
+        "too small to matter, stop.",
+    )
+
+
+def _open(found: MetricEffect) -> str:
+    """Why nothing can be said at any look."""
+    anytime = found.anytime
+    if anytime.reason is None:
+        low, high = anytime.effect_ci_low, anytime.effect_ci_high
+        return f"The interval that holds at every look, [{low:.3g}, {high:.3g}], includes 0."
+    why = f"it starts at {FIRST_LOOK:.0f} units" if anytime.reason == "few_units" else ""
+    return (
+        f"There is no interval yet that holds at every look: {why or in_words([anytime.reason])}."
+    )
+
+
+def _coming_back(counts: Sequence[GroupCounts]) -> str:
+    """What units with several decisions do to the promise: their numbers change after they count.
+
+    Of nulls watched 200 times at a nominal 5 %, every unit back at every look, 9.5 % were called
+    better or worse by means per decision and none by sums per unit (`test_reporting_watched.py`);
+    by one planned look, watched, 82 % and 27 %.
+    """
+    units_n = sum(variant.units_n for variant in counts)
+    each = sum(variant.counted_n for variant in counts) / units_n if units_n else 0.0
+    if each <= 1.0:
+        return ""
+    return (
+        f" Nearly so: units have {number(each)} decisions each, and a number that changes after it "
+        "counted is outside the promise."
+    )
+
+
+def _checks(srm: Srm, crossed_units_n: int, treatments_n: int) -> str:
     texts = {
         "fine": f"SRM fine (p = {srm.p_value or 0.0:.2g}).",
         "unknown": "Too few units to check the split.",
@@ -138,12 +199,16 @@ def _checks(srm: Srm, crossed_units_n: int) -> str:
         if crossed_units_n
         else ""
     )
-    return texts[srm.verdict] + crossed
+    each = (
+        f" Each of the {treatments_n} treatments is judged at this level by itself."
+        if treatments_n > 1
+        else ""
+    )
+    return texts[srm.verdict] + crossed + each
 
 
-def _sentence(found: MetricEffect) -> str:
+def _sentence(found: MetricEffect, effect: Effect) -> str:
     """As in: reward +0.12 per decision [0.09, 0.15], +35.0% [26.0%, 44.0%] at 95 %."""
-    effect = found.effect
     absolute = (
         f"{found.metric} {effect.effect:+.3g} per {found.per} "
         f"[{effect.effect_ci_low:.3g}, {effect.effect_ci_high:.3g}]"
@@ -158,9 +223,9 @@ def _relative(effect: Effect) -> str:
     return f", {effect.relative_effect:+.1%} [{low:.1%}, {high:.1%}]"
 
 
-def _gain(found: MetricEffect) -> int:
+def _gain(found: MetricEffect, effect: Effect) -> int:
     """1 if the interval is all better than 0, −1 if all worse, 0 if it holds 0."""
-    low, high = found.effect.effect_ci_low, found.effect.effect_ci_high
+    low, high = effect.effect_ci_low, effect.effect_ci_high
     if low is None or high is None or low <= 0.0 <= high:
         return 0
     return 1 if (low > 0.0) == (found.better == "higher") else -1

@@ -31,6 +31,8 @@ REASONS = {
     "weights_off_one": "the weights do not average 1: wrong propensities, or actions that only "
     "this policy would show",
 }
+LOOKS = ("any time", "one planned look")
+"""When an interval holds."""
 DASH = "–"
 """Stands where there is no number."""
 

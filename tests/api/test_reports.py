@@ -1,6 +1,7 @@
 """Reports over HTTP: asked as the address says, and away when the store is."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from litestar import Litestar
@@ -8,6 +9,7 @@ from litestar.testing import TestClient
 
 from bandit.errors import NotDeclared
 from bandit.service.reporting import ReportService
+from bandit.service.reporting_payloads import Verdict
 from tests.api.conftest import World
 
 
@@ -52,3 +54,17 @@ def test_query_that_is_no_number_is_refused(client: TestClient[Litestar], query:
     response = client.get(f"/v1/reports/experiments/feed?{query}")
     assert response.status_code == 400
     assert query.partition("=")[0] in response.json()["detail"]
+
+
+def test_document_says_that_effects_are_judged_twice(client: TestClient[Litestar]) -> None:
+    schemas = client.get("/schema/openapi.json").json()["components"]["schemas"]
+    effect = schemas["MetricEffect"]
+    assert {"effect", "anytime"} <= set(effect["required"])
+    assert effect["properties"]["anytime"] == effect["properties"]["effect"]
+    assert "not_yet" in schemas["Verdict"]["properties"]["state"]["enum"]
+
+
+def test_readme_names_every_state_of_a_verdict() -> None:
+    text = (Path(__file__).parents[2] / "api" / "README.md").read_text()
+    states = get_args(get_type_hints(Verdict)["state"])
+    assert [state for state in states if f"`{state}`" not in text] == []

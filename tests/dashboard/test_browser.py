@@ -124,7 +124,7 @@ def test_experiment_page_shows_the_payloads_numbers(browser: Browser, dashboard:
     report = ReportService(dashboard.seeded.store, lambda: 0).experiment(
         "feed-2026", alpha=0.01, at_ms=_moment(as_of)
     )
-    effect = report.effects[0].effect
+    effect = report.effects[0].anytime
     page.get_by_text(report.verdict.headline, exact=True).wait_for()
     tiles = page.get_by_test_id("stMetricValue").all_inner_texts()
     assert tiles == [number(effect.control), number(effect.treatment)]

@@ -3,6 +3,7 @@
 import pytest
 
 from bandit.ope import WeightMoments, ips, snips
+from bandit.service.reporting_effects import metric_effect
 from bandit.service.reporting_payloads import (
     MetricEffect,
     PolicyValue,
@@ -11,22 +12,20 @@ from bandit.service.reporting_payloads import (
     Series,
     SnapshotMark,
 )
-from bandit.stats import Moments, welch
+from bandit.specs import Metric
+from bandit.stats import Moments
 from dashboard import charts
 
 WHITE, DARK = "#ffffff", "#171614"  # Streamlit's backgrounds
 
 
 def effect(metric: str, treatment: str, control: list[float], treated: list[float]) -> MetricEffect:
-    return MetricEffect(
-        metric=metric,
-        description="",
-        per="unit",
-        better="higher",
+    return metric_effect(
+        Metric(key=metric, source="reward"),
+        ("c", Moments.of(control)),
+        (treatment, Moments.of(treated)),
+        0.05,
         is_primary=True,
-        control="c",
-        treatment=treatment,
-        effect=welch(Moments.of(control), Moments.of(treated)),
     )
 
 
@@ -69,7 +68,7 @@ def rows_of(drawing: charts.Drawing) -> list[dict]:
 
 
 def test_effects_are_drawn_per_metric_with_the_payloads_numbers():
-    click, revenue = charts.effects_charts(EFFECTS, relative=False)
+    click, revenue = charts.effects_charts(EFFECTS, relative=False, planned=True)
     found = EFFECTS[0].effect
     expected = {
         "label": "t1",
@@ -83,8 +82,22 @@ def test_effects_are_drawn_per_metric_with_the_payloads_numbers():
     assert "revenue" in revenue.alt
 
 
+@pytest.mark.parametrize(("planned", "said"), [(False, "any time"), (True, "one planned look")])
+def test_effects_have_the_intervals_of_the_chosen_looks(planned: bool, said: str):
+    found = effect("click", "t1", [1.0, 2.0, 1.5] * 20, [2.0, 3.0, 2.5] * 20)
+    [click] = charts.effects_charts([found], relative=False, planned=planned)
+    shown = found.effect if planned else found.anytime
+    assert {
+        "label": "t1",
+        "point": shown.effect,
+        "low": shown.effect_ci_low,
+        "high": shown.effect_ci_high,
+    } in rows_of(click)
+    assert f"with intervals for {said}." in click.alt
+
+
 def test_effects_follow_the_chosen_scale():
-    [click] = charts.effects_charts(EFFECTS, relative=True)  # revenue's control is 0
+    [click] = charts.effects_charts(EFFECTS, relative=True, planned=True)  # revenue's control is 0
     found = EFFECTS[0].effect
     assert {
         "label": "t1",
@@ -96,7 +109,7 @@ def test_effects_follow_the_chosen_scale():
 
 
 def test_a_metric_without_an_estimate_has_no_chart():
-    assert charts.effects_charts(EFFECTS[3:], relative=False) == []
+    assert charts.effects_charts(EFFECTS[3:], relative=False, planned=True) == []
 
 
 def test_refused_values_are_not_drawn():
@@ -138,7 +151,7 @@ def test_rate_chart_has_the_payloads_rates():
 def test_nothing_gives_no_chart():
     assert charts.running_chart(EMPTY) is None
     assert charts.rate_chart(EMPTY) is None
-    assert charts.effects_charts([], relative=False) == []
+    assert charts.effects_charts([], relative=False, planned=True) == []
     assert charts.values_chart([]) is None
 
 

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from bandit.errors import StoreUnavailable
 from bandit.service.reporting import Overview, ReportService
-from bandit.service.reporting_words import number
+from bandit.service.reporting_words import effect_in_words, number, p_value
 from dashboard.source import Source
 from tests.dashboard.conftest import Seeded
 
@@ -93,13 +93,39 @@ def test_experiment_shows_the_payloads_numbers(source: Source, reports: ReportSe
 
 def test_level_and_scale_are_kept_in_the_address(source: Source, reports: ReportService):
     at = show("page_experiment", source, level="99 %", scale="relative", experiment="feed-2026")
-    wide = reports.experiment("feed-2026", alpha=0.01).effects[0].effect
+    wide = reports.experiment("feed-2026", alpha=0.01).effects[0].anytime
     assert number(wide.effect_ci_low) in at.dataframe[0].value["effect"][0]
     assert at.query_params["level"] == "99 %"
     at.selectbox(key="level").select("90 %").run()
-    narrow = reports.experiment("feed-2026", alpha=0.10).effects[0].effect
+    narrow = reports.experiment("feed-2026", alpha=0.10).effects[0].anytime
     assert number(narrow.effect_ci_low) in at.dataframe[0].value["effect"][0]
     assert at.query_params["level"] == "90 %"
+
+
+def test_intervals_hold_at_any_time_until_one_planned_look_is_chosen(
+    source: Source, reports: ReportService
+):
+    at = show("page_experiment", source, level="99 %", experiment="feed-2026")
+    found = reports.experiment("feed-2026", alpha=0.01).effects
+    assert at.query_params["look"] == "any time"
+    table = at.dataframe[0].value
+    assert list(table["effect"]) == [effect_in_words(e.anytime) for e in found]
+    assert list(table["p"]) == [p_value(e.anytime.p_value) for e in found]
+    assert "hold at every look together" in text_of(at)
+    at.selectbox(key="look").select("one planned look").run()
+    table = at.dataframe[0].value
+    assert at.query_params["look"] == "one planned look"
+    assert list(table["effect"]) == [effect_in_words(e.effect) for e in found]
+    assert list(table["relative"]) == [effect_in_words(e.effect, relative=True) for e in found]
+    assert "hold for one look at a time that was planned" in text_of(at)
+    said = reports.experiment("feed-2026", alpha=0.01).verdict.headline
+    assert said in text_of(at)  # the verdict goes by any look, whatever is chosen
+
+
+def test_address_names_the_looks(source: Source, reports: ReportService):
+    at = show("page_experiment", source, look="one planned look", experiment="feed-2026")
+    fixed = reports.experiment("feed-2026").effects[0].effect
+    assert at.dataframe[0].value["effect"][0] == effect_in_words(fixed)
 
 
 def test_address_names_the_experiment(source: Source):

@@ -1,5 +1,7 @@
 """Reports made by hand."""
 
+import msgspec
+
 from bandit.ope import Value
 from bandit.service.reporting_payloads import (
     ExperimentReport,
@@ -41,6 +43,7 @@ def effect_of(low: float | None, high: float | None) -> MetricEffect:
         control="control",
         treatment="treatment",
         effect=effect,
+        anytime=msgspec.structs.replace(effect, method="by hand, at any look"),
     )
 
 

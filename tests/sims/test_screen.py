@@ -49,6 +49,7 @@ def test_verdict_shows_rewards_estimates_refusals_and_checks() -> None:
     shown = [" ".join(line.split()) for line in printed(console).splitlines()]
     assert "control (random) movies-uniform 0 10 3 0.3000" in shown
     assert "movies-vw every policy 0.625 none: low_ess 42 own decisions" in shown
+    assert shown.count("metric treatment − control, one planned look at any look") == 1
     assert "ok first 1 = 1" in shown
     assert "FAILED second 1 = 2" in shown
 

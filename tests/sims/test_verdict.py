@@ -38,5 +38,5 @@ def test_every_accepted_reward_is_counted_or_late(
 
 
 def test_effect_is_told_with_its_interval_or_with_why_there_is_none() -> None:
-    assert effect_text(effect_of(0.1, 0.3)) == "+0.2 (95% interval +0.1 to +0.3)"
-    assert effect_text(effect_of(None, None)) == "none: one_unit"
+    assert effect_text(effect_of(0.1, 0.3).effect) == "+0.2 (95% interval +0.1 to +0.3)"
+    assert effect_text(effect_of(None, None).effect) == "none: one_unit"

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from bandit.cli.report import command
 from bandit.service.reporting import ExperimentReport, SurfaceReport
+from bandit.service.reporting_words import effect_in_words
 from bandit.store.client import Store
 from bandit.store.migrations import migrate
 from tests.conftest import Gateway
@@ -50,6 +51,8 @@ def test_csv_has_a_row_per_comparison_with_all_digits(environ: dict[str, str]):
     rows = list(csv.DictReader(io.StringIO(report(environ, "feed-2026", "--csv").stdout)))
     assert [row["metric"] for row in rows] == ["click", "clicks-per-unit", "latency"]
     assert float(rows[0]["effect"]) == payload.effects[0].effect.effect
+    assert float(rows[0]["effect_ci_low"]) == payload.effects[0].effect.effect_ci_low
+    assert float(rows[0]["anytime_effect_ci_low"]) == payload.effects[0].anytime.effect_ci_low
 
 
 def test_markdown_has_the_verdict_and_tables(environ: dict[str, str]):
@@ -59,7 +62,12 @@ def test_markdown_has_the_verdict_and_tables(environ: dict[str, str]):
     )
     assert text.startswith("## Experiment feed-2026 on home.feed\n")
     assert payload.verdict.headline in text
-    assert "| click per decision (primary) | treatment − control |" in text
+    first = "| click per decision (primary) | treatment − control |"
+    effect, anytime = payload.effects[0].effect, payload.effects[0].anytime
+    lines = [line for line in text.splitlines() if line.startswith(first)]
+    assert [line.split(" | ")[2] for line in lines] == ["any time", "one planned look"]
+    assert effect_in_words(anytime) in lines[0]
+    assert effect_in_words(effect) in lines[1]
     assert "| feed-vw | vw | 29 | 29 (" in text
 
 

@@ -9,7 +9,8 @@ from bandit.errors import NotDeclared, RecordError
 from bandit.ope import WeightMoments, snips
 from bandit.service.reporting import ExperimentReport, ReportService
 from bandit.specs import AnySpec, Experiment, Metric, PolicySpec, Surface, Variant
-from bandit.stats import Moments, welch
+from bandit.stats import JointMoments, Moments, mean_of, welch
+from bandit.stats.sequential import compare_anytime
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
 from tests.bandit.logs import T0, LogMaker
@@ -87,21 +88,43 @@ def test_experiment_report_has_the_effects_of_its_metrics(store: Store):
     assert first.effect.control_n == first.effect.treatment_n == 20
     for name in ("effect", "effect_ci_low", "effect_ci_high", "p_value", "relative_ci_high"):
         assert getattr(first.effect, name) == pytest.approx(getattr(expected, name), rel=1e-9)
+    assert first.anytime.reason == "few_units"
     assert (second.metric, second.better, second.is_primary) == ("revenue", "lower", False)
     assert (got.as_of_ms, got.alpha, got.srm.verdict) == (LATER, 0.05, "fine")
 
 
+def test_every_effect_is_judged_as_at_any_look_too(store: Store):
+    declare(store, *SPECS)
+    told = two_variants(LogMaker(store), units_n=160)
+    got = service(store).experiment("e", alpha=0.1).effects[0].anytime
+    moments = [JointMoments.of_columns(told[variant]) for variant in "ct"]
+    expected = compare_anytime(mean_of().estimate(*moments), alpha=0.1, tuned_for=5000.0)
+    for name in ("effect", "effect_ci_low", "effect_ci_high", "p_value", "relative_ci_high"):
+        assert getattr(got, name) == pytest.approx(getattr(expected, name), rel=1e-9)
+    assert (got.control_n, got.treatment_n, got.alpha) == (80, 80, 0.1)
+    assert got.sequential == expected.sequential
+
+
 def test_verdict_says_what_was_found_in_plain_words(store: Store):
     declare(store, *SPECS)
-    two_variants(LogMaker(store))
+    two_variants(LogMaker(store), units_n=160)
     got = service(store).experiment("e")
-    effect = got.effects[0].effect
+    anytime = got.effects[0].anytime
     assert got.verdict.state == "better"
     assert got.verdict.headline.startswith(
-        f"t is better than c: reward-per-unit {effect.effect:+.3g} per unit "
-        f"[{effect.effect_ci_low:.3g}, {effect.effect_ci_high:.3g}]"
+        f"t is better than c: reward-per-unit {anytime.effect:+.3g} per unit "
+        f"[{anytime.effect_ci_low:.3g}, {anytime.effect_ci_high:.3g}]"
     )
     assert "SRM fine" in got.verdict.reason
+
+
+def test_a_few_units_are_not_yet_enough_for_a_verdict(store: Store):
+    declare(store, *SPECS)
+    two_variants(LogMaker(store), units_n=40)
+    got = service(store).experiment("e")
+    assert got.effects[0].effect.effect_ci_low > 0.0
+    assert got.verdict.state == "not_yet"
+    assert "it starts at 100 units" in got.verdict.reason
 
 
 def test_an_experiment_without_metrics_is_judged_by_the_reward_per_decision(store: Store):
@@ -207,7 +230,8 @@ def test_an_experiment_without_decisions_says_why_and_what_to_do(store: Store):
     assert got.verdict.state == "no_data"
     assert "POST /v1/rank for surface 'home'" in got.verdict.next_step
     assert [v.decisions_n for v in got.variants] == [0, 0]
-    assert {e.effect.reason for e in got.effects} == {"empty_variant"}
+    reasons = {judged.reason for e in got.effects for judged in (e.effect, e.anytime)}
+    assert reasons == {"empty_variant"}
     assert {v.snips.verdict for v in got.values} == {"refuse"}
     assert (got.series.running, got.series.rate) == ((), ())
     assert [p.code for p in got.health.problems] == ["no_decisions", "no_drain"]
@@ -257,11 +281,14 @@ def test_a_report_as_of_a_past_time_is_the_one_of_then(store: Store):
     assert msgspec.json.encode(again) == msgspec.json.encode(then)
 
 
-def test_level_of_the_intervals_follows_alpha(store: Store):
+@pytest.mark.parametrize("planned", [False, True])
+def test_level_of_the_intervals_follows_alpha(store: Store, planned: bool):
     declare(store, *SPECS)
-    two_variants(LogMaker(store))
-    narrow = service(store).experiment("e", alpha=0.5).effects[0].effect
-    wide = service(store).experiment("e", alpha=0.01).effects[0].effect
+    two_variants(LogMaker(store), units_n=160)
+    narrow, wide = (
+        service(store).experiment("e", alpha=alpha).effects[0].judged(planned=planned)
+        for alpha in (0.5, 0.01)
+    )
     assert wide.effect_ci_low < narrow.effect_ci_low < narrow.effect
     assert wide.effect == narrow.effect
 

@@ -4,30 +4,33 @@ import io
 import msgspec
 
 from bandit.ope import WeightMoments, ips, snips
+from bandit.service.reporting_effects import metric_effect
 from bandit.service.reporting_payloads import GroupCounts, MetricEffect, PolicyValue
 from bandit.service.reporting_tables import as_csv, effect_rows, group_rows, value_rows
-from bandit.stats import Moments, welch
+from bandit.specs import Metric
+from bandit.stats import Moments
 
 
 def found(control: list[float], treatment: list[float]) -> MetricEffect:
-    return MetricEffect(
-        metric="reward",
-        description="",
-        per="unit",
-        better="higher",
+    return metric_effect(
+        Metric(key="reward", source="reward"),
+        ("c", Moments.of(control)),
+        ("t", Moments.of(treatment)),
+        0.05,
         is_primary=True,
-        control="c",
-        treatment="t",
-        effect=welch(Moments.of(control), Moments.of(treatment)),
     )
 
 
 def test_csv_of_effects_has_every_field_of_every_comparison():
-    effects = [found([1.0, 2.0], [2.0, 4.0]), found([], [2.0])]
+    effects = [found([1.0, 2.0] * 30, [2.0, 4.0] * 30), found([], [2.0])]
     rows = list(csv.DictReader(io.StringIO(as_csv(effect_rows(effects)))))
     assert [row["treatment_variant"] for row in rows] == ["t", "t"]
     assert float(rows[0]["effect_ci_low"]) == effects[0].effect.effect_ci_low
-    assert (rows[1]["effect"], rows[1]["reason"]) == ("", "empty_variant")
+    assert float(rows[0]["anytime_effect_ci_low"]) == effects[0].anytime.effect_ci_low
+    assert float(rows[0]["anytime_sequential_tuning"]) == 5000.0
+    for judged in ("", "anytime_"):
+        assert rows[1][f"{judged}effect"] == ""
+        assert rows[1][f"{judged}reason"] == "empty_variant"
     assert set(effects[0].effect.__struct_fields__) <= set(rows[0])
 
 

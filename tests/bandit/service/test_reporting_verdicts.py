@@ -4,7 +4,8 @@ import pytest
 from bandit.service.reporting_payloads import GroupCounts, MetricEffect, Verdict
 from bandit.service.reporting_verdicts import verdict_of
 from bandit.specs import Experiment, Variant
-from bandit.stats import Moments, srm, welch
+from bandit.stats import JointMoments, Moments, mean_of, srm, welch
+from bandit.stats.sequential import compare_anytime
 
 EXPERIMENT = Experiment(
     key="e",
@@ -35,6 +36,9 @@ def effect(gain: float, *, better: str = "higher", n: int = 100, key: str = "t")
         control="c",
         treatment=key,
         effect=welch(control, treatment),
+        anytime=compare_anytime(
+            mean_of().estimate(JointMoments.of_moments(control), JointMoments.of_moments(treatment))
+        ),
     )
 
 
@@ -49,6 +53,9 @@ def verdict(*effects: MetricEffect, split=FINE, counts=COUNTS, crossed=0) -> Ver
         (-1.0, "higher", "worse"),
         (-1.0, "lower", "better"),
         (1.0, "lower", "worse"),
+        (0.35, "higher", "not_yet"),
+        (-0.35, "higher", "not_yet"),
+        (0.35, "lower", "not_yet"),
         (0.1, "higher", "unclear"),
         (-0.1, "lower", "unclear"),
     ],
@@ -57,16 +64,58 @@ def test_direction_of_the_metric_decides_what_is_better(gain: float, better: str
     assert verdict(effect(gain, better=better)).state == state
 
 
-def test_headline_has_the_effect_its_interval_and_its_level():
-    # By hand: se = sqrt(2/100), q(198 df) = 1.972; 1 ± 0.279.
+def test_headline_has_the_interval_that_holds_at_any_look_and_its_level():
+    # By hand: se = sqrt(2/100) = 0.1414; ρ² = 0.001642 (tuned for 5,000), n = 200, so the sequence
+    # reaches sqrt((nρ² + 1)/(nρ²)·ln((nρ² + 1)/0.05²)) = 5.038 se = 0.712. Welch would reach 0.279.
     got = verdict(effect(1.0))
-    assert got.headline.startswith("t is better than c: reward +1 per unit [0.721, 1.28], +100.0%")
+    assert got.headline.startswith("t is better than c: reward +1 per unit [0.288, 1.71], +100.0%")
     assert got.headline.endswith("at 95 %.")
-    assert "one look" in got.next_step
+    assert got.reason.startswith("The interval holds at every look together, and leaves out 0.")
+    assert "everybody" in got.next_step
+
+
+def test_units_that_come_back_make_the_promise_approximate():
+    counts = [msgspec.structs.replace(found, counted_n=250) for found in COUNTS]
+    assert "Nearly so: units have 2.5 decisions each" in verdict(effect(1.0), counts=counts).reason
+    assert "Nearly so" in verdict(effect(-1.0), counts=counts).reason
+    assert "Nearly so" not in verdict(effect(1.0)).reason
+
+
+def test_what_only_one_planned_look_would_say_is_told_as_such():
+    # By hand: 0.35 ± 0.279 (Welch) leaves out 0; 0.35 ± 0.712 (any look) does not.
+    got = verdict(effect(0.35))
+    assert got.headline.startswith(
+        "Not yet: only one planned look would call t better than c: "
+        "reward +0.35 per unit [0.0711, 0.629]"
+    )
+    assert "every look, [-0.362, 1.06], includes 0." in got.reason
+    assert "decide at the planned time" in got.next_step
+    assert "would call t worse than c" in verdict(effect(-0.35)).headline
+    assert "would call t worse than c" in verdict(effect(0.35, better="lower")).headline
+
+
+def test_nothing_is_said_at_any_look_before_the_first_hundred_units():
+    got = verdict(effect(2.0, n=40))
+    assert got.state == "not_yet"
+    assert "no interval yet that holds at every look: it starts at 100 units." in got.reason
+    assert "it starts at 100 units." in verdict(effect(0.0, n=40)).reason
+
+
+def test_what_can_not_be_told_shows_the_interval_that_holds_at_any_look():
+    got = verdict(effect(0.1))
+    assert "reward +0.1 per unit [-0.612, 0.812]" in got.headline
+    assert "every look, [-0.612, 0.812], includes 0." in got.reason
+
+
+def test_a_treatment_that_is_worse_does_not_hide_one_that_can_not_be_told():
+    got = verdict(effect(-5.0, key="bad"), effect(0.1, key="open"))
+    assert got.state == "unclear"
+    assert "reward +0.1" in got.headline
+    assert "Each of the 2 treatments is judged at this level by itself." in got.reason
 
 
 def test_one_better_treatment_wins_over_worse_ones():
-    got = verdict(effect(-1.0, key="bad"), effect(0.8, key="good"))
+    got = verdict(effect(-1.5, key="bad"), effect(0.8, key="good"))
     assert (got.state, got.headline.split()[0]) == ("better", "good")
 
 
