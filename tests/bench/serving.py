@@ -64,7 +64,6 @@ def serving(*, rounds: int = 5, seconds: int = 3) -> None:
 
 def report(actions_n: int, runs: dict[str, list[Closed]], predict: list[float]) -> None:
     """Print one row of the table."""
-    assert not any(run.errors_n for several in runs.values() for run in several), runs
     rate = {
         service: statistics.median(run.rate for run in several) for service, several in runs.items()
     }
@@ -78,7 +77,10 @@ def report(actions_n: int, runs: dict[str, list[Closed]], predict: list[float]) 
     print(
         f"{actions_n:>4} actions: ours {rate['ours']:,.0f}/s, floor {rate['floor']:,.0f}/s, "
         f"naive {rate['naive']:,.0f}/s, VW predict {statistics.median(predict):.1f} µs; "
-        f"ours/naive {ratio:.2f}, time/(floor + VW) {budget:.2f}",
+        f"ours/naive {ratio:.2f}, time/(floor + VW) {budget:.2f}; failed: "
+        + ", ".join(
+            f"{name} {sum(run.errors_n for run in several)}" for name, several in runs.items()
+        ),
         flush=True,
     )
 
