@@ -157,9 +157,12 @@ def cressie_read(
     '[0.39, 0.51]'
     """
     weights, (least, most) = batch.weights, batch.greatest_rewards
+    # E[w] = 1 makes the value move with the rewards: counted from their least, an offset of 1e6
+    # costs no digits.
+    origin = least if math.isfinite(least) else 0.0
     low, high = weight_range(batch, weight_bounds)
-    extras = [Extra((w,), *earning(w, least, most)) for w in (low, high)]
-    moments = JointMoments.of([weights, weights * batch.reward], batch.sampling)
+    extras = [Extra((w,), *earning(w, least - origin, most - origin)) for w in (low, high)]
+    moments = JointMoments.of([weights, weights * (batch.reward - origin)], batch.sampling)
     found = profile(
         moments,
         extras,
@@ -167,7 +170,8 @@ def cressie_read(
         alpha=alpha,
         design=design_effect(batch),
     )
-    return clamped(found, (least, most), alpha, "cressie_read")
+    bounds = found[0] + origin, found[1] + origin
+    return clamped(bounds, (least, most), alpha, "cressie_read")
 
 
 def cressie_read_dr(
