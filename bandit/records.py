@@ -87,6 +87,16 @@ class Decision(LogRecord, frozen=True, kw_only=True, tag="decision"):
         seed: What the draw was made with, an unsigned 64-bit number.
         deferred: True if nothing counts as seen until an exposure says so.
         shadows: Per shadow policy, its probability of each drawn action given the slots above.
+        shadow_tops: Per shadow policy, the index of its likeliest action.
+        surface_version: Of the surface whose rules held; 0: not noted.
+        excluded: Reason → indices of the offered actions that were not eligible for it: `request`,
+            `denied`, `seen`.
+        blocked: Per slot, indices of eligible actions that could not be drawn there besides those
+            drawn above (a pin's action anywhere else, too much alike); empty: none at any slot.
+        pinned: Slots that were not drawn but given; their propensity is 1.
+        catalogue: Version of the catalogue whose features hold; 0: the request brought them.
+        offered: JSON array of the offered ids, if the request named no actions.
+        forced: The unit's variant was set by hand: no report counts it.
     """
 
     table: ClassVar[str] = "decisions"
@@ -106,6 +116,14 @@ class Decision(LogRecord, frozen=True, kw_only=True, tag="decision"):
     seed: int
     deferred: bool = False
     shadows: dict[str, tuple[float, ...]] = {}
+    shadow_tops: dict[str, int] = {}
+    surface_version: int = 0
+    excluded: dict[str, tuple[int, ...]] = {}
+    blocked: tuple[tuple[int, ...], ...] = ()
+    pinned: tuple[int, ...] = ()
+    catalogue: int = 0
+    offered: bytes = b""
+    forced: bool = False
 
     def __post_init__(self) -> None:
         if len(self.ranking) != len(self.propensities) or not self.ranking:
@@ -144,13 +162,20 @@ class Reward(LogRecord, frozen=True, kw_only=True, tag="reward"):
 
 
 class Exposure(LogRecord, frozen=True, kw_only=True, tag="exposure"):
-    """The record that slots of a decision were really seen."""
+    """The record that slots of a decision were really seen.
+
+    Attributes:
+        slots: Seen as ranked.
+        overridden: (slot, id) of slots that showed another item than the one ranked: nothing is
+            learned from them, and no importance weight holds there.
+    """
 
     table: ClassVar[str] = "exposures"
 
     event_id: str
     decision_ts_ms: int
     slots: tuple[int, ...]
+    overridden: tuple[tuple[int, str], ...] = ()
 
 
 class Outcome(LogRecord, frozen=True, kw_only=True, tag="outcome"):
@@ -171,8 +196,26 @@ class Outcome(LogRecord, frozen=True, kw_only=True, tag="outcome"):
         check_number("outcome", self.value)
 
 
-AnyLogRecord = Decision | Reward | Exposure | Outcome
-TABLES: tuple[str, ...] = tuple(kind.table for kind in (Decision, Reward, Exposure, Outcome))
+class Assigned(LogRecord, frozen=True, kw_only=True, tag="assigned"):
+    """The record that a unit was told its variant; at least once a day for a unit that asks.
+
+    Attributes:
+        forced: The variant was set by hand: no report counts it.
+    """
+
+    table: ClassVar[str] = "assignments"
+
+    unit_id: str
+    experiment: str
+    experiment_version: int
+    variant: str
+    forced: bool = False
+
+
+AnyLogRecord = Decision | Reward | Exposure | Outcome | Assigned
+TABLES: tuple[str, ...] = tuple(
+    kind.table for kind in (Decision, Reward, Exposure, Outcome, Assigned)
+)
 
 
 class LoggedDecision(Record, frozen=True, kw_only=True):
@@ -180,8 +223,10 @@ class LoggedDecision(Record, frozen=True, kw_only=True):
 
     Attributes:
         context: The request's context, JSON as sent.
-        actions: The offered actions in their order, features as sent.
+        actions: The offered actions in their order, features as sent or as the catalogue had them.
         excluded: Indices of the actions that were not eligible.
+        excluded_reasons: Why, one for each of `excluded`.
+        slot_features: As sent, JSON each; empty where none were.
         pmf: Probabilities over `actions`, `(k,)`.
     """
 
@@ -206,6 +251,14 @@ class LoggedDecision(Record, frozen=True, kw_only=True):
     shadows: dict[str, tuple[float, ...]]
     writer: str
     seq: int
+    shadow_tops: dict[str, int] = {}
+    surface_version: int = 0
+    excluded_reasons: tuple[str, ...] = ()
+    blocked: tuple[tuple[int, ...], ...] = ()
+    pinned: tuple[int, ...] = ()
+    slot_features: tuple[bytes, ...] = ()
+    catalogue: int = 0
+    forced: bool = False
 
 
 def check_number(what: str, value: float, low: float = -1e6, high: float = 1e6) -> None:

@@ -4,7 +4,7 @@ Limits sit in `Meta`, which msgspec checks while decoding (in C, so that 200 act
 and not in constructors; rules that need code are in `__post_init__`, which both run.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -18,16 +18,38 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 Slot = Annotated[int, msgspec.Meta(ge=0, le=999)]
 
 
+class Pin(Record, frozen=True, kw_only=True):
+    """An action that has a slot of its own."""
+
+    id: Id
+    slot: Slot
+
+
 class RankRequest(Record, frozen=True, kw_only=True):
-    """`POST /v1/rank`."""
+    """`POST /v1/rank`.
+
+    Attributes:
+        actions: Candidates with their features; empty: those of the surface's catalogue.
+        action_ids: Candidates out of the catalogue; empty: all of it. Not together with `actions`.
+        slots: How many actions to rank.
+        slot_features: Features of the slots, top first; for policies with `slot_model: ccb`.
+        exclude: Ids that must not be drawn.
+        seen: Ids that the unit has seen: not drawn while there are others.
+        pins: Actions that get a slot without a draw.
+        defer: Nothing counts as seen until an exposure says so.
+    """
 
     surface: Key
     unit_id: Id
     context: JsonObject = msgspec.field(default_factory=no_members)
-    actions: Annotated[list[Action], msgspec.Meta(min_length=1, max_length=10_000)]
+    actions: Annotated[list[Action], msgspec.Meta(max_length=10_000)] = []
+    action_ids: Annotated[list[Id], msgspec.Meta(max_length=10_000)] = []
     slots: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+    slot_features: Annotated[list[JsonObject], msgspec.Meta(max_length=1000)] = []
     event_id: str | None = None
     exclude: list[str] = []
+    seen: Annotated[list[str], msgspec.Meta(max_length=10_000)] = []
+    pins: Annotated[list[Pin], msgspec.Meta(max_length=1000)] = []
     defer: bool = False
 
 
@@ -71,11 +93,21 @@ class RewardRequest(Record, frozen=True, kw_only=True):
 
 
 class ExposureRequest(Record, frozen=True, kw_only=True):
-    """`POST /v1/exposures`, one or a list of them."""
+    """`POST /v1/exposures`, one or a list of them.
+
+    Attributes:
+        slots: Slots that were seen as ranked.
+        overridden: Slots that showed another item than the one ranked, and which.
+    """
 
     event_id: str
-    slots: Annotated[list[Slot], msgspec.Meta(min_length=1, max_length=1000)]
+    slots: Annotated[list[Slot], msgspec.Meta(max_length=1000)] = []
+    overridden: Annotated[list[Pin], msgspec.Meta(max_length=1000)] = []
     surface: Key | None = None
+
+    def __post_init__(self) -> None:
+        if not self.slots and not self.overridden:
+            raise RecordError("slots and overridden are empty, must name at least one slot")
 
 
 class OutcomeRequest(Record, frozen=True, kw_only=True):
@@ -88,17 +120,37 @@ class OutcomeRequest(Record, frozen=True, kw_only=True):
 
 
 class AssignmentRequest(Record, frozen=True, kw_only=True):
-    """`POST /v1/assignments`: the unit's variant of every running experiment, or of those named."""
+    """`POST /v1/assignments`: the unit's variant of every running experiment, or of those named.
+
+    Attributes:
+        context: What targeting looks at.
+        log: Whether the unit counts as assigned from now on (once a day in the log).
+    """
 
     unit_id: Id
+    context: JsonObject = msgspec.field(default_factory=no_members)
     experiments: list[Key] | None = None
+    log: bool = True
+
+
+class Assignment(Record, frozen=True, kw_only=True):
+    """The variant a unit is in, and what it is given there.
+
+    Attributes:
+        reason: `split` = by the unit's hash, `override` = set by hand.
+    """
+
+    key: str
+    variant: str
+    payload: Any
+    reason: str
 
 
 class AssignmentAnswer(Record, frozen=True, kw_only=True):
     """Answer of `POST /v1/assignments`."""
 
     unit_id: str
-    assignments: list[AssignedVariant]
+    assignments: list[Assignment]
 
 
 class Accepted(Record, frozen=True, kw_only=True):

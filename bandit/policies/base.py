@@ -15,6 +15,8 @@ class Lesson(Record, frozen=True, kw_only=True):
         drawn: Index into `actions`.
         propensity: With which it was drawn among them, in (0, 1].
         reward: What it earned, inside the surface's bounds; bigger is better.
+        slot: Features of the slot as a JSON object, or empty where the policy's `slot_model` gives
+            them no part; see `bandit.policies.slots`.
     """
 
     context: bytes
@@ -22,17 +24,19 @@ class Lesson(Record, frozen=True, kw_only=True):
     drawn: int
     propensity: float
     reward: float
+    slot: bytes = b""
 
 
 class Policy(Protocol):
     """(context, actions) → pmf."""
 
-    def pmf(self, context: bytes, actions: Sequence[Action]) -> list[float]:
+    def pmf(self, context: bytes, actions: Sequence[Action], slot: bytes = b"") -> list[float]:
         """Probabilities over `actions`, in their order, before the floor.
 
         Args:
             context: A JSON object; see `bandit.policies.features` for what it may hold.
             actions: `(k,)` eligible candidates, k ≥ 1, ids distinct.
+            slot: As in `Lesson`; only policies with a `slot_model` look at it.
 
         Returns:
             `(k,)`; it passes `bandit.policies.pmf.with_floor` before anybody draws from it.

@@ -15,7 +15,7 @@ class Fixed:
     [1.0, 0.0, 0.0]
     """
 
-    def pmf(self, context: bytes, actions: Sequence[Action]) -> list[float]:
+    def pmf(self, context: bytes, actions: Sequence[Action], slot: bytes = b"") -> list[float]:
         """1 for the first action, 0 for the others; see `bandit.policies.base.Policy`."""
         check_features(context, actions)
         return [1.0, *[0.0] * (len(actions) - 1)]

@@ -13,7 +13,7 @@ class Uniform:
     [0.25, 0.25, 0.25, 0.25]
     """
 
-    def pmf(self, context: bytes, actions: Sequence[Action]) -> list[float]:
+    def pmf(self, context: bytes, actions: Sequence[Action], slot: bytes = b"") -> list[float]:
         """`1/k` for each of `k` actions; see `bandit.policies.base.Policy`."""
         check_features(context, actions)
         return [1.0 / len(actions)] * len(actions)

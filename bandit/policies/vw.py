@@ -76,7 +76,7 @@ class VowpalWabbit:
         self._predict = self._workspace.predict_multi_ex_one
         self._examples = _examples(with_id=self._arguments.with_id)
 
-    def pmf(self, context: bytes, actions: Sequence[Action]) -> list[float]:
+    def pmf(self, context: bytes, actions: Sequence[Action], slot: bytes = b"") -> list[float]:
         """VW's probabilities over `actions`; see `bandit.policies.base.Policy`."""
         examples = self._examples.of(context, actions)
         scores = cast("list[tuple[int, float]]", self._predict(examples))

@@ -3,7 +3,7 @@
 from bandit.assign import variant_of
 from bandit.errors import NotDeclared
 from bandit.service.serving_state import Serving
-from bandit.wire import AssignedVariant, AssignmentAnswer, AssignmentRequest
+from bandit.wire import Assignment, AssignmentAnswer, AssignmentRequest
 
 
 class AssigningService:
@@ -31,5 +31,9 @@ class AssigningService:
                 raise NotDeclared("experiment", key)
             variant = variant_of(experiment, request.unit_id)
             if variant is not None and experiment.status == "running":
-                assignments.append(AssignedVariant(key=key, variant=variant.key))
+                assignments.append(
+                    Assignment(
+                        key=key, variant=variant.key, payload=variant.payload, reason="split"
+                    )
+                )
         return AssignmentAnswer(unit_id=request.unit_id, assignments=assignments)

@@ -5,9 +5,7 @@ and it uses plain lists, because at tens of microseconds a decision every conver
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-from bandit.assign import variant_of
 from bandit.errors import RecordError
 from bandit.event_id import make_event_id
 from bandit.journal import Journal
@@ -18,22 +16,16 @@ from bandit.policies import (
     seed_of,
 )
 from bandit.records import Action, Decision
+from bandit.service.choosing import Chosen, choose
 from bandit.service.event_ids import given_event_id
+from bandit.service.offering import Offer, offer_of
 from bandit.service.probabilities import floored_pmf, pack, spread
 from bandit.service.repeats import IN_FLIGHT_MS, PastDecisions, RecentAnswers, answer_of
-from bandit.service.serving_state import RunnablePolicy, Serving, ServingSurface
-from bandit.wire import AssignedVariant, RankAnswer, RankedAction, RankRequest, check_unique
+from bandit.service.serving_state import Serving, ServingSurface
+from bandit.wire import RankAnswer, RankedAction, RankRequest
 
 OLDEST_MS = 3_600_000
 """How old a client's own event id may be when it is ranked."""
-
-
-class Chosen(NamedTuple):
-    """Which policy draws for a unit, and why."""
-
-    policy: RunnablePolicy
-    assigned: AssignedVariant | None
-    experiment_version: int
 
 
 class DecisionService:
@@ -98,11 +90,11 @@ class DecisionService:
         now_ms = self._now_ms()
         surface = self._serving.state.surface(request.surface)
         event_id = self._event_id(request, surface, now_ms)
-        _check(request, surface)
-        chosen = _choose(surface, request.unit_id)
-        decision = self._decide(request, body, surface, chosen, event_id, now_ms)
+        offer = offer_of(request, surface)
+        chosen = choose(surface, request.unit_id, bytes(request.context))
+        decision = self._decide(request, body, surface, chosen, offer, event_id, now_ms)
         self._journal.append(decision)
-        answer = _answer(request, decision, chosen)
+        answer = _answer(offer.actions, decision, chosen)
         self._recent.put(event_id, answer)
         return answer
 
@@ -124,11 +116,12 @@ class DecisionService:
         body: bytes,
         surface: ServingSurface,
         chosen: Chosen,
+        offer: Offer,
         event_id: str,
         now_ms: int,
     ) -> Decision:
-        context, actions = bytes(request.context), request.actions
-        eligible = _eligible(request)
+        context, actions = bytes(request.context), offer.actions
+        eligible = _eligible(request, actions)
         offered = actions if eligible is None else [actions[index] for index in eligible]
         if eligible is not None:  # the policy checks what it sees; the log gets the others too
             check_features(context, actions)
@@ -163,6 +156,11 @@ class DecisionService:
             seed=seed,
             deferred=request.defer,
             shadows=shadows,
+            surface_version=surface.version,
+            excluded=_excluded(eligible, len(actions)),
+            catalogue=offer.catalogue,
+            offered=offer.ids,
+            forced=chosen.forced,
         )
 
     def _shadows(
@@ -182,36 +180,21 @@ class DecisionService:
         return found
 
 
-def _choose(surface: ServingSurface, unit_id: str) -> Chosen:
-    experiment = surface.experiment
-    if experiment is not None:
-        variant = variant_of(experiment.spec, unit_id)
-        if variant is not None:
-            assigned = AssignedVariant(key=experiment.spec.key, variant=variant.key)
-            return Chosen(experiment.policies[variant.key], assigned, experiment.version)
-    return Chosen(surface.policy, None, 0)
-
-
-def _check(request: RankRequest, surface: ServingSurface) -> None:
-    actions = request.actions
-    if len(actions) > surface.spec.max_actions:
-        raise RecordError(
-            f"{len(actions)} actions are offered, must be at most {surface.spec.max_actions} "
-            f"on surface {surface.spec.key!r} - at `$.actions`"
-        )
-    if len({action.id for action in actions}) < len(actions):
-        check_unique([action.id for action in actions])
-
-
-def _eligible(request: RankRequest) -> list[int] | None:
+def _eligible(request: RankRequest, actions: Sequence[Action]) -> list[int] | None:
     """Indices of the actions that may be drawn; None for all of them."""
     if not request.exclude:
         return None
     excluded = set(request.exclude)
-    eligible = [i for i, action in enumerate(request.actions) if action.id not in excluded]
+    eligible = [i for i, action in enumerate(actions) if action.id not in excluded]
     if not eligible:
         raise RecordError("every action is excluded, must leave at least one - at `$.exclude`")
     return eligible
+
+
+def _excluded(eligible: list[int] | None, k: int) -> dict[str, tuple[int, ...]]:
+    if eligible is None:
+        return {}
+    return {"request": tuple(sorted(set(range(k)).difference(eligible)))}
 
 
 def _slots(asked: int, pmf: Sequence[float]) -> int:
@@ -225,8 +208,7 @@ def _slots(asked: int, pmf: Sequence[float]) -> int:
     return min(asked, drawable if drawable > 1 else len(pmf))
 
 
-def _answer(request: RankRequest, decision: Decision, chosen: Chosen) -> RankAnswer:
-    actions = request.actions
+def _answer(actions: Sequence[Action], decision: Decision, chosen: Chosen) -> RankAnswer:
     return RankAnswer(
         event_id=decision.event_id,
         ranking=[

@@ -48,6 +48,7 @@ class ServingSurface:
     """A surface with everything that a decision on it needs."""
 
     spec: Surface
+    version: int
     tag: int
     policy: RunnablePolicy
     experiment: ServingExperiment | None
@@ -127,8 +128,8 @@ def assemble(
         if spec.status == "running"
     }
     surfaces: dict[str, ServingSurface] = {}
-    for spec, _ in _of_kind(Surface, known):
-        surface = _serving_surface(spec, running.get(spec.key), policies)
+    for spec, version in _of_kind(Surface, known):
+        surface = _serving_surface(spec, version, running.get(spec.key), policies)
         surface = surface or previous.surfaces.get(spec.key)
         if surface is not None:
             surfaces[spec.key] = surface
@@ -143,13 +144,14 @@ def assemble(
 
 def _serving_surface(
     spec: Surface,
+    version: int,
     running: tuple[Experiment, int] | None,
     policies: Mapping[str, RunnablePolicy],
 ) -> ServingSurface | None:
     experiment = None
     if running is not None:
         declared, version = running
-        by_variant = {v.key: policies.get(v.policy) for v in declared.variants}
+        by_variant = {v.key: policies.get(v.policy or "") for v in declared.variants}
         runnable = {key: policy for key, policy in by_variant.items() if policy is not None}
         if len(runnable) < len(by_variant):
             return None
@@ -158,6 +160,7 @@ def _serving_surface(
         return None
     return ServingSurface(
         spec=spec,
+        version=version,
         tag=surface_tag(spec.key),
         policy=policies[spec.policy],
         experiment=experiment,

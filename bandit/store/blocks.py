@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from bandit.records import AnyLogRecord, Decision, Exposure, Outcome, Reward
+from bandit.records import AnyLogRecord, Assigned, Decision, Exposure, Outcome, Reward
 from bandit.wire import RankRequest
 
 Columns = dict[str, list[Any]]
 
 _REQUEST = msgspec.json.Decoder(RankRequest)
+_IDS = msgspec.json.Decoder(list[str])
 
 
 class Block(NamedTuple):
@@ -40,20 +41,34 @@ def _decisions(records: Sequence[Decision]) -> Columns:
         "floor",
         "seed",
         "deferred",
+        "surface_version",
+        "blocked",
+        "pinned",
+        "catalogue",
+        "forced",
     )
     requests = [_REQUEST.decode(record.request) for record in records]
     columns["context"] = [bytes(request.context) for request in requests]
-    columns["actions"] = [[action.id for action in request.actions] for request in requests]
+    columns["actions"] = [
+        _ids(record, request) for record, request in zip(records, requests, strict=True)
+    ]
     columns["action_features"] = [
         [bytes(action.features) for action in request.actions] for request in requests
     ]
-    columns["excluded"] = [_excluded(request) for request in requests]
+    columns["slot_features"] = [
+        [bytes(features) for features in request.slot_features] for request in requests
+    ]
+    excluded = [_excluded(record) for record in records]
+    columns["excluded"] = [[index for index, _ in pairs] for pairs in excluded]
+    columns["excluded_reasons"] = [[reason for _, reason in pairs] for pairs in excluded]
     columns["pmf"] = [
-        _pmf(record.pmf, len(request.actions))
-        for record, request in zip(records, requests, strict=True)
+        _pmf(record.pmf, len(ids)) for record, ids in zip(records, columns["actions"], strict=True)
     ]
     columns["shadow_policies"] = [list(record.shadows) for record in records]
     columns["shadow_probabilities"] = [list(record.shadows.values()) for record in records]
+    columns["shadow_tops"] = [
+        [record.shadow_tops.get(shadow, -1) for shadow in record.shadows] for record in records
+    ]
     return columns
 
 
@@ -65,8 +80,14 @@ def _rewards(records: Sequence[Reward]) -> Columns:
 
 def _exposures(records: Sequence[Exposure]) -> Columns:
     columns = _plain(records, "event_id", "slots")
+    columns["overridden"] = [[slot for slot, _ in record.overridden] for record in records]
+    columns["overridden_by"] = [[id_ for _, id_ in record.overridden] for record in records]
     columns["decision_ts"] = [record.decision_ts_ms for record in records]
     return columns
+
+
+def _assignments(records: Sequence[Assigned]) -> Columns:
+    return _plain(records, "unit_id", "experiment", "experiment_version", "variant", "forced")
 
 
 def _outcomes(records: Sequence[Outcome]) -> Columns:
@@ -78,6 +99,7 @@ BLOCKS: Mapping[str, Block] = {
     "rewards": Block(Reward, _rewards, "decision_ts", lambda record: record.decision_ts_ms),
     "exposures": Block(Exposure, _exposures, "decision_ts", lambda record: record.decision_ts_ms),
     "outcomes": Block(Outcome, _outcomes, "ts", lambda record: record.ts_ms),
+    "assignments": Block(Assigned, _assignments, "ts", lambda record: record.ts_ms),
 }
 
 
@@ -89,11 +111,17 @@ def _plain(records: Sequence[AnyLogRecord], *names: str) -> Columns:
     return columns
 
 
-def _excluded(request: RankRequest) -> list[int]:
-    if not request.exclude:
-        return []
-    named = set(request.exclude)
-    return [index for index, action in enumerate(request.actions) if action.id in named]
+def _ids(record: Decision, request: RankRequest) -> list[str]:
+    if request.actions:
+        return [action.id for action in request.actions]
+    return request.action_ids or _IDS.decode(record.offered)
+
+
+def _excluded(record: Decision) -> list[tuple[int, str]]:
+    """Pairs of index and reason, in offered order."""
+    return sorted(
+        (index, reason) for reason, indices in record.excluded.items() for index in indices
+    )
 
 
 def _pmf(raw: bytes, k: int) -> Sequence[float]:

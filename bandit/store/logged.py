@@ -29,7 +29,8 @@ def decision_of(row: Sequence[Any]) -> LoggedDecision:
     (
         event_id, ts_ms, surface, unit_id, experiment, experiment_version, variant, policy,
         snapshot, context, ids, features, excluded, pmf, ranking, propensities, floor, seed,
-        deferred, shadow_policies, shadow_probabilities, writer, seq,
+        deferred, shadow_policies, shadow_probabilities, writer, seq, shadow_tops, surface_version,
+        excluded_reasons, blocked, pinned, slot_features, catalogue, forced,
     ) = row  # fmt: skip
     return LoggedDecision(
         event_id=event_id,
@@ -59,6 +60,18 @@ def decision_of(row: Sequence[Any]) -> LoggedDecision:
         },
         writer=writer,
         seq=seq,
+        shadow_tops={
+            shadow: top
+            for shadow, top in zip(shadow_policies, shadow_tops, strict=False)
+            if top >= 0
+        },
+        surface_version=surface_version,
+        excluded_reasons=tuple(excluded_reasons),
+        blocked=tuple(tuple(indices) for indices in blocked),
+        pinned=tuple(pinned),
+        slot_features=tuple(slot_features),
+        catalogue=catalogue,
+        forced=forced,
     )
 
 
@@ -80,12 +93,13 @@ def reward_of(row: Sequence[Any]) -> LoggedReward:
 
 def exposure_of(row: Sequence[Any]) -> LoggedExposure:
     """An exposure from the columns that `tail_exposures` and its like select."""
-    writer, seq, ts_ms, surface, event_id, decision_ts_ms, slots = row
+    writer, seq, ts_ms, surface, event_id, decision_ts_ms, slots, overridden, overridden_by = row
     record = Exposure(
         ts_ms=ts_ms,
         surface=surface,
         event_id=event_id,
         decision_ts_ms=decision_ts_ms,
         slots=tuple(slots),
+        overridden=tuple(zip(overridden, overridden_by, strict=True)),
     )
     return LoggedExposure(writer, seq, record)

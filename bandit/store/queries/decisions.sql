@@ -1,10 +1,11 @@
 -- name: decision
 -- One decision, the first that was accepted if its event id came twice.
--- bytes: context, action_features
+-- bytes: context, action_features, slot_features
 SELECT toString(event_id), toUnixTimestamp64Milli(ts), surface, unit_id, experiment,
        experiment_version, variant, policy, snapshot, context, actions, action_features, excluded,
        pmf, ranking, propensities, floor, seed, deferred, shadow_policies, shadow_probabilities,
-       writer, seq
+       writer, seq, shadow_tops, surface_version, excluded_reasons, blocked, pinned, slot_features,
+       catalogue, forced
 FROM decisions
 WHERE event_id = {event_id:UUID}
   AND ts BETWEEN fromUnixTimestamp64Milli({since_ms:Int64})
@@ -14,11 +15,12 @@ LIMIT 1
 
 -- name: decision_sample
 -- Some decisions of a surface, chosen by a hash of their event id, in its order.
--- bytes: context, action_features
+-- bytes: context, action_features, slot_features
 SELECT toString(event_id) AS event, toUnixTimestamp64Milli(ts), surface, unit_id, experiment,
        experiment_version, variant, policy, snapshot, context, actions, action_features, excluded,
        pmf, ranking, propensities, floor, seed, deferred, shadow_policies, shadow_probabilities,
-       writer, seq
+       writer, seq, shadow_tops, surface_version, excluded_reasons, blocked, pinned, slot_features,
+       catalogue, forced
 FROM decisions
 WHERE surface = {surface:String}
   AND event_id IN (

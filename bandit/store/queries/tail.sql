@@ -38,11 +38,12 @@ GROUP BY writer
 
 -- name: tail_decisions
 -- Decisions of some streams of one surface, after and up to a number of each.
--- bytes: context, action_features
+-- bytes: context, action_features, slot_features
 SELECT toString(event_id), toUnixTimestamp64Milli(ts), surface, unit_id, experiment,
        experiment_version, variant, policy, snapshot, context, actions, action_features, excluded,
        pmf, ranking, propensities, floor, seed, deferred, shadow_policies, shadow_probabilities,
-       writer, seq
+       writer, seq, shadow_tops, surface_version, excluded_reasons, blocked, pinned, slot_features,
+       catalogue, forced
 FROM decisions
 WHERE surface = {surface:String}
   AND writer IN {writers:Array(String)}
@@ -82,7 +83,7 @@ LIMIT 1 BY writer, seq
 -- name: tail_exposures
 -- Exposures of some streams of one surface, after and up to a number of each.
 SELECT writer, seq, toUnixTimestamp64Milli(ts), surface, toString(event_id),
-       toUnixTimestamp64Milli(decision_ts), slots
+       toUnixTimestamp64Milli(decision_ts), slots, overridden, overridden_by
 FROM exposures
 WHERE surface = {surface:String}
   AND writer IN {writers:Array(String)}
