@@ -69,7 +69,7 @@ def _earned(report: ExperimentReport) -> Table:
 
 def _counts(group: GroupCounts) -> tuple[str, ...]:
     return (
-        group.policy,
+        group.policy or "-",
         f"{group.units_n:,}",
         f"{group.counted_n:,}",
         f"{group.reward_sum:,.0f}",

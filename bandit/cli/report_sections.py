@@ -132,7 +132,7 @@ def _groups(title: str, groups: Sequence[GroupCounts]) -> Section:
         rows=[
             (
                 group.label,
-                group.policy,
+                group.policy or DASH,
                 f"{group.units_n:,}",
                 f"{group.decisions_n:,}",
                 f"{group.open_n:,}",

@@ -61,6 +61,13 @@ class _Declared:
         assert isinstance(spec, Surface)
         return spec
 
+    def surface_of(self, experiment: Experiment) -> Surface:
+        if experiment.surface is None:
+            raise RecordError(
+                f"experiment {experiment.key!r} has no surface, must have one to be reported"
+            )
+        return self.surface(experiment.surface)
+
     def metric(self, key: str) -> Metric:
         spec = self.definition("metric", key).spec
         assert isinstance(spec, Metric)
@@ -121,7 +128,7 @@ class ReportService:
         definition = declared.definition("experiment", key)
         experiment = definition.spec
         assert isinstance(experiment, Experiment)
-        surface = declared.surface(experiment.surface)
+        surface = declared.surface_of(experiment)
         whole = Scope(surface, self._now_ms() if at_ms is None else at_ms)
         scope = whole._replace(experiment=key)
         metrics = [declared.metric(name) for name in experiment.metrics] or [REWARD]
@@ -221,7 +228,7 @@ class ReportService:
     def _headline(
         self, declared: _Declared, experiment: Experiment, at_ms: int, alpha: float
     ) -> ExperimentHeadline:
-        scope = Scope(declared.surface(experiment.surface), at_ms, experiment.key)
+        scope = Scope(declared.surface_of(experiment), at_ms, experiment.key)
         metrics = [declared.metric(name) for name in experiment.metrics[:1]] or [REWARD]
         judged = self._judge(experiment, scope, metrics, alpha)
         return ExperimentHeadline(
@@ -331,7 +338,7 @@ def _share(variant: Variant) -> float:
 
 def _group(
     label: str,
-    policy: str,
+    policy: str | None,
     counts: LabelCounts | None,
     *,
     units_n: int | None = None,

@@ -41,7 +41,7 @@ class GroupCounts(Record, frozen=True, kw_only=True):
 
     Attributes:
         label: Key of the variant or policy.
-        policy: What it serves.
+        policy: What it serves; None for a variant that is a payload.
         share: Of the 10,000 buckets; None for a policy.
         units_n: Units with a decision; without those seen in two variants, for a variant.
         open_n: Decisions whose join window has not ended, so they do not count yet.
@@ -54,7 +54,7 @@ class GroupCounts(Record, frozen=True, kw_only=True):
     """
 
     label: str
-    policy: str
+    policy: str | None
     share: float | None = None
     units_n: int = 0
     decisions_n: int = 0
@@ -303,11 +303,15 @@ class SurfaceHeadline(Record, frozen=True, kw_only=True):
 
 
 class ExperimentHeadline(Record, frozen=True, kw_only=True):
-    """One line about an experiment."""
+    """One line about an experiment.
+
+    Attributes:
+        surface: None if its variants are payloads.
+    """
 
     key: str
     description: str
-    surface: str
+    surface: str | None
     status: str
     units_n: int
     verdict: Verdict
