@@ -3,12 +3,11 @@
 import httpx
 import msgspec
 
-from bandit.errors import NotFound, SnapshotCorrupt
+from bandit.errors import NotFound
 from bandit.learning.rebuilding import rebuild
 from bandit.policies import build
-from bandit.service.replaying import ReplayService
+from bandit.service.replaying import Replay, ReplayService
 from bandit.service.reporting_payloads import ExperimentReport
-from bandit.service.retraining import retraining
 from bandit.specs import AnySpec, Experiment, Metric, PolicySpec, Surface, Variant
 from bandit.store.client import Store
 from bandit.store.decisions import Decisions
@@ -135,20 +134,14 @@ class Demo:
 
     def replay(self, n: int, seed: int) -> Check:
         """Make random decisions of the log again and compare them bit for bit."""
-        service = ReplayService(
-            lambda: Definitions(self._store),
-            lambda: Snapshots(self._store),
-            salt=self._salt,
-            retrain=retraining(lambda: self._store),
-        )
+        service = ReplayService.of_store(lambda: self._store, salt=self._salt)
         sample = Decisions(self._store).sample(SURFACE.key, n, seed)
         different: list[str] = []
-        # In the order of snapshots, so that each is loaded or learned again once.
-        for decision in sorted(sample, key=lambda d: (d.policy, d.snapshot, d.event_id)):
-            try:
-                different.extend(service.replay(decision).differences[:1])
-            except (NotFound, SnapshotCorrupt) as exc:
-                different.append(str(exc))
+        for replay in service.replay_all(sample):
+            if isinstance(replay, Replay):
+                different.extend(replay.differences[:1])
+            else:
+                different.append(str(replay))
         numbers = f"{len(sample) - len(different):,} of {len(sample):,} identical"
         if different:
             numbers += f"; the first that is not: {different[0]}"

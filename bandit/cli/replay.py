@@ -7,17 +7,13 @@ from collections.abc import Iterable
 import click
 
 from bandit.cli.wiring import open_store, project_salt
-from bandit.errors import BanditError, NotFound
-from bandit.records import LoggedDecision
-from bandit.service.replaying import ReplayService
-from bandit.service.retraining import retraining
+from bandit.errors import BanditError, NotFound, SnapshotCorrupt
+from bandit.service.replaying import Replay, ReplayService
 from bandit.settings import Settings
 from bandit.store.decisions import Decisions
-from bandit.store.definitions import Definitions
-from bandit.store.snapshots import Snapshots
 
 SHOWN = 10
-"""Of how many decisions that differ the differences are printed."""
+"""Of how many decisions that do not come out identical it is printed why."""
 
 
 @click.command()
@@ -33,14 +29,9 @@ def command(surface: str, n: int, seed: int) -> None:
         settings = Settings.from_environ(os.environ)
         store = open_store(settings, readonly=True)
         try:
-            service = ReplayService(
-                lambda: Definitions(store),
-                lambda: Snapshots(store),
-                salt=project_salt(settings),
-                retrain=retraining(lambda: store),
-            )
-            decisions = Decisions(store).sample(surface, n, seed)
-            identical = _replay(service, decisions)
+            service = ReplayService.of_store(lambda: store, salt=project_salt(settings))
+            sample = Decisions(store).sample(surface, n, seed)
+            identical = _print_all(service.replay_all(sample))
         finally:
             store.close()
     except BanditError as exc:
@@ -49,22 +40,27 @@ def command(surface: str, n: int, seed: int) -> None:
     sys.exit(0 if identical else 1)
 
 
-def _replay(service: ReplayService, decisions: Iterable[LoggedDecision]) -> bool:
-    """Replay, print, and tell whether all that could be replayed came out identical."""
-    identical, differing, lost = 0, 0, 0
-    # In the order of snapshots: each is loaded once, and those whose weights are not kept are
-    # learned again on one way through the log.
-    for decision in sorted(decisions, key=lambda d: (d.policy, d.snapshot, d.event_id)):
-        try:
-            replay = service.replay(decision)
-        except NotFound:  # neither the weights are kept nor all that they were learned from
-            lost += 1
-            continue
-        if replay.identical:
-            identical += 1
-            continue
-        differing += 1
-        if differing <= SHOWN:
-            click.echo(f"{replay.event_id}: {'; '.join(replay.differences)}")
-    click.echo(f"{identical} identical, {differing} differing, {lost} without their snapshot")
-    return differing == 0 and identical > 0
+def _print_all(replays: Iterable[Replay | NotFound | SnapshotCorrupt]) -> bool:
+    """Print counts and what differs; tell whether all that had its snapshot is identical."""
+    identical, differing, lost, corrupt = 0, 0, 0, 0
+    for replay in replays:
+        match replay:
+            case NotFound():  # neither the weights are kept nor all that they were learned from
+                lost += 1
+                continue
+            case SnapshotCorrupt():
+                corrupt += 1
+                text = str(replay)
+            case Replay(identical=True):
+                identical += 1
+                continue
+            case Replay():
+                differing += 1
+                text = f"{replay.event_id}: {'; '.join(replay.differences)}"
+        if differing + corrupt <= SHOWN:
+            click.echo(text)
+    click.echo(
+        f"{identical} identical, {differing} differing, {lost} without their snapshot, "
+        f"{corrupt} with a corrupt one"
+    )
+    return differing == corrupt == 0 < identical

@@ -2,15 +2,17 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bandit.assign import variant_of
-from bandit.errors import NotFound
+from bandit.errors import NotFound, SnapshotCorrupt
 from bandit.policies import build, draw_ranking, seed_of
 from bandit.policies.base import Policy
 from bandit.records import LoggedDecision, Record
 from bandit.service.probabilities import floored_pmf, spread
+from bandit.service.retraining import retraining
 from bandit.specs import Experiment, PolicySpec
+from bandit.store.client import Store
 from bandit.store.definitions import Definitions
 from bandit.store.snapshots import Snapshots
 
@@ -64,6 +66,39 @@ class ReplayService:
         self._policies: OrderedDict[tuple[str, int], Policy] = OrderedDict()
         self._experiments: dict[tuple[str, int], Experiment] = {}
         self._turn = threading.Lock()  # a policy must not be asked by two threads at once
+
+    @classmethod
+    def of_store(cls, store: Callable[[], Store], *, salt: bytes) -> "ReplayService":
+        """A service over one store, which learns weights again that are not kept.
+
+        Args:
+            store: Gives the store, always the same one; raises `StoreUnavailable`.
+            salt: The project's secret that seeded the draws.
+        """
+        return cls(
+            lambda: Definitions(store()),
+            lambda: Snapshots(store()),
+            salt=salt,
+            retrain=retraining(store),
+        )
+
+    def replay_all(
+        self, decisions: Iterable[LoggedDecision]
+    ) -> Iterator[Replay | NotFound | SnapshotCorrupt]:
+        """Make decisions again, each, or tell why one can not be.
+
+        They come in the order of their snapshots: each is loaded once, and those whose weights are
+        not kept are learned again on one way through the log.
+
+        Raises:
+            NotDeclared: A policy or experiment is not declared.
+            StoreUnavailable: The store did not answer.
+        """
+        for decision in sorted(decisions, key=lambda d: (d.policy, d.snapshot, d.event_id)):
+            try:
+                yield self.replay(decision)
+            except (NotFound, SnapshotCorrupt) as exc:
+                yield exc
 
     def replay(self, decision: LoggedDecision) -> Replay:
         """Make a logged decision again.

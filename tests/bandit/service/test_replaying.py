@@ -6,13 +6,13 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from bandit.errors import NotDeclared, NotFound
+from bandit.errors import NotDeclared, NotFound, SnapshotCorrupt
 from bandit.policies import build
 from bandit.policies.base import Policy
 from bandit.records import Decision, LoggedDecision
 from bandit.service.deciding import DecisionService
 from bandit.service.repeats import PastDecisions
-from bandit.service.replaying import ReplayService
+from bandit.service.replaying import Replay, ReplayService
 from tests.bandit.service.making import (
     EXPERIMENT,
     FIXED,
@@ -124,3 +124,17 @@ def test_weights_that_are_not_kept_are_asked_for_once() -> None:
 def test_without_a_way_to_retrain_weights_that_are_not_kept_are_not_found() -> None:
     with pytest.raises(NotFound, match="random@7 is not kept"):
         service().replay(replace(decided(), snapshot=7))
+
+
+def test_many_are_replayed_in_the_order_of_snapshots_whatever_became_of_one() -> None:
+    def retrain(policy: str, number: int) -> Policy:
+        if number == 8:
+            raise SnapshotCorrupt("random@8 has another digest")
+        if number == 7:
+            raise NotFound("random@7 is not kept")
+        return build(UNIFORM)
+
+    decisions = [replace(decided(), snapshot=number) for number in (9, 8, 7, 0)]
+    found = list(service(retrain=retrain).replay_all(decisions))
+    assert [type(one) for one in found] == [Replay, NotFound, SnapshotCorrupt, Replay]
+    assert [one.snapshot for one in found if isinstance(one, Replay)] == [0, 9]
