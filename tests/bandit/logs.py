@@ -57,6 +57,7 @@ class LogMaker:
             "snapshot": 0,
             "floor": 0.0,
             "seed": 0,
+            "excluded": {"request": tuple(int(id_[1:]) for id_ in exclude)} if exclude else {},
         } | given
         decision = Decision(
             ts_ms=self.start_ms + at_ms,

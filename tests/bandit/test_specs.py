@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from bandit.errors import BadSpec
-from bandit.specs import SPECS, Experiment, Metric, PolicySpec, Surface, Variant
+from bandit.specs import SPECS, Experiment, Layer, Metric, PolicySpec, Surface, Variant
 
 
 def variant(key: str, *ranges: tuple[int, int]) -> Variant:
@@ -18,6 +18,7 @@ def test_every_spec_travels_as_json_unchanged() -> None:
         Surface(key="home.feed", policy="p", shadows=["q"], reward_weights={"click": 1.0}),
         PolicySpec(key="p", type="vw", surface="home.feed", floor=0.001),
         experiment(variant("a", (0, 5000)), variant("b", (5000, 10000))),
+        Layer(key="l", salt="x", holdout=[(0, 100)]),
         Metric(key="m", source="reward", name="click", per="decision"),
     ]
     assert {type(spec) for spec in specs} == set(SPECS.values())

@@ -15,7 +15,6 @@ def test_features_are_kept_as_the_clients_own_bytes() -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b'{"surface":"s","unit_id":"u","actions":[]}', r"length >= 1 - at `\$.actions`"),
         (b'{"surface":"s","unit_id":"u","actions":[{"id":""}]}', r"at `\$.actions\[0\].id`"),
         (b'{"surface":"s","unit_id":"","actions":[{"id":"a"}]}', r"at `\$.unit_id`"),
         (b'{"surface":"s","unit_id":"u","actions":[{"id":"a"}],"slots":0}', r"at `\$.slots`"),

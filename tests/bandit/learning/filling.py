@@ -50,7 +50,7 @@ def record_of(row: AnyRow) -> AnyLogRecord:
     same = {
         name: getattr(row, name)
         for name in Decision.__struct_fields__
-        if name not in ("request", "pmf")
+        if name not in ("request", "pmf", "excluded", "offered")
     }
     request = {
         "surface": row.surface,
@@ -62,5 +62,6 @@ def record_of(row: AnyRow) -> AnyLogRecord:
     return Decision(
         request=msgspec.json.encode(request),
         pmf=struct.pack(f"<{len(row.pmf)}f", *row.pmf),
+        excluded={"request": row.excluded} if row.excluded else {},
         **same,
     )

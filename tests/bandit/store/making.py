@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from bandit.event_id import make_event_id, surface_tag
-from bandit.records import Action, AnyLogRecord, Decision, Exposure, Outcome, Reward
+from bandit.records import Assigned, Action, AnyLogRecord, Decision, Exposure, Outcome, Reward
 from bandit.wire import RankRequest
 
 T0 = 1_790_000_000_000
@@ -87,7 +87,24 @@ def outcome(n: int, **changes: object) -> Outcome:
     return Outcome(**fields | changes)
 
 
-MAKE = {"decisions": decision, "rewards": reward, "exposures": exposure, "outcomes": outcome}
+def assigned(n: int, **changes: object) -> Assigned:
+    fields = {
+        "ts_ms": T0 + n,
+        "unit_id": f"u-{n}",
+        "experiment": "banner",
+        "experiment_version": 2,
+        "variant": "treatment",
+    }
+    return Assigned(**fields | changes)
+
+
+MAKE = {
+    "decisions": decision,
+    "rewards": reward,
+    "exposures": exposure,
+    "outcomes": outcome,
+    "assignments": assigned,
+}
 
 
 def entries(table: str, *seqs: int, **changes: object) -> list[Entry]:

@@ -14,7 +14,7 @@ from tests.bandit.store.making import at_once
 FILES = ["ledger.sql", *names()]
 MAY_RUN_TWICE = re.compile(
     r"^(CREATE (DATABASE|TABLE|VIEW) IF NOT EXISTS|CREATE OR REPLACE VIEW|"
-    r"ALTER TABLE \S+ (ADD|DROP|RENAME) \w+ IF|"
+    r"ALTER TABLE \S+( ON CLUSTER \S+)?\s+(ADD|DROP|RENAME) \w+ IF|"
     r"DROP (TABLE|VIEW) IF EXISTS) "
 )
 

@@ -72,7 +72,7 @@ def test_nothing_is_missing_of_nothing(sink: ClickHouseSink) -> None:
 
 
 def test_decision_comes_back_as_it_was(sink: ClickHouseSink, store: Store) -> None:
-    asked = request(exclude=["a3", "nobody"])
+    asked = request(exclude=["a3", "nobody"], slot_features=[msgspec.Raw(b'{"size":"big"}')])
     given = decision(
         1,
         asked,
@@ -81,10 +81,17 @@ def test_decision_comes_back_as_it_was(sink: ClickHouseSink, store: Store) -> No
         variant="treatment",
         deferred=True,
         shadows={"uniform": (0.5, 1.0), "fixed": (0.0, 1.0)},
+        shadow_tops={"fixed": 1},
+        surface_version=4,
+        excluded={"request": (2,), "denied": (0,)},
+        blocked=((1,), ()),
+        pinned=(1,),
+        catalogue=0,
+        forced=True,
     )
     sink.insert("decisions", "w", [Entry(5, given)], "token")
     logged = Decisions(store).find(given.event_id)
-    same = set(Decision.__struct_fields__) - {"request", "pmf"}
+    same = set(Decision.__struct_fields__) - {"request", "pmf", "excluded", "offered"}
     assert {name: getattr(logged, name) for name in same} == {
         name: getattr(given, name) for name in same
     }
@@ -92,7 +99,9 @@ def test_decision_comes_back_as_it_was(sink: ClickHouseSink, store: Store) -> No
     assert [(a.id, bytes(a.features)) for a in logged.actions] == [
         (a.id, bytes(a.features)) for a in asked.actions
     ]
-    assert logged.excluded == (2,)
+    assert logged.excluded == (0, 2)
+    assert logged.excluded_reasons == ("denied", "request")
+    assert logged.slot_features == (b'{"size":"big"}',)
     assert logged.pmf == (0.5, 0.25, 0.25)
     assert (logged.writer, logged.seq) == ("w", 5)
 
