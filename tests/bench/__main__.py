@@ -3,10 +3,16 @@
 import platform
 import sys
 
+from tests.bench.everything import everything
 from tests.bench.learner import learner
 from tests.bench.serving import latency, serving
 
-BENCHES = {"serving": serving, "latency": latency, "learner": learner}
+BENCHES = {
+    "serving": serving,
+    "everything": everything,
+    "latency": latency,
+    "learner": learner,
+}
 
 
 def main(names: list[str]) -> None:

@@ -9,10 +9,9 @@ SURFACE = "bench"
 TOPICS = [f"topic{i}" for i in range(20)]
 
 
-def bodies(actions_n: int, *, requests_n: int = 500, seed: int = 1) -> list[bytes]:
-    """Make `POST /v1/rank` bodies with `actions_n` candidates each."""
-    rng = random.Random(seed)
-    catalogue = [
+def catalogue(rng: random.Random) -> list[dict[str, object]]:
+    """The 1,000 actions that there are."""
+    return [
         {
             "id": f"item-{i}",
             "features": {
@@ -24,10 +23,23 @@ def bodies(actions_n: int, *, requests_n: int = 500, seed: int = 1) -> list[byte
         }
         for i in range(1000)
     ]
+
+
+def bodies(
+    actions_n: int,
+    *,
+    surface: str = SURFACE,
+    ids_only: bool = False,
+    requests_n: int = 500,
+    seed: int = 1,
+) -> list[bytes]:
+    """Make `POST /v1/rank` bodies with `actions_n` candidates each, by value or by their ids."""
+    rng = random.Random(seed)
+    actions = catalogue(rng)
     return [
         msgspec.json.encode(
             {
-                "surface": SURFACE,
+                "surface": surface,
                 "unit_id": f"u-{rng.randrange(100_000)}",
                 "context": {
                     "country": rng.choice(["US", "DE", "BR", "IN"]),
@@ -35,11 +47,15 @@ def bodies(actions_n: int, *, requests_n: int = 500, seed: int = 1) -> list[byte
                     "hour": rng.randrange(24),
                     "tenure_days": rng.randrange(1000),
                 },
-                "actions": rng.sample(catalogue, actions_n),
+                **_offered(rng.sample(actions, actions_n), ids_only=ids_only),
             }
         )
         for _ in range(requests_n)
     ]
+
+
+def _offered(actions: list[dict[str, object]], *, ids_only: bool) -> dict[str, object]:
+    return {"action_ids": [each["id"] for each in actions]} if ids_only else {"actions": actions}
 
 
 LUA = """
@@ -60,10 +76,14 @@ end
 """
 
 
-def write_wrk_script(directory: Path, actions_n: int) -> Path:
+def write_wrk_script(
+    directory: Path, actions_n: int, *, surface: str = SURFACE, ids_only: bool = False
+) -> Path:
     """Write the bodies and a wrk script that cycles through them."""
-    lines = directory / f"bodies-{actions_n}.jsonl"
-    lines.write_bytes(b"\n".join(bodies(actions_n)) + b"\n")
-    script = directory / f"rank-{actions_n}.lua"
+    name = f"{surface}-{actions_n}-{'ids' if ids_only else 'full'}"
+    lines = directory / f"bodies-{name}.jsonl"
+    asked = bodies(actions_n, surface=surface, ids_only=ids_only)
+    lines.write_bytes(b"\n".join(asked) + b"\n")
+    script = directory / f"rank-{name}.lua"
     script.write_text(LUA % lines)
     return script
