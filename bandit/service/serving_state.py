@@ -1,15 +1,18 @@
 """What a worker serves from: immutable, swapped whole, so that no request sees half a change."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from bandit.errors import NotDeclared, StoreUnavailable
 from bandit.event_id import surface_tag
 from bandit.policies.base import Policy
+from bandit.service.serving_catalogue import ServingCatalogue
 from bandit.specs import AnySpec, Experiment, PolicySpec, Surface
 from bandit.store.definitions import Definition
 
+log = logging.getLogger(__name__)
 S = TypeVar("S", bound=AnySpec)
 
 
@@ -34,25 +37,49 @@ class RunnablePolicy:
         object.__setattr__(self, "label", f"{self.spec.key}@{self.snapshot}")
 
 
+BUILT_IN_POLICIES: Mapping[str, RunnablePolicy] = {
+    key: RunnablePolicy(spec, 0, 0, build(spec)) for key, spec in BUILT_IN.items()
+}
+"""Policies that nobody declares: the kill switch's and the uniform slice's."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServingExperiment:
-    """A running experiment and what each of its variants serves."""
+    """A declared experiment, ready to place units.
+
+    Attributes:
+        placing: Says where a unit is; nowhere unless the experiment is running.
+        policies: What each variant serves, by the variant's key; empty without a surface, and
+            without those that can not be run.
+    """
 
     spec: Experiment
     version: int
+    placing: Placing
     policies: Mapping[str, RunnablePolicy]
 
 
 @dataclass(frozen=True, slots=True)
 class ServingSurface:
-    """A surface with everything that a decision on it needs."""
+    """A surface with everything that a decision on it needs.
+
+    Attributes:
+        policy: Serves whoever is in no experiment; the kill switch's while the surface is killed,
+            and then nothing below holds anything.
+        experiments: The running ones, by key.
+        overrides: Units whose variant is set by hand, and the experiment that it is of.
+        uniform_buckets: So many of the first buckets of `uniform_salt` are the uniform slice.
+    """
 
     spec: Surface
     version: int
     tag: int
     policy: RunnablePolicy
-    experiment: ServingExperiment | None
+    experiments: tuple[ServingExperiment, ...]
     shadows: tuple[RunnablePolicy, ...]
+    overrides: Mapping[str, ServingExperiment] = field(default_factory=dict)
+    uniform_buckets: int = 0
+    uniform_salt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +90,14 @@ class ServingState:
         revision: Of the definitions it was made from; None if none were ever loaded.
         surfaces: By key.
         tags: Surface keys by the tag that event ids carry.
-        experiments: Every declared experiment, by key.
+        experiments: Every declared experiment, in any status, by key.
         policies: By key.
     """
 
     revision: int | None = None
     surfaces: Mapping[str, ServingSurface] = field(default_factory=dict)
     tags: Mapping[int, str] = field(default_factory=dict)
-    experiments: Mapping[str, Experiment] = field(default_factory=dict)
+    experiments: Mapping[str, ServingExperiment] = field(default_factory=dict)
     policies: Mapping[str, RunnablePolicy] = field(default_factory=dict)
 
     def surface(self, key: str) -> ServingSurface:
@@ -114,57 +141,80 @@ def assemble(
     definitions: Iterable[Definition],
     policies: Mapping[str, RunnablePolicy],
     previous: ServingState,
+    catalogues: Mapping[str, ServingCatalogue] | None = None,
 ) -> ServingState:
-    """Make a state from definitions and runnable policies.
+    """Make a state from definitions, runnable policies and catalogues.
 
-    A surface is taken only with every policy that may draw on it; while one of them can not be
-    run, the surface stays as it was in `previous`, if it was there. A shadow that can not be run
-    is left out.
+    A surface is taken only with every policy that may draw on it, and with the layers of its
+    experiments; while one of them can not be run, the surface stays as it was in `previous`, if it
+    was there. A killed surface needs none of them. A shadow that can not be run is left out.
     """
     known = list(definitions)
-    running = {
-        spec.surface: (spec, version)
-        for spec, version in _of_kind(Experiment, known)
-        if spec.status == "running"
-    }
+    experiments = _experiments(known, policies)
     surfaces: dict[str, ServingSurface] = {}
     for spec, version in _of_kind(Surface, known):
-        surface = _serving_surface(spec, version, running.get(spec.key), policies)
+        surface = _serving_surface(spec, version, known, experiments, policies)
         surface = surface or previous.surfaces.get(spec.key)
         if surface is not None:
-            surfaces[spec.key] = surface
+            catalogue = catalogues.get(spec.key) if catalogues else None
+            surfaces[spec.key] = replace(surface, catalogue=catalogue)
     return ServingState(
         revision=revision,
         surfaces=surfaces,
         tags={surface.tag: key for key, surface in surfaces.items()},
-        experiments={spec.key: spec for spec, _ in _of_kind(Experiment, known)},
+        experiments=experiments,
         policies=policies,
     )
+
+
+def _experiments(
+    known: Iterable[Definition], policies: Mapping[str, RunnablePolicy]
+) -> dict[str, ServingExperiment]:
+    layers = {spec.key: spec for spec, _ in _of_kind(Layer, known)}
+    found = {}
+    for spec, version in _of_kind(Experiment, known):
+        if spec.layer is not None and spec.layer not in layers:
+            continue  # cannot be declared so: the layer is named first
+        try:
+            placing = Placing(spec, layers[spec.layer] if spec.layer else None)
+        except BadSpec:
+            log.exception("experiment %s assigns nobody", spec.key)
+            continue
+        by_variant = {v.key: policies.get(v.policy or "") for v in spec.variants}
+        runnable = {key: policy for key, policy in by_variant.items() if policy is not None}
+        found[spec.key] = ServingExperiment(spec, version, placing, runnable)
+    return found
 
 
 def _serving_surface(
     spec: Surface,
     version: int,
-    running: tuple[Experiment, int] | None,
+    known: Iterable[Definition],
+    experiments: Mapping[str, ServingExperiment],
     policies: Mapping[str, RunnablePolicy],
 ) -> ServingSurface | None:
-    experiment = None
-    if running is not None:
-        declared, version = running
-        by_variant = {v.key: policies.get(v.policy or "") for v in declared.variants}
-        runnable = {key: policy for key, policy in by_variant.items() if policy is not None}
-        if len(runnable) < len(by_variant):
-            return None
-        experiment = ServingExperiment(declared, version, runnable)
-    if spec.policy not in policies:
+    tag = surface_tag(spec.key)
+    if spec.killed:
+        return ServingSurface(spec, version, tag, BUILT_IN_POLICIES[KILL_SWITCH], (), ())
+    keys = sorted(
+        experiment.key
+        for experiment, _ in _of_kind(Experiment, known)
+        if experiment.surface == spec.key and experiment.status == "running"
+    )
+    running = tuple(experiments[key] for key in keys if key in experiments)
+    runnable = all(len(e.policies) == len(e.spec.variants) for e in running)
+    if spec.policy not in policies or len(running) < len(keys) or not runnable:
         return None
     return ServingSurface(
         spec=spec,
         version=version,
-        tag=surface_tag(spec.key),
+        tag=tag,
         policy=policies[spec.policy],
-        experiment=experiment,
+        experiments=running,
         shadows=tuple(policies[key] for key in spec.shadows if key in policies),
+        overrides={unit: e for e in reversed(running) for unit in e.placing.overridden},
+        uniform_buckets=round(spec.uniform_share * BUCKETS),
+        uniform_salt=f"{UNIFORM_SLICE}:{spec.key}",
     )
 
 
