@@ -69,6 +69,7 @@ class ServingSurface:
         experiments: The running ones, by key.
         overrides: Units whose variant is set by hand, and the experiment that it is of.
         uniform_buckets: So many of the first buckets of `uniform_salt` are the uniform slice.
+        catalogue: Actions that a request may name by id, or leave out; None: it holds none.
     """
 
     spec: Surface
@@ -80,6 +81,7 @@ class ServingSurface:
     overrides: Mapping[str, ServingExperiment] = field(default_factory=dict)
     uniform_buckets: int = 0
     uniform_salt: str = ""
+    catalogue: ServingCatalogue | None = None
 
 
 @dataclass(frozen=True, slots=True)
