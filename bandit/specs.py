@@ -208,8 +208,6 @@ class PolicySpec(Spec, frozen=True, kw_only=True):
         return self.type in LEARNING_TYPES or any(p.type in LEARNING_TYPES for p in self.parts)
 
     def __post_init__(self) -> None:
-        if self.key in (KILL_SWITCH, UNIFORM_SLICE):
-            raise BadSpec(f"policy {self.key!r} is built in, must have another key")
         if self.learns and self.surface is None:
             raise BadSpec(f"policy {self.key!r} learns, must name the surface it learns from")
         if self.type == "fixed" and self.floor != 0.0:
@@ -236,6 +234,13 @@ class PolicySpec(Spec, frozen=True, kw_only=True):
         for name in self.numeric:
             if not name.startswith(("context.", "action.")):
                 raise BadSpec(f"numeric names {name!r}, must begin with 'context.' or 'action.'")
+
+
+BUILT_IN: dict[str, PolicySpec] = {
+    KILL_SWITCH: PolicySpec(key=KILL_SWITCH, type="fixed"),
+    UNIFORM_SLICE: PolicySpec(key=UNIFORM_SLICE, type="uniform"),
+}
+"""Policies that serve without being declared, and may not be; replays and reports know them."""
 
 
 class Variant(Record, frozen=True, kw_only=True):

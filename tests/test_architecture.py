@@ -43,6 +43,7 @@ ONLY_IN = {
     "litestar": ("api/",),
     "granian": ("bandit/cli/",),
     "prometheus_client": ("api/", "bandit/service/metering.py"),
+    "cel": ("bandit/assign/",),
     "click": ("bandit/cli/",),
     "rich": ("bandit/cli/", "sims/"),
     "httpx": ("bandit/client/", "bandit/cli/", "sims/", "dashboard/"),

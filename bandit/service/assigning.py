@@ -1,6 +1,6 @@
 """Which variants a unit is in."""
 
-from bandit.assign import variant_of
+from bandit.assign import Facts
 from bandit.errors import NotDeclared
 from bandit.service.serving_state import Serving
 from bandit.wire import Assignment, AssignmentAnswer, AssignmentRequest
@@ -24,16 +24,16 @@ class AssigningService:
         state = self._serving.state
         state.require_definitions()
         names = sorted(state.experiments) if request.experiments is None else request.experiments
+        facts = Facts(request.unit_id, bytes(request.context))
         assignments = []
         for key in names:
             experiment = state.experiments.get(key)
             if experiment is None:
                 raise NotDeclared("experiment", key)
-            variant = variant_of(experiment, request.unit_id)
-            if variant is not None and experiment.status == "running":
+            placed = experiment.placing.place(request.unit_id, facts)
+            if placed is not None:
+                variant, reason = placed
                 assignments.append(
-                    Assignment(
-                        key=key, variant=variant.key, payload=variant.payload, reason="split"
-                    )
+                    Assignment(key=key, variant=variant.key, payload=variant.payload, reason=reason)
                 )
         return AssignmentAnswer(unit_id=request.unit_id, assignments=assignments)

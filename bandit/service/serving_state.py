@@ -5,11 +5,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from bandit.errors import NotDeclared, StoreUnavailable
+from bandit.assign import Placing
+from bandit.errors import BadSpec, NotDeclared, StoreUnavailable
 from bandit.event_id import surface_tag
+from bandit.policies import build
 from bandit.policies.base import Policy
 from bandit.service.serving_catalogue import ServingCatalogue
-from bandit.specs import AnySpec, Experiment, PolicySpec, Surface
+from bandit.specs import (
+    BUCKETS,
+    BUILT_IN,
+    KILL_SWITCH,
+    UNIFORM_SLICE,
+    AnySpec,
+    Experiment,
+    Layer,
+    PolicySpec,
+    Surface,
+)
 from bandit.store.definitions import Definition
 
 log = logging.getLogger(__name__)

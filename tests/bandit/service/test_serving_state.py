@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from bandit.assign import Facts
 from bandit.errors import NotDeclared, StoreUnavailable
 from bandit.event_id import surface_tag
 from bandit.service.serving_state import Serving, ServingState, assemble
@@ -16,17 +17,17 @@ def test_surface_has_everything_that_a_decision_needs() -> None:
     surface = assemble(1, declared, BOTH, ServingState()).surface("home.feed")
     assert (surface.policy.label, surface.tag) == ("random@0", surface_tag("home.feed"))
     assert [shadow.label for shadow in surface.shadows] == ["order@0"]
-    assert surface.experiment is not None
-    assert surface.experiment.version == 7
-    assert surface.experiment.policies == {"control": BOTH["random"], "treatment": BOTH["order"]}
+    (experiment,) = surface.experiments
+    assert experiment.version == 7
+    assert experiment.policies == {"control": BOTH["random"], "treatment": BOTH["order"]}
 
 
 @pytest.mark.parametrize("status", ["draft", "stopped"])
 def test_experiment_that_does_not_run_assigns_nobody(status: str) -> None:
     experiment = replace(EXPERIMENT, status=status)
     state = assemble(1, defined(UNIFORM, FIXED, SURFACE, experiment), BOTH, ServingState())
-    assert state.surface("home.feed").experiment is None
-    assert state.experiments == {"feed": experiment}
+    assert state.surface("home.feed").experiments == ()
+    assert state.experiments["feed"].placing.place("user-0", Facts("user-0", b"{}")) is None
 
 
 def test_surface_stays_as_it_was_while_a_policy_can_not_be_run() -> None:
