@@ -162,6 +162,10 @@ class MemoryDefinitions:
     def all(self) -> list[Definition]:
         return list(self._newest().values())
 
+    def history(self, kind: str, key: str) -> list[Definition]:
+        self._check()
+        return [d for d in self.versions if (d.kind, d.key) == (kind, key)]
+
     def revision(self) -> int:
         self._check()
         return len(self.versions)
