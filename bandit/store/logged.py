@@ -24,8 +24,30 @@ class LoggedExposure(NamedTuple):
     record: Exposure
 
 
-def decision_of(row: Sequence[Any]) -> LoggedDecision:
-    """A decision from the columns that `tail_decisions` and its like select."""
+class OfferPlace(NamedTuple):
+    """Where to look up what a row's decision offered.
+
+    Attributes:
+        catalogue: Version of the surface's catalogue; 0: the row has the features itself.
+    """
+
+    surface: str
+    catalogue: int
+    ids: Sequence[str]
+
+
+def place_of(row: Sequence[Any]) -> OfferPlace:
+    """Where the features of a row's actions are, of a row as `decision_of` takes it."""
+    return OfferPlace(surface=row[2], catalogue=row[29], ids=row[10])
+
+
+def decision_of(row: Sequence[Any], actions: tuple[Action, ...] | None = None) -> LoggedDecision:
+    """A decision from the columns that `tail_decisions` and its like select.
+
+    Args:
+        row: The columns.
+        actions: The offered ones, if their features are in a catalogue; see `place_of`.
+    """
     (
         event_id, ts_ms, surface, unit_id, experiment, experiment_version, variant, policy,
         snapshot, context, ids, features, excluded, pmf, ranking, propensities, floor, seed,
@@ -43,7 +65,8 @@ def decision_of(row: Sequence[Any]) -> LoggedDecision:
         policy=policy,
         snapshot=snapshot,
         context=context,
-        actions=tuple(
+        actions=actions
+        or tuple(
             Action(id=id_, features=msgspec.Raw(raw))
             for id_, raw in zip(ids, features, strict=True)
         ),

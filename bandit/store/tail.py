@@ -7,18 +7,14 @@ Times are no cursors: rows become visible in any order.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from bandit.errors import NotFound, StoreUnavailable
 from bandit.records import LoggedDecision
+from bandit.store.catalogue_history import CatalogueHistory
 from bandit.store.client import Store
-from bandit.store.logged import (
-    LoggedExposure,
-    LoggedReward,
-    decision_of,
-    exposure_of,
-    reward_of,
-)
+from bandit.store.logged import LoggedExposure, LoggedReward, exposure_of, reward_of
 
 Cursor = dict[str, int]
 """`table/surface/writer` → the last number read of that stream."""
@@ -29,11 +25,7 @@ SWEEP_EVERY = 1_000
 """One in so many reads looks at all rows, in case one came even later than that."""
 _END_OF_TIME_MS = 7_258_118_400_000  # the year 2200: DateTime64 has an end
 
-_BUILD: Mapping[str, Callable[[Sequence[Any]], Any]] = {
-    "decisions": decision_of,
-    "rewards": reward_of,
-    "exposures": exposure_of,
-}
+_TABLES = ("decisions", "rewards", "exposures")
 
 
 class TailBatch(NamedTuple):
@@ -86,6 +78,11 @@ class Tail:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._bookmarks: dict[str, _Bookmark] = {}
+        self._build: Mapping[str, Callable[[Sequence[Sequence[Any]]], Iterable[Any]]] = {
+            "decisions": CatalogueHistory(store).decisions_of,
+            "rewards": partial(map, reward_of),
+            "exposures": partial(map, exposure_of),
+        }
 
     def read(
         self, surface: str, cursor: Cursor, *, limit: int = 10_000, until_ms: int | None = None
@@ -260,7 +257,7 @@ class Tail:
                 decided_since_ms=decided_since_ms,
                 arrived_since_ms=arrived_since_ms,
             )
-            getattr(batch, table).extend(map(_BUILD[table], rows))
+            getattr(batch, table).extend(self._build[table](rows))
         batch.rewards.sort(key=_place)  # of two surfaces
         batch.exposures.sort(key=_place)
         return batch
@@ -270,7 +267,7 @@ def _streams_of(surface: str, cursor: Cursor) -> Iterator[tuple[str, int]]:
     """Streams that a learner of `surface` follows."""
     for stream, seq in cursor.items():
         table, of, _ = stream.split("/", 2)
-        if table in _BUILD and of in {surface, ""}:
+        if table in _TABLES and of in {surface, ""}:
             yield stream, seq
 
 

@@ -33,3 +33,18 @@ WHERE surface = {surface:String}
   )
 ORDER BY sipHash64(event_id, {seed:UInt64}), event_id, ts, writer, seq
 LIMIT 1 BY event_id
+
+-- name: decisions_known
+-- Which of some event ids the log holds decisions of.
+SELECT DISTINCT toString(event_id) AS event_id
+FROM decisions
+WHERE event_id IN {event_ids:Array(UUID)}
+  AND ts BETWEEN fromUnixTimestamp64Milli({since_ms:Int64})
+             AND fromUnixTimestamp64Milli({until_ms:Int64})
+
+-- name: decisions_span
+-- When the first and the last decision of a surface were made, and how many rows there are.
+SELECT toUnixTimestamp64Milli(min(ts)) AS first_ms, toUnixTimestamp64Milli(max(ts)) AS last_ms,
+       count() AS rows_n
+FROM decisions
+WHERE surface = {surface:String}
