@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from bandit.records import Action, Record
+from bandit.errors import BadPropensity, RecordError
+from bandit.records import Action, Record, check_number
 
 
 class Lesson(Record, frozen=True, kw_only=True):
@@ -25,6 +26,21 @@ class Lesson(Record, frozen=True, kw_only=True):
     propensity: float
     reward: float
     slot: bytes = b""
+
+
+def check_lesson(lesson: Lesson) -> None:
+    """Refuse a lesson that no policy may learn from.
+
+    Raises:
+        RecordError: A number that could harm what was learned, or no such action.
+    """
+    check_number("reward", lesson.reward)
+    if not 0 <= lesson.drawn < len(lesson.actions):
+        raise RecordError(
+            f"drawn is {lesson.drawn}, must be an index into {len(lesson.actions)} actions"
+        )
+    if not 0.0 < lesson.propensity <= 1.0:
+        raise BadPropensity(lesson.propensity)
 
 
 class Policy(Protocol):
