@@ -67,7 +67,7 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
             serving, journal, salt=salt, now_ms=_now_ms, entropy=os.urandom, past=past
         ),
         accepting=AcceptingService(serving, journal, salt=salt, now_ms=_now_ms, entropy=os.urandom),
-        assigning=AssigningService(serving),
+        assigning=AssigningService(serving, journal, now_ms=_now_ms),
         defining=DefinitionService(
             link.definitions,
             now_ms=_now_ms,

@@ -45,9 +45,12 @@ async def record_outcomes(
     return Accepted(accepted=accepted)
 
 
-@post("/v1/assignments", status_code=200, request_class=JsonRequest, sync_to_thread=False)
-def assign(
+@post("/v1/assignments", status_code=200, request_class=JsonRequest)
+async def assign(
     data: JSONBody[AssignmentRequest], services: NamedDependency[Services]
 ) -> AssignmentAnswer:
-    """Tell which variants a unit is in."""
-    return services.assigning.assign(data)
+    """Tell which variants a unit is in, and count it as assigned unless told not to."""
+    answer = services.assigning.assign(data)
+    if data.log:
+        await services.journal.durable()
+    return answer

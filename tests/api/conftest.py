@@ -96,7 +96,7 @@ class World:
             journal=self.journal,
             deciding=DecisionService(self.serving, self.journal, past=past, **common),  # type: ignore[arg-type]
             accepting=AcceptingService(self.serving, self.journal, **common),  # type: ignore[arg-type]
-            assigning=AssigningService(self.serving),
+            assigning=AssigningService(self.serving, self.journal, now_ms=now_ms),
             defining=DefinitionService(
                 lambda: self.definitions,  # type: ignore[arg-type, return-value]
                 now_ms=now_ms,
