@@ -42,23 +42,39 @@ def health_of(
         table: LogCounts(records_n=found.records_n, distinct_n=found.distinct_n)
         for table, found in reports.log_rows(scope.surface.key, scope.at_ms).items()
     }
-    newest = [found.newest_ms for found in counts]
-    health = Health(
+    health = msgspec.structs.replace(
+        _delivery(drained, scope.at_ms),
         decisions=rows["decisions"],
         rewards=rows["rewards"],
         exposures=rows["exposures"],
-        open_n=sum(found.open_n for found in counts),
-        newest_decision_ms=max(newest, default=None),
-        drained_through_ms=drained.through_ms,
-        drain_lag_ms=None
-        if drained.through_ms is None
-        else max(0, scope.at_ms - drained.through_ms),
-        hosts_n=drained.hosts_n,
-        silent_n=drained.silent_n,
+        open_n=sum(found.open_n + found.forced_open_n for found in counts),
+        newest_decision_ms=max((found.newest_ms for found in counts), default=None),
         policies=tuple(_policy_health(reports, scope, spec) for spec in policies),
-        problems=(),
     )
     return _with_problems(health, scope)
+
+
+def delivery_of(drained: Drained, at_ms: int) -> Health:
+    """Health of what has no surface: no decision, no policy, and whether the drains deliver."""
+    health = _delivery(drained, at_ms)
+    return msgspec.structs.replace(health, problems=tuple(_delivery_problems(health)))
+
+
+def _delivery(drained: Drained, at_ms: int) -> Health:
+    nothing = LogCounts(records_n=0, distinct_n=0)
+    return Health(
+        decisions=nothing,
+        rewards=nothing,
+        exposures=nothing,
+        open_n=0,
+        newest_decision_ms=None,
+        drained_through_ms=drained.through_ms,
+        drain_lag_ms=None if drained.through_ms is None else max(0, at_ms - drained.through_ms),
+        hosts_n=drained.hosts_n,
+        silent_n=drained.silent_n,
+        policies=(),
+        problems=(),
+    )
 
 
 def _policy_health(reports: Reports, scope: Scope, spec: PolicySpec) -> PolicyHealth:
@@ -95,22 +111,30 @@ def _learning(newest: SnapshotCounts, at_ms: int) -> Learning:
 
 
 def _with_problems(health: Health, scope: Scope) -> Health:
-    found = [*_delivery_problems(health, scope), *_reward_problems(health, scope)]
+    found = [
+        *_traffic_problems(health, scope),
+        *_delivery_problems(health),
+        *_reward_problems(health),
+    ]
     for policy in health.policies:
         found += _learning_problems(policy, health, scope)
     return msgspec.structs.replace(health, problems=tuple(found))
 
 
-def _delivery_problems(health: Health, scope: Scope) -> list[Problem]:
-    found = []
-    if health.newest_decision_ms is None:
-        found.append(
-            Problem(
-                code="no_decisions",
-                text=f"Surface {scope.surface.key!r} has no decision in the log.",
-                next_step=f"Ask POST /v1/rank with surface {scope.surface.key!r}.",
-            )
+def _traffic_problems(health: Health, scope: Scope) -> list[Problem]:
+    if health.newest_decision_ms is not None:
+        return []
+    return [
+        Problem(
+            code="no_decisions",
+            text=f"Surface {scope.surface.key!r} has no decision in the log.",
+            next_step=f"Ask POST /v1/rank with surface {scope.surface.key!r}.",
         )
+    ]
+
+
+def _delivery_problems(health: Health) -> list[Problem]:
+    found = []
     if health.drained_through_ms is None:
         found.append(
             Problem(
@@ -138,7 +162,7 @@ def _delivery_problems(health: Health, scope: Scope) -> list[Problem]:
     return found
 
 
-def _reward_problems(health: Health, scope: Scope) -> list[Problem]:
+def _reward_problems(health: Health) -> list[Problem]:
     waited = health.newest_decision_ms is not None and health.open_n < health.decisions.distinct_n
     if waited and not health.rewards.records_n:
         return [

@@ -43,7 +43,9 @@ class GroupCounts(Record, frozen=True, kw_only=True):
         label: Key of the variant or policy.
         policy: What it serves; None for a variant that is a payload.
         share: Of the 10,000 buckets; None for a policy.
-        units_n: Units with a decision; without those seen in two variants, for a variant.
+        units_n: Units with a decision, or told their payload; for a variant, without those set by
+            hand or seen in two variants.
+        decisions_n: Without those whose variant was set by hand; all that follow are of these.
         open_n: Decisions whose join window has not ended, so they do not count yet.
         unseen_n: Decisions whose top slot was never seen, so they never count.
         counted_n: decisions_n − open_n − unseen_n.
@@ -51,6 +53,8 @@ class GroupCounts(Record, frozen=True, kw_only=True):
         exposed_n: Decisions with an exposure of the top slot.
         reward_sum: What the counted ones' top slots earned.
         reward_mean: reward_sum ÷ counted_n; None without any.
+        pinned_n: Decisions whose top slot was given, not drawn.
+        overridden_n: Decisions whose top slot showed something else.
     """
 
     label: str
@@ -65,6 +69,8 @@ class GroupCounts(Record, frozen=True, kw_only=True):
     exposed_n: int = 0
     reward_sum: float = 0.0
     reward_mean: float | None = None
+    pinned_n: int = 0
+    overridden_n: int = 0
 
 
 class MetricEffect(Record, frozen=True, kw_only=True):
@@ -98,10 +104,14 @@ class PolicyValue(Record, frozen=True, kw_only=True):
         log: `all` = also the policy's own decisions; `others` = only those of other policies, so
             that it can be compared with what the policy really earned.
         own_n: Decisions of its own in that log.
-        barred_n: Decisions left out because nothing was drawn (propensity 1 with a choice).
+        barred_n: Decisions left out because no importance weight holds for them: `pinned_n` had
+            a top slot that was given, `overridden_n` one that showed something else, and at the
+            others nothing was drawn (propensity 1 with a choice).
         absent_n: Decisions that do not say what this policy would have done.
         snips: The estimate to read.
         ips: Its cross-check.
+        tops_n: Decisions of others that say which action this policy would have put on top.
+        agreement: Share of these that have it on top; None without any.
     """
 
     policy: str
@@ -111,6 +121,30 @@ class PolicyValue(Record, frozen=True, kw_only=True):
     absent_n: int
     snips: Value
     ips: Value
+    pinned_n: int = 0
+    overridden_n: int = 0
+    tops_n: int = 0
+    agreement: float | None = None
+
+
+class Yardstick(Record, frozen=True, kw_only=True):
+    """What a surface's own policy earns more than chance, by units that always get chance.
+
+    Attributes:
+        share: Of units that are in the uniform slice.
+        since_ms: Only decisions from then on are compared: since that change, policy and share
+            are what they are now.
+        uniform_n, policy_n: Decisions that count, of the slice and of the policy outside any
+            experiment.
+        difference: policy − slice, of the units' mean reward per decision.
+    """
+
+    share: float
+    since_ms: int
+    policy: str
+    uniform_n: int
+    policy_n: int
+    difference: MetricEffect
 
 
 class RunningPoint(Record, frozen=True, kw_only=True):
@@ -242,7 +276,12 @@ class ExperimentReport(Record, frozen=True, kw_only=True):
     Attributes:
         as_of_ms: The numbers are those of this time; asked again as of it, they are the same.
         alpha: 1 − the level of every interval.
+        surface: None if its variants are payloads: its units are those that were assigned.
+        surface_version: Of the surface whose window, bounds, default, weights and aggregation the
+            numbers go by; None without a surface.
         crossed_units_n: Units seen in two variants; they are in no effect and no SRM count.
+        forced_units_n: Units ever set by hand; likewise.
+        forced_n: Decisions whose variant was set by hand; they are in no number but this one.
         values: Of the policies of the surface, from the whole surface's log.
     """
 
@@ -250,13 +289,17 @@ class ExperimentReport(Record, frozen=True, kw_only=True):
     alpha: float
     key: str
     version: int
-    surface: str
+    surface: str | None
+    surface_version: int | None = None
+    layer: str | None = None
     status: str
     description: str
     control: str
     verdict: Verdict
     variants: tuple[GroupCounts, ...]
     crossed_units_n: int
+    forced_units_n: int = 0
+    forced_n: int = 0
     srm: Srm
     effects: tuple[MetricEffect, ...]
     values: tuple[PolicyValue, ...]
@@ -268,19 +311,28 @@ class SurfaceReport(Record, frozen=True, kw_only=True):
     """All about one surface, whatever experiments ran there.
 
     Attributes:
+        version: The newest.
+        surface_version: Whose window, bounds, default, weights and aggregation the numbers go by.
         policy: Serves whoever is in no experiment.
-        experiments: Keys of the surface's experiments.
+        killed: The offered order is served, whatever else is declared.
+        experiments: Keys of the surface's experiments that are not archived.
         policies: What each policy that decided here has earned.
+        forced_n: Decisions whose variant was set by hand; they are in no other number.
+        uniform: The policy against the uniform slice; None if the surface has none.
     """
 
     as_of_ms: int
     alpha: float
     key: str
     version: int
+    surface_version: int
     description: str
     policy: str
+    killed: bool = False
     experiments: tuple[str, ...]
     policies: tuple[GroupCounts, ...]
+    forced_n: int = 0
+    uniform: Yardstick | None = None
     values: tuple[PolicyValue, ...]
     series: Series
     health: Health
@@ -290,12 +342,14 @@ class SurfaceHeadline(Record, frozen=True, kw_only=True):
     """One line about a surface.
 
     Attributes:
+        killed: The offered order is served, whatever else is declared.
         per_s: Decisions per second of the last minute.
     """
 
     key: str
     description: str
     policy: str
+    killed: bool = False
     experiments: tuple[str, ...]
     decisions_n: int
     per_s: float
@@ -322,6 +376,8 @@ class Overview(Record, frozen=True, kw_only=True):
     """Everything declared, one line each.
 
     Attributes:
+        experiments: Without archived ones, unless they were asked for.
+        archived_n: How many are archived.
         next_step: What to do if there is nothing to see yet; else empty.
     """
 
@@ -329,4 +385,5 @@ class Overview(Record, frozen=True, kw_only=True):
     alpha: float
     surfaces: tuple[SurfaceHeadline, ...]
     experiments: tuple[ExperimentHeadline, ...]
+    archived_n: int = 0
     next_step: str = ""

@@ -26,6 +26,9 @@ def bucket_ms_of(span_ms: int) -> int:
     return days * 86_400_000
 
 
+NO_SERIES = Series(bucket_ms=bucket_ms_of(0), running=(), rate=(), snapshots=())
+
+
 def series_of(reports: Reports, scope: Scope, by: Label, policies: Sequence[PolicySpec]) -> Series:
     """Running reward by variant or policy, decisions per second, and snapshots.
 
@@ -35,7 +38,7 @@ def series_of(reports: Reports, scope: Scope, by: Label, policies: Sequence[Poli
     """
     span = reports.spans(scope.at_ms, scope.at_ms, scope.surface.key).get(scope.surface.key)
     if span is None:
-        return Series(bucket_ms=bucket_ms_of(0), running=(), rate=(), snapshots=())
+        return NO_SERIES
     bucket_ms = bucket_ms_of(span.newest_ms - span.first_ms)
     per_bucket = reports.rate(scope.surface.key, span.first_ms, scope.at_ms, bucket_ms)
     first, last = min(per_bucket), max(per_bucket)

@@ -5,11 +5,13 @@ Reports are watched, so the judgement that holds at any look decides what is sai
 
 from collections.abc import Sequence
 
+from bandit.errors import RecordError
 from bandit.service.reporting_payloads import GroupCounts, MetricEffect, Verdict
 from bandit.service.reporting_words import in_words, number
 from bandit.specs import Experiment
 from bandit.stats import Effect, Srm
 from bandit.stats.sequential.comparison import FIRST_LOOK
+from bandit.store.reports import VariantUnits
 
 _MISSING = {
     "empty_variant": "a variant has no unit whose join window has ended",
@@ -17,12 +19,16 @@ _MISSING = {
     "no_variance": "every unit of both variants earned the same",
 }
 _ANY_LOOK = "The interval holds at every look together, and leaves out 0."
+_GROWING = (
+    " Nearly so: a unit counts from its first assignment on, and outcomes that come after it "
+    "counted are outside the promise."
+)
 
 
 def verdict_of(
     experiment: Experiment,
     counts: Sequence[GroupCounts],
-    crossed_units_n: int,
+    units: VariantUnits,
     srm: Srm,
     effects: Sequence[MetricEffect],
     window_s: float,
@@ -30,36 +36,69 @@ def verdict_of(
     """What can be said of an experiment now.
 
     Args:
+        experiment: What is judged.
         counts: Per variant, the control's too.
+        units: By variant, and those that are left out.
+        srm: Of the split.
         effects: Of the primary metric at least, one per treatment.
-        window_s: The surface's join window.
+        window_s: The surface's join window; without one, nothing has to be waited for.
     """
-    if not any(variant.decisions_n for variant in counts):
-        return _no_data(experiment)
+    if not any(variant.decisions_n or variant.units_n for variant in counts):
+        return _no_data(experiment, units)
     if srm.verdict == "mismatch":
         return _mismatch(srm)
-    if not any(variant.counted_n for variant in counts):
+    if experiment.surface is not None and not any(variant.counted_n for variant in counts):
         return _waiting(counts, window_s)
     primary = [effect for effect in effects if effect.is_primary]
     known = [effect for effect in primary if effect.effect.reason is None]
+    if not primary:
+        return _no_metric(experiment)
     if not known:
         return _no_interval(primary)
-    claim = f"{_ANY_LOOK}{_coming_back(counts)}"
-    return _answer(known, claim, _checks(srm, crossed_units_n, len(primary)))
+    later = _GROWING if experiment.surface is None else _coming_back(counts)
+    return _answer(known, f"{_ANY_LOOK}{later}", _checks(srm, units, len(primary)))
 
 
-def _no_data(experiment: Experiment) -> Verdict:
+def not_judged(experiment: Experiment, why: RecordError) -> Verdict:
+    """What is said of an experiment whose declaration can not be judged."""
+    return Verdict(
+        state="broken",
+        headline="This experiment can not be judged as it is declared.",
+        reason=f"{str(why)[:1].upper()}{str(why)[1:]}.",
+        next_step=f"Correct it: PUT /v1/experiments/{experiment.key}.",
+    )
+
+
+def _no_data(experiment: Experiment, units: VariantUnits) -> Verdict:
+    over = f"It is {experiment.status}, and nothing was logged while it ran."
+    ask = (
+        "Ask POST /v1/assignments"
+        if experiment.surface is None
+        else f"Ask POST /v1/rank for surface {experiment.surface!r}"
+    )
     steps = {
         "draft": f"It is a draft: PUT /v1/experiments/{experiment.key} with status 'running'.",
-        "running": f"Ask POST /v1/rank for surface {experiment.surface!r}; units whose bucket is "
-        "allocated are in it.",
-        "stopped": "It is stopped, and nothing was logged while it ran.",
+        "running": f"{ask}; units whose bucket is allocated are in it.",
+        "stopped": over,
+        "archived": over,
     }
+    left_out = _left_out(units)
+    what = "assignment" if experiment.surface is None else "decision"
     return Verdict(
         state="no_data",
-        headline="No decision of this experiment is in the log.",
-        reason=f"Its status is {experiment.status}.",
+        headline=f"No {what} of this experiment {'counts' if left_out else 'is in the log'}.",
+        reason=f"Its status is {experiment.status}.{left_out}",
         next_step=steps[experiment.status],
+    )
+
+
+def _no_metric(experiment: Experiment) -> Verdict:
+    return Verdict(
+        state="unclear",
+        headline="There is nothing to judge by.",
+        reason="The experiment has no surface, so no rewards, and names no metric of outcomes.",
+        next_step=f"PUT /v1/experiments/{experiment.key} with metrics, and post their numbers to "
+        "/v1/outcomes.",
     )
 
 
@@ -189,22 +228,27 @@ def _coming_back(counts: Sequence[GroupCounts]) -> str:
     )
 
 
-def _checks(srm: Srm, crossed_units_n: int, treatments_n: int) -> str:
+def _left_out(units: VariantUnits) -> str:
+    crossed = (
+        f" {units.crossed_n} units were seen in two variants and are left out."
+        if units.crossed_n
+        else ""
+    )
+    forced = f" {units.forced_n} units were set by hand and are left out." if units.forced_n else ""
+    return crossed + forced
+
+
+def _checks(srm: Srm, units: VariantUnits, treatments_n: int) -> str:
     texts = {
         "fine": f"SRM fine (p = {srm.p_value or 0.0:.2g}).",
         "unknown": "Too few units to check the split.",
     }
-    crossed = (
-        f" {crossed_units_n} units were seen in two variants and are left out."
-        if crossed_units_n
-        else ""
-    )
     each = (
         f" Each of the {treatments_n} treatments is judged at this level by itself."
         if treatments_n > 1
         else ""
     )
-    return texts[srm.verdict] + crossed + each
+    return texts[srm.verdict] + _left_out(units) + each
 
 
 def _sentence(found: MetricEffect, effect: Effect) -> str:

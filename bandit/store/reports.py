@@ -5,6 +5,7 @@ that a report of that time gives the same numbers later.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from bandit.ope import WeightMoments
@@ -16,6 +17,19 @@ from bandit.store.client import Store
 
 Label = Literal["variant", "policy"]
 Log = Literal["all", "others"]
+
+
+class Members(NamedTuple):
+    """Whose units: those of an experiment's decisions on its surface, or of its assignments.
+
+    Attributes:
+        surface: Key; '' if the experiment has no surface, so that assignments tell.
+        at_ms: As of when.
+    """
+
+    experiment: str
+    surface: str
+    at_ms: int
 
 
 class Scope(NamedTuple):
@@ -34,6 +48,11 @@ class Scope(NamedTuple):
     from_ms: int = 0
 
     @property
+    def members(self) -> Members:
+        """The experiment's units."""
+        return Members(self.experiment, self.surface.key, self.at_ms)
+
+    @property
     def window_ms(self) -> int:
         """The join window in whole milliseconds, as the learner rounds it."""
         return max(1, round(self.surface.join_window_s * 1000))
@@ -45,7 +64,7 @@ class Scope(NamedTuple):
 
 
 class LabelCounts(NamedTuple):
-    """Decisions of one variant or policy.
+    """Decisions of one variant or policy, without forced ones where nothing else is said.
 
     Attributes:
         open_n: Their join window has not ended, so they do not count yet.
@@ -54,6 +73,11 @@ class LabelCounts(NamedTuple):
         rewarded_n: Counted ones that anything came back for.
         exposed_n: Ones with an exposure of the top slot.
         reward_sum: What the counted ones earned.
+        newest_ms: Time of the newest one, forced or not.
+        pinned_n: Ones whose top slot was given.
+        overridden_n: Ones whose top slot showed something else.
+        forced_n: Ones whose variant was set by hand; they are in no other number.
+        forced_open_n: Those of them whose join window has not ended.
     """
 
     label: str
@@ -66,13 +90,53 @@ class LabelCounts(NamedTuple):
     reward_sum: float
     units_n: int
     newest_ms: int
+    pinned_n: int
+    overridden_n: int
+    forced_n: int
+    forced_open_n: int
+
+
+class VariantUnits(NamedTuple):
+    """Units of an experiment.
+
+    Attributes:
+        by_variant: Those that belong to one.
+        crossed_n: Seen in two variants, so that they belong to none.
+        forced_n: Ever set by hand, so that they belong to none.
+    """
+
+    by_variant: dict[str, int]
+    crossed_n: int
+    forced_n: int
 
 
 class TargetMoments(NamedTuple):
-    """Weight moments of one policy from one log."""
+    """Weight moments of one policy from one log.
 
-    moments: WeightMoments
-    barred_n: int
+    Attributes:
+        barred_n: Decisions left out because nothing was drawn, or it was not what was shown.
+        pinned_n, overridden_n: Of those: the top slot was given; it showed something else.
+        tops_n: Decisions of others that say which action the policy would have put on top.
+        agreeing_n: How many of these have it on top.
+    """
+
+    moments: WeightMoments = NOTHING
+    barred_n: int = 0
+    pinned_n: int = 0
+    overridden_n: int = 0
+    tops_n: int = 0
+    agreeing_n: int = 0
+
+
+class PolicyMoments(NamedTuple):
+    """What decisions of one policy outside any experiment earned.
+
+    Attributes:
+        moments: Of the units' means per decision.
+    """
+
+    decisions_n: int
+    moments: Moments
 
 
 class RunningBucket(NamedTuple):
@@ -130,15 +194,12 @@ class Reports:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def variant_units(self, scope: Scope) -> dict[str, int]:
-        """Units by variant; under `''` those seen in two variants, which belong to none."""
-        rows = self._store.rows(
-            "report_variant_units",
-            surface=scope.surface.key,
-            experiment=scope.experiment,
-            at_ms=scope.at_ms,
-        )
-        return {variant: int(units_n) for variant, units_n in rows}
+    def variant_units(self, members: Members) -> VariantUnits:
+        """Units by variant."""
+        rows = self._store.rows("report_variant_units", **members._asdict())
+        found = {(variant, is_forced): int(units_n) for variant, is_forced, units_n in rows}
+        forced_n, crossed_n = found.pop(("", True), 0), found.pop(("", False), 0)
+        return VariantUnits({variant: n for (variant, _), n in found.items()}, crossed_n, forced_n)
 
     def counts(self, scope: Scope, by: Label) -> dict[str, LabelCounts]:
         """Decisions by variant or policy, the open ones too."""
@@ -157,15 +218,9 @@ class Reports:
         )
         return {variant: _moments(*numbers) for variant, *numbers in rows}
 
-    def outcome_moments(self, scope: Scope, metric: Metric) -> dict[str, Moments]:
+    def outcome_moments(self, members: Members, metric: Metric) -> dict[str, Moments]:
         """Moments of the units' numbers by variant, for a metric of outcomes."""
-        rows = self._store.rows(
-            "report_outcome_moments",
-            surface=scope.surface.key,
-            experiment=scope.experiment,
-            at_ms=scope.at_ms,
-            wanted=metric.name,
-        )
+        rows = self._store.rows("report_outcome_moments", **members._asdict(), wanted=metric.name)
         return {variant: _moments(*numbers) for variant, *numbers in rows}
 
     def weight_moments(self, scope: Scope) -> dict[tuple[str, Log], TargetMoments]:
@@ -176,6 +231,14 @@ class Reports:
         """
         rows = self._store.rows("report_weight_moments", **_joining(scope))
         return {(row[0], row[1]): _target_moments(*row[2:]) for row in rows}
+
+    def policy_moments(self, scope: Scope, policies: Sequence[str]) -> dict[str, PolicyMoments]:
+        """What policies earned outside any experiment; one that made no decision is not there."""
+        rows = self._store.rows("report_policy_moments", **_joining(scope), policies=list(policies))
+        return {
+            policy: PolicyMoments(int(decisions_n), _moments(*numbers))
+            for policy, decisions_n, *numbers in rows
+        }
 
     def running(self, scope: Scope, by: Label, bucket_ms: int) -> list[RunningBucket]:
         """Counted decisions in buckets of time, by label and time."""
@@ -262,10 +325,15 @@ def _target_moments(
     decisions_n: int,
     matched_n: int,
     barred_n: int,
+    pinned_n: int,
+    overridden_n: int,
+    tops_n: int,
+    agreeing_n: int,
     *rest: float,
 ) -> TargetMoments:
+    counts = int(barred_n), int(pinned_n), int(overridden_n), int(tops_n), int(agreeing_n)
     if not units_n:
-        return TargetMoments(NOTHING, int(barred_n))
+        return TargetMoments(NOTHING, *counts)
     assert all(math.isfinite(number) for number in rest)
     mean_n, mean_weight, mean_contribution, nn, nw, nc, ww, wc, cc, squares, greatest = rest
     moments = WeightMoments(
@@ -277,4 +345,4 @@ def _target_moments(
         weight_squares=squares,
         max_weight=greatest,
     )
-    return TargetMoments(moments, int(barred_n))
+    return TargetMoments(moments, *counts)

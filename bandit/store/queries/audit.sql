@@ -1,13 +1,17 @@
 -- name: audit_decisions
 -- What must hold of every decision of a surface: rows and distinct events, and how many decisions
--- break a rule. The pmf is kept in float32, so its propensity is compared to six digits.
+-- break a rule. The pmf is kept in float32, so its propensity is compared to six digits. A pinned
+-- slot was not drawn; at a slot with blocked actions the others share what those had.
 SELECT count() AS rows_n,
        uniqExact(event_id) AS events_n,
        countIf(arrayExists(p -> NOT (p > 0 AND p <= 1), propensities)) AS bad_propensities_n,
        countIf(NOT (abs(arraySum(pmf) - 1) <= 1e-6)) AS bad_sums_n,
        countIf(arrayExists((p, i) -> NOT (p >= floor * 0.999999 OR has(excluded, i - 1)),
                            pmf, arrayEnumerate(pmf))) AS below_floor_n,
-       countIf(NOT (abs(pmf[ranking[1] + 1] - propensities[1]) <= 1e-6)) AS not_drawn_with_n
+       countIf(NOT has(pinned, 0)
+               AND NOT (abs(pmf[ranking[1] + 1]
+                            / (1 - arraySum(arrayMap(i -> pmf[i + 1], blocked[1])))
+                            - propensities[1]) <= 1e-6)) AS not_drawn_with_n
 FROM (
     SELECT * FROM decisions WHERE surface = {surface:String} LIMIT 1 BY writer, seq
 )

@@ -1,33 +1,55 @@
 -- name: report_variant_units
--- Units of an experiment by variant, up to a time; under '' those that were seen in two variants,
--- which belong to none.
-SELECT if(variants_n > 1, '', seen_in) AS variant, count() AS units_n
+-- Units of an experiment by variant, up to a time: by their decisions on its surface or, without a
+-- surface, by their assignments. Under '' those that belong to no variant: those that were ever set
+-- by hand, and others that were seen in two variants.
+SELECT
+    if(is_forced OR variants_n > 1, '', seen_in) AS variant,
+    is_forced,
+    count() AS units_n
 FROM (
-    SELECT unit_id, any(variant) AS seen_in, uniqExact(variant) AS variants_n
-    FROM decisions
-    WHERE surface = {surface:String}
-        AND experiment = {experiment:String}
-        AND ts <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
+    SELECT
+        unit_id,
+        any(variant) AS seen_in,
+        uniqExact(variant) AS variants_n,
+        max(forced) AS is_forced
+    FROM (
+        SELECT unit_id, variant, forced
+        FROM decisions
+        WHERE surface = {surface:String}
+            AND experiment = {experiment:String}
+            AND ts <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
+        UNION ALL
+        SELECT unit_id, variant, forced
+        FROM assignments
+        WHERE {surface:String} = ''
+            AND experiment = {experiment:String}
+            AND ts <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
+    )
     GROUP BY unit_id
 )
-GROUP BY variant
-ORDER BY variant
+GROUP BY variant, is_forced
+ORDER BY variant, is_forced
 
 -- name: report_counts
 -- Decisions of a surface (of one experiment, if named) by variant or by policy: how many there are,
 -- how many still wait for their join window to end, were never seen, count, and what they earned.
+-- Forced ones are counted apart.
 WITH fromUnixTimestamp64Milli({closed_ms:Int64}, 'UTC') AS closed_at
 SELECT
     if({by:String} = 'variant', variant, policy) AS label,
-    count() AS decisions_n,
-    countIf(ts > closed_at) AS open_n,
-    countIf(ts <= closed_at AND NOT seen) AS unseen_n,
-    countIf(ts <= closed_at AND seen) AS counted_n,
-    countIf(ts <= closed_at AND seen AND rewarded) AS rewarded_n,
-    countIf(exposed) AS exposed_n,
-    sumIf(reward, ts <= closed_at AND seen) AS reward_sum,
-    uniqExact(unit_id) AS units_n,
-    toUnixTimestamp64Milli(max(ts)) AS newest_ms
+    countIf(NOT forced) AS decisions_n,
+    countIf(NOT forced AND ts > closed_at) AS open_n,
+    countIf(NOT forced AND ts <= closed_at AND NOT seen) AS unseen_n,
+    countIf(NOT forced AND ts <= closed_at AND seen) AS counted_n,
+    countIf(NOT forced AND ts <= closed_at AND seen AND rewarded) AS rewarded_n,
+    countIf(NOT forced AND exposed) AS exposed_n,
+    sumIf(reward, NOT forced AND ts <= closed_at AND seen) AS reward_sum,
+    uniqExactIf(unit_id, NOT forced) AS units_n,
+    toUnixTimestamp64Milli(max(ts)) AS newest_ms,
+    countIf(NOT forced AND pinned) AS pinned_n,
+    countIf(NOT forced AND overridden) AS overridden_n,
+    countIf(forced) AS forced_n,
+    countIf(forced AND ts > closed_at) AS forced_open_n
 FROM judged_decisions(
     surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
     window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
@@ -41,7 +63,8 @@ ORDER BY label
 
 -- name: report_reward_moments
 -- Moments per variant of the units' numbers of one reward metric: the mean per decision or the sum
--- of what the top slots earned; '' is the slot's total, as learned from.
+-- of what the top slots earned; '' is the slot's total. Units that were ever set by hand, or seen
+-- in two variants, are left out.
 SELECT
     seen_in AS variant,
     count() AS units_n,
@@ -52,8 +75,10 @@ FROM (
         unit_id,
         any(variant) AS seen_in,
         uniqExact(variant) AS variants_n,
-        sum(if({wanted:String} = '', reward, rewards[{wanted:String}])) AS total,
-        if({per:String} = 'decision', total / count(), total) AS number
+        max(forced) AS is_forced,
+        countIf(seen) AS seen_n,
+        sumIf(if({wanted:String} = '', reward, rewards[{wanted:String}]), seen) AS total,
+        if({per:String} = 'decision', total / seen_n, total) AS number
     FROM judged_decisions(
         surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
         window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
@@ -61,16 +86,17 @@ FROM (
         reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
         default_reward = {default_reward:Float64}
     )
-    WHERE experiment = {experiment:String} AND seen
+    WHERE experiment = {experiment:String}
     GROUP BY unit_id
 )
-WHERE variants_n = 1
+WHERE variants_n = 1 AND NOT is_forced AND seen_n > 0
 GROUP BY variant
 ORDER BY variant
 
 -- name: report_outcome_moments
 -- Moments per variant of the units' sums of one outcome ('': of all), from each unit's first
--- decision in the experiment on; a unit without any has 0.
+-- decision in the experiment on or, without a surface, from its first assignment on; a unit without
+-- any has 0. Units that were ever set by hand, or seen in two variants, are left out.
 SELECT
     seen_in AS variant,
     count() AS units_n,
@@ -85,13 +111,23 @@ FROM (
             unit_id,
             any(variant) AS seen_in,
             uniqExact(variant) AS variants_n,
+            max(forced) AS is_forced,
             min(ts) AS first_ts
-        FROM decisions
-        WHERE surface = {surface:String}
-            AND experiment = {experiment:String}
-            AND ts <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
+        FROM (
+            SELECT unit_id, variant, forced, ts
+            FROM decisions
+            WHERE surface = {surface:String}
+                AND experiment = {experiment:String}
+                AND ts <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
+            UNION ALL
+            SELECT unit_id, variant, forced, ts
+            FROM assignments
+            WHERE {surface:String} = ''
+                AND experiment = {experiment:String}
+                AND ts <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
+        )
         GROUP BY unit_id
-        HAVING variants_n = 1
+        HAVING variants_n = 1 AND NOT is_forced
     ) AS units
     LEFT JOIN (
         SELECT unit_id, groupArray(tuple(ts, value)) AS outcomes
@@ -114,7 +150,9 @@ ORDER BY variant
 -- Per policy whose probabilities the log holds: moments over units of their decisions, importance
 -- weights and contributions at the top slot. A decision of the policy itself weighs 1; one of
 -- another policy weighs what its shadow says ÷ what it was drawn with, unless nothing was drawn
--- (propensity 1 with a choice): such rows are barred and counted.
+-- (propensity 1 with a choice): such rows are barred and counted. So are, for the policy itself
+-- too, those whose top slot was pinned, or overridden when it was shown. Of a shadow also how often
+-- its likeliest action is known, and how often that is the one on top; pins have no say in that.
 SELECT
     target,
     log,
@@ -122,6 +160,10 @@ SELECT
     sum(n) AS decisions_n,
     sum(matched) AS matched_n,
     sum(barred) AS barred_n,
+    sum(pinned) AS pinned_n,
+    sum(overridden) AS overridden_n,
+    sum(tops) AS tops_n,
+    sum(agreeing) AS agreeing_n,
     avgIf(n, n > 0) AS mean_n,
     avgIf(weight, n > 0) AS mean_weight,
     avgIf(contribution, n > 0) AS mean_contribution,
@@ -141,6 +183,10 @@ FROM (
         countIf(is_judged) AS n,
         countIf(is_judged AND w > 0) AS matched,
         countIf(NOT is_judged) AS barred,
+        countIf(why = 'pinned') AS pinned,
+        countIf(why = 'overridden') AS overridden,
+        countIf(candidate_top >= 0 AND why != 'pinned') AS tops,
+        countIf(candidate_top = top AND why != 'pinned') AS agreeing,
         sumIf(w, is_judged) AS weight,
         sumIf(w * reward, is_judged) AS contribution,
         sumIf(w * w, is_judged) AS squares,
@@ -149,22 +195,32 @@ FROM (
         SELECT
             unit_id,
             reward,
-            propensity < 1 OR eligible_n = 1 AS is_drawn,
+            top,
+            multiIf(pinned, 'pinned', overridden, 'overridden', '') AS why,
+            propensity < 1 OR pool_n = 1 AS is_drawn,
             arrayJoin(arrayPushFront(
                 arrayFilter(
                     c -> c.1 != policy,
                     arrayMap(
-                        (s, p) -> tuple(toString(s), p / propensity, is_drawn, ['all', 'others']),
+                        (s, p, t) -> tuple(
+                            toString(s),
+                            p / propensity,
+                            is_drawn AND why = '',
+                            ['all', 'others'],
+                            t
+                        ),
                         shadow_policies,
-                        shadow_probabilities
+                        shadow_probabilities,
+                        shadow_tops
                     )
                 ),
-                tuple(toString(policy), 1., true, ['all'])
+                tuple(toString(policy), 1., why = '', ['all'], toInt32(-1))
             )) AS candidate,
             candidate.1 AS target,
             candidate.2 AS w,
             candidate.3 AS is_judged,
-            arrayJoin(candidate.4) AS log
+            arrayJoin(candidate.4) AS log,
+            candidate.5 AS candidate_top
         FROM judged_decisions(
             surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
             window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
@@ -172,12 +228,35 @@ FROM (
             reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
             default_reward = {default_reward:Float64}
         )
-        WHERE seen
+        WHERE seen AND NOT forced
     )
     GROUP BY target, log, unit_id
 )
 GROUP BY target, log
 ORDER BY target, log
+
+-- name: report_policy_moments
+-- Moments per policy of the units' mean rewards per decision outside any experiment.
+SELECT
+    policy,
+    sum(decisions_n) AS decisions_n,
+    count() AS units_n,
+    avg(number) AS mean,
+    varPopStable(number) * count() AS m2
+FROM (
+    SELECT policy, unit_id, count() AS decisions_n, sum(reward) / decisions_n AS number
+    FROM judged_decisions(
+        surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
+        window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+        weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+        reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+        default_reward = {default_reward:Float64}
+    )
+    WHERE seen AND NOT forced AND experiment = '' AND has({policies:Array(String)}, policy)
+    GROUP BY policy, unit_id
+)
+GROUP BY policy
+ORDER BY policy
 
 -- name: report_running
 -- Decisions that count and their rewards by variant or policy, in buckets of time.
@@ -193,7 +272,7 @@ FROM judged_decisions(
     reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
     default_reward = {default_reward:Float64}
 )
-WHERE seen AND {experiment:String} IN ('', experiment)
+WHERE seen AND NOT forced AND {experiment:String} IN ('', experiment)
 GROUP BY label, at_ms
 ORDER BY label, at_ms
 

@@ -1,11 +1,13 @@
 import msgspec
 import pytest
 
+from bandit.errors import RecordError
 from bandit.service.reporting_payloads import GroupCounts, MetricEffect, Verdict
-from bandit.service.reporting_verdicts import verdict_of
+from bandit.service.reporting_verdicts import not_judged, verdict_of
 from bandit.specs import Experiment, Variant
 from bandit.stats import JointMoments, Moments, mean_of, srm, welch
 from bandit.stats.sequential import compare_anytime
+from bandit.store.reports import VariantUnits
 
 EXPERIMENT = Experiment(
     key="e",
@@ -21,6 +23,18 @@ EXPERIMENT = Experiment(
 COUNTS = [
     GroupCounts(label=key, policy=key, units_n=100, decisions_n=100, counted_n=100) for key in "ct"
 ]
+UNITS = VariantUnits({"c": 100, "t": 100}, crossed_n=0, forced_n=0)
+NOBODY = VariantUnits({}, crossed_n=0, forced_n=0)
+PAYLOADS = Experiment(
+    key="e",
+    salt="s",
+    status="running",
+    control="c",
+    variants=[
+        Variant(key="c", payload="blue", allocation=[(0, 5000)]),
+        Variant(key="t", payload="red", allocation=[(5000, 10_000)]),
+    ],
+)
 FINE = srm({"c": 100, "t": 100}, {"c": 1, "t": 1})
 
 
@@ -42,8 +56,8 @@ def effect(gain: float, *, better: str = "higher", n: int = 100, key: str = "t")
     )
 
 
-def verdict(*effects: MetricEffect, split=FINE, counts=COUNTS, crossed=0) -> Verdict:
-    return verdict_of(EXPERIMENT, counts, crossed, split, effects, window_s=600.0)
+def verdict(*effects: MetricEffect, split=FINE, counts=COUNTS, units=UNITS) -> Verdict:
+    return verdict_of(EXPERIMENT, counts, units, split, effects, window_s=600.0)
 
 
 @pytest.mark.parametrize(
@@ -130,8 +144,44 @@ def test_a_broken_split_comes_before_any_effect():
     assert "c has 900 units where 500 were expected" in got.reason
 
 
-def test_crossed_units_are_named():
-    assert "3 units were seen in two variants" in verdict(effect(0.0), crossed=3).reason
+def test_units_that_are_left_out_are_named():
+    reason = verdict(effect(0.0), units=UNITS._replace(crossed_n=3, forced_n=2)).reason
+    assert "3 units were seen in two variants and are left out." in reason
+    assert "2 units were set by hand and are left out." in reason
+
+
+def test_units_that_are_all_left_out_are_named_where_there_is_nothing_else():
+    got = verdict_of(EXPERIMENT, [], NOBODY._replace(forced_n=2), FINE, [], window_s=600.0)
+    assert got.headline == "No decision of this experiment counts."
+    assert "2 units were set by hand" in got.reason
+
+
+def test_payloads_are_judged_without_waiting_for_any_window():
+    counts = [GroupCounts(label=key, policy=None, units_n=100) for key in "ct"]
+    got = verdict_of(PAYLOADS, counts, UNITS, FINE, [effect(1.0)], window_s=0.0)
+    assert got.state == "better"
+    assert "outcomes that come after it counted are outside the promise" in got.reason
+
+
+def test_payloads_without_a_metric_have_nothing_to_be_judged_by():
+    counts = [GroupCounts(label=key, policy=None, units_n=100) for key in "ct"]
+    got = verdict_of(PAYLOADS, counts, UNITS, FINE, [], window_s=0.0)
+    assert got.state == "unclear"
+    assert "names no metric of outcomes" in got.reason
+
+
+def test_payloads_that_nobody_was_told_ask_for_assignments():
+    got = verdict_of(PAYLOADS, [], NOBODY, FINE, [], window_s=0.0)
+    assert got.headline == "No assignment of this experiment is in the log."
+    assert "POST /v1/assignments" in got.next_step
+
+
+def test_what_can_not_be_judged_says_why():
+    got = not_judged(PAYLOADS, RecordError("metric 'm' is of rewards, must be of outcomes"))
+    assert (got.state, got.reason) == (
+        "broken",
+        "Metric 'm' is of rewards, must be of outcomes.",
+    )
 
 
 def test_a_missing_interval_says_why():
@@ -158,10 +208,15 @@ def test_decisions_that_were_never_seen_ask_for_exposures():
 
 @pytest.mark.parametrize(
     ("status", "step"),
-    [("draft", "with status 'running'"), ("running", "POST /v1/rank"), ("stopped", "is stopped")],
+    [
+        ("draft", "with status 'running'"),
+        ("running", "POST /v1/rank"),
+        ("stopped", "is stopped"),
+        ("archived", "is archived"),
+    ],
 )
 def test_no_data_says_the_next_step(status: str, step: str):
     experiment = msgspec.structs.replace(EXPERIMENT, status=status)
-    got = verdict_of(experiment, [], 0, FINE, [], window_s=600.0)
+    got = verdict_of(experiment, [], NOBODY, FINE, [], window_s=600.0)
     assert got.state == "no_data"
     assert step in got.next_step

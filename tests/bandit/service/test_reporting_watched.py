@@ -9,6 +9,7 @@ from bandit.service.reporting_payloads import GroupCounts
 from bandit.service.reporting_verdicts import verdict_of
 from bandit.specs import Experiment, Metric, Variant
 from bandit.stats import JointMoments, Moments, srm
+from bandit.store.reports import VariantUnits
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +25,7 @@ EXPERIMENT = Experiment(
     ],
 )
 METRIC = Metric(key="bought", source="reward")
+UNITS = VariantUnits({"c": 100, "t": 100}, crossed_n=0, forced_n=0)
 COUNTS = [
     GroupCounts(label=key, policy=key, units_n=100, decisions_n=100, counted_n=100) for key in "ct"
 ]
@@ -34,7 +36,7 @@ SAID_BY_ONE_LOOK = {*SAID, "not_yet"}
 
 def state_of(control: Moments, treatment: Moments) -> str:
     found = metric_effect(METRIC, ("c", control), ("t", treatment), 0.05, is_primary=True)
-    return verdict_of(EXPERIMENT, COUNTS, 0, FINE, [found], window_s=600.0).state
+    return verdict_of(EXPERIMENT, COUNTS, UNITS, FINE, [found], window_s=600.0).state
 
 
 def chance_at_most(share: float, bound: float, runs_n: int) -> bool:

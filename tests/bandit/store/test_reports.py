@@ -11,7 +11,7 @@ from bandit.ope import WeightMoments
 from bandit.specs import Metric, Surface
 from bandit.stats import Moments
 from bandit.store.client import Store
-from bandit.store.reports import LogRows, Reports, Scope
+from bandit.store.reports import LogRows, Reports, Scope, VariantUnits
 from bandit.store.tail import Tail
 from tests.bandit.logs import T0, LogMaker, publish
 
@@ -123,7 +123,8 @@ def test_a_reward_name_that_never_came_is_worth_zero(store: Store):
 
 def test_units_in_two_variants_are_counted_apart(store: Store):
     experiment_log(LogMaker(store))
-    assert Reports(store).variant_units(REWARDED) == {"": 1, "c": 3, "t": 2}
+    found = Reports(store).variant_units(REWARDED.members)
+    assert found == VariantUnits({"c": 3, "t": 2}, crossed_n=1, forced_n=0)
 
 
 def test_outcomes_count_once_and_from_the_first_decision_on(store: Store):
@@ -138,9 +139,11 @@ def test_outcomes_count_once_and_from_the_first_decision_on(store: Store):
     log.outcome("u3", "revenue", 1e5, 10**9)  # after the report's time
     log.deliver(times=2)
     reports = Reports(store)
-    revenue = reports.outcome_moments(REWARDED, Metric(key="m", source="outcome", name="revenue"))
+    revenue = reports.outcome_moments(
+        REWARDED.members, Metric(key="m", source="outcome", name="revenue")
+    )
     assert revenue == {"c": Moments.of([7.0, 0.0]), "t": Moments.of([0.0])}
-    anything = reports.outcome_moments(REWARDED, Metric(key="m", source="outcome"))
+    anything = reports.outcome_moments(REWARDED.members, Metric(key="m", source="outcome"))
     assert anything["t"] == Moments.of([9.0])
 
 
@@ -153,7 +156,7 @@ def test_moments_keep_their_digits_when_the_numbers_are_huge(store: Store):
             log.outcome(f"u{n}", "revenue", 1e6, 50)
         log.outcome(f"u{n}", "revenue", float(n), 50)
     log.deliver()
-    got = Reports(store).outcome_moments(REWARDED, Metric(key="m", source="outcome"))
+    got = Reports(store).outcome_moments(REWARDED.members, Metric(key="m", source="outcome"))
     assert got["c"].mean == pytest.approx(1e8 + 1.5, rel=1e-15)
     assert got["c"].m2 == pytest.approx(5.0, rel=1e-6)
 
@@ -213,7 +216,7 @@ def test_weight_moments_are_those_of_the_log(store: Store):
     }
     for kind in ("all", "others"):
         expected = WeightMoments.of(*zip(*rows[kind], strict=True))
-        moments, barred_n = got["vw", kind]
+        moments, barred_n, *_ = got["vw", kind]
         assert barred_n == len(rows["barred"])
         assert (moments.units_n, moments.n) == (expected.units_n, expected.n)
         assert (moments.matched_n, moments.max_weight) == (
@@ -233,8 +236,8 @@ def test_a_fixed_policy_with_no_choice_is_not_barred(store: Store):
     )
     log.decide(20, policy="fixed", propensities=(1.0,), actions_n=2, shadows={"vw": (0.5,)})
     log.deliver()
-    moments, barred_n = Reports(store).weight_moments(Scope(surface(), LATER))["vw", "others"]
-    assert (moments.n, barred_n) == (2, 1)
+    found = Reports(store).weight_moments(Scope(surface(), LATER))["vw", "others"]
+    assert (found.moments.n, found.barred_n) == (2, 1)
 
 
 def test_the_log_is_counted_in_records_and_in_distinct_things(store: Store):

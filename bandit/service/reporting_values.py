@@ -1,0 +1,90 @@
+"""What policies of a surface are worth: by the log's propensities, and against chance."""
+
+from collections.abc import Mapping, Sequence
+
+from bandit.ope import ips, snips
+from bandit.service.reporting_declared import REWARD
+from bandit.service.reporting_effects import metric_effect
+from bandit.service.reporting_payloads import PolicyValue, Yardstick
+from bandit.specs import UNIFORM_SLICE, PolicySpec
+from bandit.stats.moments import NONE
+from bandit.store.reports import LabelCounts, Log, PolicyMoments, Reports, Scope, TargetMoments
+
+
+def values_of(
+    reports: Reports,
+    scope: Scope,
+    policies: Sequence[PolicySpec],
+    counts: Mapping[str, LabelCounts],
+    alpha: float,
+) -> tuple[PolicyValue, ...]:
+    """Value of every policy, from all decisions and from those of the others.
+
+    Args:
+        reports: Of the store.
+        scope: The whole surface.
+        policies: Those declared for it; others whose decisions the log holds follow.
+        counts: The surface's decisions by policy.
+        alpha: 1 − the level of every interval.
+    """
+    found = reports.weight_moments(scope)
+    counted_n = sum(count.counted_n for count in counts.values())
+    keys = dict.fromkeys([*(spec.key for spec in policies), *(key for key, _ in found)])
+    logs: tuple[Log, ...] = ("all", "others")
+    values = []
+    for policy in keys:
+        own_n = counts[policy].counted_n if policy in counts else 0
+        for log in logs:
+            target = found.get((policy, log), TargetMoments())
+            moments = target.moments
+            in_log_n = counted_n if log == "all" else counted_n - own_n
+            values.append(
+                PolicyValue(
+                    policy=policy,
+                    log=log,
+                    own_n=own_n if log == "all" else 0,
+                    barred_n=target.barred_n,
+                    absent_n=in_log_n - moments.n - target.barred_n,
+                    snips=snips(moments, policy=policy, alpha=alpha),
+                    ips=ips(moments, policy=policy, alpha=alpha),
+                    pinned_n=target.pinned_n,
+                    overridden_n=target.overridden_n,
+                    tops_n=target.tops_n,
+                    agreement=target.agreeing_n / target.tops_n if target.tops_n else None,
+                )
+            )
+    return tuple(values)
+
+
+def yardstick_of(reports: Reports, scope: Scope, since_ms: int, alpha: float) -> Yardstick:
+    """A surface's own policy against its uniform slice.
+
+    Both sides are units outside any experiment, told apart by a hash alone; so they differ by
+    chance only, unless an experiment's targeting takes other units out of the one than out of the
+    other (units of the slice are in no experiment).
+
+    Args:
+        reports: Of the store.
+        scope: The whole surface.
+        since_ms: Since when it has its policy and its share.
+        alpha: 1 − the level of both intervals.
+    """
+    surface = scope.surface
+    since = scope._replace(from_ms=max(scope.from_ms, since_ms))
+    found = reports.policy_moments(since, [UNIFORM_SLICE, surface.policy])
+    nothing = PolicyMoments(0, NONE)
+    uniform, policy = (found.get(key, nothing) for key in (UNIFORM_SLICE, surface.policy))
+    return Yardstick(
+        share=surface.uniform_share,
+        since_ms=since_ms,
+        policy=surface.policy,
+        uniform_n=uniform.decisions_n,
+        policy_n=policy.decisions_n,
+        difference=metric_effect(
+            REWARD,
+            (UNIFORM_SLICE, uniform.moments),
+            (surface.policy, policy.moments),
+            alpha,
+            is_primary=False,
+        ),
+    )
