@@ -111,7 +111,7 @@ class Surface(Spec, frozen=True, kw_only=True):
     reward_weights: dict[Name, float] = {}
     aggregation: Literal["sum", "first", "last", "mean", "max", "min"] = "sum"
     max_actions: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 200
-    rules: Rules = Rules()
+    rules: Rules = msgspec.field(default_factory=Rules)
     uniform_share: Share = 0.0
     killed: bool = False
     description: str = ""
