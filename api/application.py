@@ -19,6 +19,8 @@ from bandit.service.assigning import AssigningService
 from bandit.service.deciding import DecisionService
 from bandit.service.defining import DefinitionService
 from bandit.service.last_good import LastGood
+from bandit.service.personalizer_loops import LoopService
+from bandit.service.personalizing import personalizing
 from bandit.service.refreshing import Refresher
 from bandit.service.repeats import PastDecisions
 from bandit.service.replaying import ReplayService
@@ -59,6 +61,12 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
         max_age_s=settings.segment_max_age_s,
     )
     link = StoreLink(lambda: _connect(settings), monotonic_s=time.monotonic)
+    accepting = AcceptingService(serving, journal, salt=salt, now_ms=_now_ms, entropy=os.urandom)
+    defining = DefinitionService(
+        link.definitions,
+        now_ms=_now_ms,
+        new_id=lambda: make_event_id(_now_ms(), 0, os.urandom(6), salt),
+    )
     past = PastDecisions(lambda id_: link.decisions().find(id_), monotonic_s=time.monotonic)
     return Services(
         serving=serving,
@@ -66,13 +74,9 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
         deciding=DecisionService(
             serving, journal, salt=salt, now_ms=_now_ms, entropy=os.urandom, past=past
         ),
-        accepting=AcceptingService(serving, journal, salt=salt, now_ms=_now_ms, entropy=os.urandom),
+        accepting=accepting,
         assigning=AssigningService(serving, journal, now_ms=_now_ms),
-        defining=DefinitionService(
-            link.definitions,
-            now_ms=_now_ms,
-            new_id=lambda: make_event_id(_now_ms(), 0, os.urandom(6), salt),
-        ),
+        defining=defining,
         replaying=ReplayService(
             link.definitions, link.snapshots, salt=salt, retrain=retraining(link.store)
         ),
@@ -81,6 +85,7 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
             serving,
             definitions=link.definitions,
             snapshots=link.snapshots,
+            catalogues=link.catalogues,
             last_good=LastGood(settings.cache_dir, writer=writer),
             interval_s=settings.refresh_interval_s,
             monotonic_s=time.monotonic,
@@ -88,6 +93,17 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
         meter=_meter(settings, environ),
         now_ms=_now_ms,
         past=past,
+        personalizing=personalizing(
+            serving,
+            journal,
+            accepting,
+            lambda ids: link.decisions().find_newest(ids),
+            salt=salt,
+            now_ms=_now_ms,
+            entropy=os.urandom,
+            monotonic_s=time.monotonic,
+        ),
+        loops=LoopService(defining, serving),
     )
 
 

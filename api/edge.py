@@ -15,6 +15,7 @@ from api.health import live, ready
 from api.hot import Gate, rank_route, rewards_route
 from api.metrics import metrics
 from api.openapi import openapi_config
+from api.personalizer import personalizer_routes
 from api.problems import problem_handler
 from api.recording import assign, expose, record_outcomes
 from api.reports import report_experiment, report_overview, report_surface
@@ -55,6 +56,7 @@ def litestar_app(
             get_decision,
             replay_decision,
             *definition_routes(),
+            *personalizer_routes(services),
             report_overview,
             report_experiment,
             report_surface,

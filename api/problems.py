@@ -31,6 +31,7 @@ STATUS: Mapping[type[BanditError], int] = {
     errors.SettingsError: 500,
     errors.NotDeclared: 404,
     errors.NotFound: 404,
+    errors.NotOffered: 501,
     errors.VersionConflict: 409,
     errors.NotEnoughData: 409,
     errors.SnapshotCorrupt: 500,

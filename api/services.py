@@ -9,6 +9,8 @@ from bandit.service.accepting import AcceptingService
 from bandit.service.assigning import AssigningService
 from bandit.service.deciding import DecisionService
 from bandit.service.defining import DefinitionService
+from bandit.service.personalizer_loops import LoopService
+from bandit.service.personalizing import PersonalizingService
 from bandit.service.refreshing import Refresher
 from bandit.service.repeats import PastDecisions
 from bandit.service.replaying import ReplayService
@@ -32,9 +34,12 @@ class Services:
     meter: Meter
     now_ms: Callable[[], int]
     past: PastDecisions
+    personalizing: PersonalizingService
+    loops: LoopService
 
     def close(self) -> None:
         """Let go of the journal, the store and threads."""
         self.past.close()
+        self.personalizing.close()
         self.journal.close()
         self.link.close()

@@ -10,6 +10,7 @@ BanditError
 ├── NotDeclared                     a surface, policy, experiment or metric nobody declared
 ├── NotFound                        a decision or snapshot that the log does not hold
 ├── VersionConflict                 somebody else changed the definition first
+├── NotOffered                      a protocol's operation that has no place here
 ├── NotEnoughData                   a number that can not be given honestly yet
 ├── SnapshotCorrupt                 snapshot bytes that fail their digest or canary
 ├── JournalUnavailable              an accepted record could not be made durable
@@ -80,6 +81,12 @@ class NotFound(BanditError):
     """A decision or snapshot that the log does not hold."""
 
     code = "not_found"
+
+
+class NotOffered(BanditError):
+    """An operation of a protocol that has no place here."""
+
+    code = "not_offered"
 
 
 class VersionConflict(BanditError):

@@ -21,6 +21,8 @@ from bandit.service.assigning import AssigningService
 from bandit.service.deciding import DecisionService
 from bandit.service.defining import DefinitionService
 from bandit.service.last_good import LastGood
+from bandit.service.personalizer_loops import LoopService
+from bandit.service.personalizing import personalizing
 from bandit.service.refreshing import Refresher
 from bandit.service.repeats import PastDecisions
 from bandit.service.replaying import ReplayService
@@ -33,6 +35,7 @@ from tests.bandit.service.making import (
     SALT,
     SURFACE,
     UNIFORM,
+    MemoryCatalogues,
     MemoryDefinitions,
     MemorySnapshots,
     counting_entropy,
@@ -63,6 +66,17 @@ class MemoryLink:
             raise NotFound(f"decision {event_id!r} is not in the log")
         return self.logged[event_id]
 
+    def find_newest(self, event_ids: Sequence[str]) -> LoggedDecision:
+        self.decisions()
+        for event_id in event_ids:
+            if event_id in self.logged:
+                return self.logged[event_id]
+        raise NotFound("none of them is in the log")
+
+    def span(self, surface: str) -> tuple[int, int] | None:
+        times = [d.ts_ms for d in self.logged.values() if d.surface == surface]
+        return (min(times), max(times)) if times else None
+
     def close(self) -> None: ...
 
 
@@ -73,6 +87,7 @@ class World:
         self.folder = folder
         self.definitions = MemoryDefinitions(*declared)
         self.snapshots = MemorySnapshots()
+        self.catalogues = MemoryCatalogues()
         self.link = MemoryLink()
         self.serving = Serving()
         self.now_ms = NOW_MS
@@ -91,17 +106,19 @@ class World:
         changes = itertools.count()
         past = PastDecisions(self.link.find, monotonic_s=time.monotonic)
         common = {"salt": SALT, "now_ms": now_ms, "entropy": entropy}
+        accepting = AcceptingService(self.serving, self.journal, **common)  # type: ignore[arg-type]
+        defining = DefinitionService(
+            lambda: self.definitions,  # type: ignore[arg-type, return-value]
+            now_ms=now_ms,
+            new_id=lambda: f"change-{next(changes)}",
+        )
         return Services(
             serving=self.serving,
             journal=self.journal,
             deciding=DecisionService(self.serving, self.journal, past=past, **common),  # type: ignore[arg-type]
-            accepting=AcceptingService(self.serving, self.journal, **common),  # type: ignore[arg-type]
+            accepting=accepting,
             assigning=AssigningService(self.serving, self.journal, now_ms=now_ms),
-            defining=DefinitionService(
-                lambda: self.definitions,  # type: ignore[arg-type, return-value]
-                now_ms=now_ms,
-                new_id=lambda: f"change-{next(changes)}",
-            ),
+            defining=defining,
             replaying=ReplayService(
                 lambda: self.definitions,  # type: ignore[arg-type, return-value]
                 lambda: self.snapshots,  # type: ignore[arg-type, return-value]
@@ -112,6 +129,7 @@ class World:
                 self.serving,
                 definitions=lambda: self.definitions,  # type: ignore[arg-type, return-value]
                 snapshots=lambda: self.snapshots,  # type: ignore[arg-type, return-value]
+                catalogues=lambda: self.catalogues,  # type: ignore[arg-type, return-value]
                 last_good=LastGood(self.folder / "cache", writer="w"),
                 interval_s=0.01,
                 monotonic_s=time.monotonic,
@@ -119,6 +137,15 @@ class World:
             meter=Meter(journal_dir=self.folder / "journal", shared_dir=None),
             now_ms=now_ms,
             past=past,
+            personalizing=personalizing(
+                self.serving,
+                self.journal,
+                accepting,
+                self.link.find_newest,
+                monotonic_s=time.monotonic,
+                **common,  # type: ignore[arg-type]
+            ),
+            loops=LoopService(defining, self.serving),
         )
 
     def app(self) -> Litestar:
