@@ -1,4 +1,4 @@
-"""The last good definitions and snapshots on local disk, for starting while the store is away.
+"""The last good definitions, snapshots and catalogues on local disk, to start without the store.
 
 Each file is the SHA-256 of its payload and the payload; it is written under another name, synced
 and renamed, so that a reader finds the old one or the new one. A file that fails its digest is as
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from bandit.records import Record
+from bandit.records import Action, Record
+from bandit.service.serving_catalogue import ServingCatalogue
 from bandit.specs import SPECS
 from bandit.store.definitions import Definition
 from bandit.store.snapshots import Snapshot
@@ -33,6 +34,12 @@ class _Definition(Record, frozen=True, kw_only=True):
 class _Definitions(Record, frozen=True, kw_only=True):
     revision: int
     definitions: list[_Definition]
+
+
+class _Catalogue(Record, frozen=True, kw_only=True):
+    version: int
+    ids: list[str]
+    features: list[bytes]
 
 
 class LastGood:
@@ -97,6 +104,31 @@ class LastGood:
             except msgspec.DecodeError:
                 continue
         return None
+
+    def save_catalogue(self, surface: str, catalogue: ServingCatalogue) -> None:
+        """Keep a surface's catalogue. Raises `OSError`."""
+        kept = _Catalogue(
+            version=catalogue.version,
+            ids=list(catalogue.actions),
+            features=[bytes(action.features) for action in catalogue.actions.values()],
+        )
+        self._write(self._root / "catalogues" / f"{surface}@", msgspec.msgpack.encode(kept))
+
+    def catalogues(self) -> dict[str, ServingCatalogue]:
+        """Every good catalogue that was kept, by surface."""
+        found: dict[str, ServingCatalogue] = {}
+        for path in (self._root / "catalogues").glob("*@"):
+            payload = self._read(path)
+            if payload is None:
+                continue
+            try:
+                kept = msgspec.msgpack.decode(payload, type=_Catalogue)
+            except msgspec.DecodeError:
+                continue
+            pairs = zip(kept.ids, kept.features, strict=True)
+            actions = [Action(id=id_, features=msgspec.Raw(raw)) for id_, raw in pairs]
+            found[path.name[:-1]] = ServingCatalogue(kept.version, {one.id: one for one in actions})
+        return found
 
     def _snapshots(self, policy: str) -> list[Path]:
         found = (self._root / "snapshots").glob(f"{policy}@*")

@@ -15,9 +15,11 @@ from bandit.errors import BanditError, NotFound, SnapshotCorrupt, StoreError
 from bandit.policies import build, with_floor
 from bandit.policies.base import Policy
 from bandit.records import Action
+from bandit.service.catalogue_feed import CatalogueFeed
 from bandit.service.last_good import LastGood
 from bandit.service.serving_state import RunnablePolicy, Serving, assemble
 from bandit.specs import PolicySpec
+from bandit.store.catalogue import Catalogues
 from bandit.store.definitions import Definition, Definitions
 from bandit.store.snapshots import Snapshot, Snapshots
 
@@ -43,7 +45,7 @@ class Freshness:
 
 
 class Refresher:
-    """Polls definitions and snapshots; `step` is one look, the thread repeats it."""
+    """Polls definitions, snapshots and catalogues; `step` is one look, the thread repeats it."""
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Refresher:
         *,
         definitions: Callable[[], Definitions],
         snapshots: Callable[[], Snapshots],
+        catalogues: Callable[[], Catalogues],
         last_good: LastGood,
         interval_s: float,
         monotonic_s: Callable[[], float],
@@ -62,6 +65,7 @@ class Refresher:
             serving: Whose state is swapped.
             definitions: Gives the store's definitions; raises `StoreUnavailable`.
             snapshots: Gives the store's snapshots; likewise.
+            catalogues: Gives the store's catalogues; likewise.
             last_good: The cache on disk.
             interval_s: Pause between two looks.
             monotonic_s: A clock that never goes back.
@@ -72,6 +76,7 @@ class Refresher:
         self._store_definitions = definitions
         self._store_snapshots = snapshots
         self._last_good = last_good
+        self._feed = CatalogueFeed(catalogues, last_good)
         self._interval_s = interval_s
         self._monotonic_s = monotonic_s
         self._definitions: list[Definition] = []
@@ -101,10 +106,11 @@ class Refresher:
             self._thread.join(timeout=5.0)
 
     def restore(self) -> None:
-        """Serve the last good definitions and snapshots, if the disk holds any."""
+        """Serve the last good definitions, snapshots and catalogues, if the disk holds any."""
         kept = self._last_good.definitions()
         if kept is None:
             return
+        self._feed.restore()
         revision, self._definitions = kept
         policies = {spec.key: self._fallback(spec) for spec in self._specs()}
         self._swap(revision, _present(policies))
@@ -124,7 +130,8 @@ class Refresher:
             spec.key: self._runnable(spec, numbers.get(spec.key, 0)) for spec in self._specs()
         }
         runnable = _present(policies)
-        is_news = revision != state.revision or runnable != state.policies
+        is_other = self._feed.look()
+        is_news = is_other or revision != state.revision or runnable != state.policies
         if is_news:
             self._swap(revision, runnable)
         self._keep(definitions_too=revision != state.revision)
@@ -154,7 +161,9 @@ class Refresher:
 
     def _swap(self, revision: int, policies: Mapping[str, RunnablePolicy]) -> None:
         serving = self._serving
-        serving.swap(assemble(revision, self._definitions, policies, serving.state))
+        serving.swap(
+            assemble(revision, self._definitions, policies, serving.state, self._feed.current)
+        )
 
     def _runnable(self, spec: PolicySpec, number: int) -> RunnablePolicy | None:
         """The policy at snapshot `number`, or the best there is; None if it can't be run at all."""
@@ -191,16 +200,17 @@ class Refresher:
         return None
 
     def _keep(self, *, definitions_too: bool) -> None:
-        """Save what serves; of snapshots, which may come twice a second, one in a while."""
+        """Save what serves; of what may change twice a second, one in a while."""
         revision = self._serving.state.revision
         try:
             if definitions_too and revision is not None:
                 self._last_good.save_definitions(revision, self._definitions)
-            if self._unkept and self._monotonic_s() >= self._keep_due_s:
+            if self._monotonic_s() >= self._keep_due_s and (self._unkept or self._feed.has_news):
                 self._keep_due_s = self._monotonic_s() + KEEP_EVERY_S
                 while self._unkept:
                     _, snapshot = self._unkept.popitem()
                     self._last_good.save_snapshot(snapshot)
+                self._feed.keep()
         except OSError as exc:  # serving is right without it; only a start without store is not
             log.warning("the last good state could not be kept: %s", exc)
 

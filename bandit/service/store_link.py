@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 from bandit.errors import StoreUnavailable
+from bandit.store.catalogue import Catalogues
 from bandit.store.client import Store
 from bandit.store.decisions import Decisions
 from bandit.store.definitions import Definitions
@@ -55,6 +56,10 @@ class StoreLink:
     def snapshots(self) -> Snapshots:
         """What was learned. Raises `StoreUnavailable`."""
         return Snapshots(self.store())
+
+    def catalogues(self) -> Catalogues:
+        """What surfaces hold. Raises `StoreUnavailable`."""
+        return Catalogues(self.store())
 
     def decisions(self) -> Decisions:
         """What was decided. Raises `StoreUnavailable`."""

@@ -1,5 +1,6 @@
 """Small definitions, requests and stand-ins for the store that the service's tests share."""
 
+import hashlib
 import itertools
 import struct
 import threading
@@ -17,6 +18,7 @@ from bandit.policies import build
 from bandit.records import Action, AnyLogRecord, Decision, LoggedDecision
 from bandit.service.serving_state import RunnablePolicy, Serving, ServingState, assemble
 from bandit.specs import AnySpec, Experiment, PolicySpec, Surface, Variant
+from bandit.store.catalogue import ChangedAction, ListedAction
 from bandit.store.definitions import Definition
 from bandit.store.snapshots import Snapshot
 from bandit.wire import RankRequest
@@ -200,6 +202,88 @@ class MemorySnapshots:
             raise NotFound(f"snapshot {policy}@{number} is not kept")
         self.fetched.append(number)
         return self.snapshots[policy, number]
+
+
+class MemoryCatalogues:
+    """`bandit.store.catalogue.Catalogues` in memory, which can go away."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, list[Sequence[ChangedAction]]] = {}
+        self.away = False
+        self.loaded: list[tuple[str, int]] = []
+
+    def put(
+        self,
+        surface: str,
+        changes: Sequence[ChangedAction],
+        *,
+        expected: int,
+        author: str,
+        change_id: str,
+        now_ms: int,
+    ) -> int:
+        have = self.version(surface)
+        if have != expected:
+            raise VersionConflict("catalogue", surface, have, expected)
+        self.made.setdefault(surface, []).append(changes)
+        return have + 1
+
+    def hold(self, surface: str, *actions: Action) -> int:
+        """Add these to what a surface holds."""
+        changes = [ChangedAction(action.id, action.features) for action in actions]
+        version = self.version(surface)
+        return self.put(surface, changes, expected=version, author="", change_id="", now_ms=NOW_MS)
+
+    def version(self, surface: str) -> int:
+        return self.heads().get(surface, 0)
+
+    def revision(self) -> int:
+        return sum(self.heads().values())
+
+    def heads(self) -> dict[str, int]:
+        if self.away:
+            raise StoreUnavailable("connection refused")
+        return {surface: len(made) for surface, made in self.made.items()}
+
+    def at(self, surface: str, version: int) -> list[Action]:
+        self.loaded.append((surface, version))
+        return [one.action for one in self._listed(surface, version)]
+
+    def digests(self, surface: str, version: int) -> dict[str, bytes]:
+        return {
+            one.action.id: hashlib.sha256(one.action.features).digest()
+            for one in self._listed(surface, version)
+        }
+
+    def page(self, surface: str, version: int, after: str, limit: int) -> list[ListedAction]:
+        found = sorted(self._listed(surface, version), key=lambda one: one.action.id)
+        return [one for one in found if one.action.id > after][:limit]
+
+    def action(self, surface: str, version: int, id_: str) -> ListedAction:
+        for one in self._listed(surface, version):
+            if one.action.id == id_:
+                return one
+        raise NotFound(
+            f"action {id_!r} is not in the catalogue of surface {surface!r} at version {version}"
+        )
+
+    def changes(self, surface: str, after: int, upto: int) -> list[tuple[int, ChangedAction]]:
+        made = self.made.get(surface, [])
+        return [
+            (version, change)
+            for version, changes in enumerate(made[:upto], start=1)
+            if version > after
+            for change in changes
+        ]
+
+    def _listed(self, surface: str, version: int) -> list[ListedAction]:
+        found: dict[str, ListedAction] = {}
+        for at, (id_, features) in self.changes(surface, 0, version):
+            if features is None:
+                found.pop(id_, None)
+            else:
+                found[id_] = ListedAction(Action(id=id_, features=features), at)
+        return list(found.values())
 
 
 def snapshot(spec: PolicySpec, number: int, weights: bytes, **changes: object) -> Snapshot:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from bandit.records import Action
 from bandit.service.last_good import SNAPSHOTS_KEPT, LastGood
+from bandit.service.serving_catalogue import ServingCatalogue
 from bandit.specs import Metric, PolicySpec
 from tests.bandit.service.making import EXPERIMENT, FIXED, SURFACE, UNIFORM, defined, snapshot
 
@@ -38,6 +40,23 @@ def test_policies_do_not_mix(kept: LastGood) -> None:
     other = PolicySpec(key="feed.two", type="vw", surface="home.feed")
     kept.save_snapshot(snapshot(other, 3, b"theirs"))
     assert kept.snapshot("feed") is None
+
+
+def test_catalogues_come_back_in_their_order(kept: LastGood) -> None:
+    for surface, version in (("home.part", 3), ("home", 4)):
+        actions = [Action.of("b", topic="go"), Action.of("a/\n", n=version)]
+        catalogue = ServingCatalogue(version, {action.id: action for action in actions})
+        kept.save_catalogue(surface, catalogue)
+    found = kept.catalogues()
+    assert {surface: one.version for surface, one in found.items()} == {"home.part": 3, "home": 4}
+    assert found["home"].whole == (Action.of("b", topic="go"), Action.of("a/\n", n=4))
+
+
+def test_damaged_catalogue_is_as_good_as_none(kept: LastGood, tmp_path: Path) -> None:
+    kept.save_catalogue("home", ServingCatalogue(1, {"a": Action.of("a")}))
+    [path] = (tmp_path / "catalogues").iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+    assert kept.catalogues() == {}
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty"])

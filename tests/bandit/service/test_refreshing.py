@@ -12,8 +12,15 @@ from bandit.service.last_good import LastGood
 from bandit.service.refreshing import KEEP_EVERY_S, Refresher, check_canary
 from bandit.service.serving_state import Serving
 from bandit.specs import AnySpec, PolicySpec, Surface
+from bandit.store.catalogue import ChangedAction
 from bandit.store.snapshots import Snapshot
-from tests.bandit.service.making import MemoryDefinitions, MemorySnapshots, snapshot, wait_until
+from tests.bandit.service.making import (
+    MemoryCatalogues,
+    MemoryDefinitions,
+    MemorySnapshots,
+    snapshot,
+    wait_until,
+)
 
 LEARNER = PolicySpec(key="feed", type="vw", surface="home.feed")
 SURFACE = Surface(key="home.feed", policy="feed")
@@ -43,6 +50,7 @@ class Rig:
     def __init__(self, folder: Path, *specs: AnySpec, snapshots: Sequence[Snapshot] = ()) -> None:
         self.definitions = MemoryDefinitions(*(specs or (LEARNER, SURFACE)))
         self.snapshots = MemorySnapshots(snapshots)
+        self.catalogues = MemoryCatalogues()
         self.serving = Serving()
         self.folder = folder
         self.now_s = 0.0
@@ -53,6 +61,7 @@ class Rig:
             self.serving,
             definitions=lambda: self.definitions,  # type: ignore[arg-type, return-value]
             snapshots=lambda: self.snapshots,  # type: ignore[arg-type, return-value]
+            catalogues=lambda: self.catalogues,  # type: ignore[arg-type, return-value]
             last_good=LastGood(self.folder, writer="w"),
             interval_s=0.001,
             monotonic_s=lambda: self.now_s,
@@ -63,7 +72,7 @@ class Rig:
         self.snapshots.snapshots["feed", number] = snapshot(LEARNER, number, weights, **changes)
 
     def restart(self, *, store_away: bool) -> None:
-        self.definitions.away = self.snapshots.away = store_away
+        self.definitions.away = self.snapshots.away = self.catalogues.away = store_away
         self.serving = Serving()
         self.refresher = self.another()
 
@@ -190,6 +199,60 @@ def test_disk_that_refuses_does_not_stop_serving(rig: Rig, tmp_path: Path) -> No
     rig.refresher = rig.another()
     assert rig.refresher.step()
     assert rig.label == "feed@0"
+
+
+def held(rig: Rig) -> tuple[int, list[str]]:
+    """Version and ids of the catalogue that serves."""
+    catalogue = rig.serving.state.surface("home.feed").catalogue
+    return (0, []) if catalogue is None else (catalogue.version, list(catalogue.actions))
+
+
+def test_catalogue_serves_as_it_is_now_and_unchanged_actions_are_the_same(rig: Rig) -> None:
+    rig.refresher.step()
+    assert held(rig) == (0, [])
+    rig.catalogues.hold("home.feed", Action.of("b", topic="go"), Action.of("a"))
+    assert rig.refresher.step()
+    assert held(rig) == (1, ["b", "a"])
+    first = rig.serving.state.surface("home.feed").catalogue
+    assert first is not None
+    changes = [ChangedAction("c", Action.of("c").features), ChangedAction("a", None)]
+    rig.catalogues.put("home.feed", changes, expected=1, author="", change_id="", now_ms=0)
+    assert rig.refresher.step()
+    assert held(rig) == (2, ["b", "c"])
+    second = rig.serving.state.surface("home.feed").catalogue
+    assert second is not None
+    assert second.actions["b"] is first.actions["b"]
+    assert (list(first.actions), second.ids) == (["b", "a"], b'["b","c"]')
+    assert rig.catalogues.loaded == [("home.feed", 1)]
+    assert not rig.refresher.step()
+
+
+def test_worker_serves_the_catalogue_from_disk_while_the_store_is_away(rig: Rig) -> None:
+    rig.catalogues.hold("home.feed", Action.of("b", topic="go"), Action.of("a"))
+    rig.refresher.step()
+    rig.restart(store_away=True)
+    rig.refresher.restore()
+    assert held(rig) == (1, ["b", "a"])
+    catalogue = rig.serving.state.surface("home.feed").catalogue
+    assert catalogue is not None
+    assert catalogue.actions["b"] == Action.of("b", topic="go")
+    rig.catalogues.away = rig.definitions.away = rig.snapshots.away = False
+    rig.catalogues.hold("home.feed", Action.of("c"))
+    rig.refresher.step()
+    assert held(rig) == (2, ["b", "a", "c"])
+    assert rig.catalogues.loaded == [("home.feed", 1)]
+
+
+def test_catalogue_of_a_store_that_lost_it_is_what_the_store_has(rig: Rig) -> None:
+    for id_ in "abc":
+        rig.catalogues.hold("home.feed", Action.of(id_))
+    rig.refresher.step()
+    del rig.catalogues.made["home.feed"][1:]
+    rig.refresher.step()
+    assert held(rig) == (1, ["a"])
+    rig.catalogues.made.clear()
+    rig.refresher.step()
+    assert held(rig) == (0, [])
 
 
 def test_thread_follows_the_store_and_outlives_its_absence(rig: Rig) -> None:

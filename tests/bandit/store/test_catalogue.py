@@ -91,7 +91,7 @@ def test_one_action_is_shown_as_it_was_at_a_version(catalogues: Catalogues) -> N
     put(catalogues, 0, action("a", topic="go"))
     put(catalogues, 1, gone("a"))
     assert catalogues.action(SURFACE, 1, "a") == (Action.of("a", topic="go"), 1)
-    with pytest.raises(NotFound, match="action 'a' is not in the catalogue .* at version 2"):
+    with pytest.raises(NotFound, match=r"action 'a' is not in the catalogue .* at version 2"):
         catalogues.action(SURFACE, 2, "a")
 
 
