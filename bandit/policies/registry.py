@@ -1,13 +1,22 @@
 """From a spec to a policy."""
 
+from collections.abc import Mapping
+from typing import Any, cast
+
 from bandit.errors import BadSpec
 from bandit.policies.arguments import read_arguments
-from bandit.policies.base import Policy
+from bandit.policies.base import LearningPolicy, Policy
 from bandit.policies.fixed import Fixed
+from bandit.policies.linear import Linear, LinearParameters
+from bandit.policies.mixture import Mixture, Share, saved_parts
+from bandit.policies.parameters import PLACE, read_parameters
+from bandit.policies.popularity import Popularity, PopularityParameters
+from bandit.policies.thompson import Thompson, ThompsonParameters
 from bandit.policies.trial import try_out
+from bandit.policies.ucb import Ucb, UcbParameters
 from bandit.policies.uniform import Uniform
 from bandit.policies.vw import VowpalWabbit
-from bandit.specs import PolicySpec
+from bandit.specs import LEARNING_TYPES, Part, PolicySpec
 
 
 def build(spec: PolicySpec, weights: bytes | None = None) -> Policy:
@@ -26,31 +35,91 @@ def build(spec: PolicySpec, weights: bytes | None = None) -> Policy:
         A `LearningPolicy` if `spec.learns`.
 
     Raises:
-        BadSpec: The arguments can not be used, or not with these weights.
+        BadSpec: The arguments or parameters can not be used, or not with these weights.
         SnapshotCorrupt: The weights are not what was saved.
     """
-    if spec.type == "vw":
-        return VowpalWabbit(spec.arguments, weights)
-    if weights is not None:
+    if weights is not None and not spec.learns:
         raise BadSpec(f"policy {spec.key!r} does not learn, must be given no weights")
-    return Uniform() if spec.type == "uniform" else Fixed()
+    if spec.type == "mixture":
+        return _mixture(spec.parts, weights)
+    return _one(spec.type, spec.arguments, spec.parameters, weights)
 
 
 def check_spec(spec: PolicySpec) -> None:
     """Refuse a policy that could not keep its promises, by trying it out; takes some 20 ms.
 
     Raises:
-        BadSpec: The arguments can not be used; a saved policy does not go on exactly as it would
-            have without being saved; its probabilities are no distribution, or can be 0 where no
-            floor lifts them.
+        BadSpec: The arguments or parameters can not be used; a saved policy does not go on exactly
+            as it would have without being saved; its probabilities are no distribution, or can be 0
+            where no floor lifts them.
     """
     if not 0.0 <= spec.floor <= 1.0:
         raise BadSpec(f"floor is {spec.floor!r}, must be in [0, 1]")
-    if spec.type != "vw":
-        return
-    if spec.floor == 0.0 and not read_arguments(spec.arguments).reaches_all:
+    build(spec)
+    if spec.floor == 0.0 and spec.type != "fixed" and not _reaches_all(spec):
         raise BadSpec(
-            f"floor is 0 and {spec.arguments!r} can leave an action without any probability, "
+            f"floor is 0 and {_name_of(spec)} can leave an action without any probability, "
             "must have a floor above 0"
         )
-    try_out(lambda weights: VowpalWabbit(spec.arguments, weights))
+    if spec.learns:
+        try_out(lambda weights: cast("LearningPolicy", build(spec, weights)))
+
+
+def _one(
+    kind: str,
+    arguments: str,
+    parameters: Mapping[str, Any],
+    weights: bytes | None,
+    place: str = PLACE,
+) -> Policy:
+    match kind:
+        case "thompson":
+            return Thompson(read_parameters(ThompsonParameters, parameters, place), weights)
+        case "ucb":
+            return Ucb(read_parameters(UcbParameters, parameters, place), weights)
+        case "popularity":
+            return Popularity(read_parameters(PopularityParameters, parameters, place), weights)
+        case "linear":
+            return Linear(read_parameters(LinearParameters, parameters, place), weights)
+    if parameters:
+        raise BadSpec(f"parameters are given, must be none for a {kind} policy - at `{place}`")
+    match kind:
+        case "vw":
+            return VowpalWabbit(arguments, weights)
+        case "uniform":
+            return Uniform()
+    return Fixed()
+
+
+def _mixture(parts: list[Part], weights: bytes | None) -> Mixture:
+    learning = [part.type in LEARNING_TYPES for part in parts]
+    saved = iter(saved_parts(weights, sum(learning)) if weights is not None else ())
+    shares = []
+    for index, part in enumerate(parts):
+        if part.arguments and part.type != "vw":
+            raise BadSpec(
+                f"arguments are {part.arguments!r}, must be empty for a {part.type} part "
+                f"- at `$.parts[{index}].arguments`"
+            )
+        policy = _one(
+            part.type,
+            part.arguments,
+            part.parameters,
+            next(saved, None) if learning[index] else None,
+            f"$.parts[{index}].parameters",
+        )
+        shares.append(Share(part.weight, policy, learning[index]))
+    return Mixture(shares)
+
+
+def _reaches_all(spec: PolicySpec | Part) -> bool:
+    """Whether every action has a probability above 0, whatever was learned."""
+    if isinstance(spec, PolicySpec) and spec.parts:
+        return any(_reaches_all(part) for part in spec.parts)
+    return spec.type == "uniform" or (
+        spec.type == "vw" and read_arguments(spec.arguments).reaches_all
+    )
+
+
+def _name_of(spec: PolicySpec) -> str:
+    return repr(spec.arguments) if spec.type == "vw" else f"a {spec.type} policy"
