@@ -8,6 +8,8 @@ The ETag of a definition is its version. A change names what it was made against
 | `If-Match: *` | change whatever is there; 412 if nothing is |
 | `If-None-Match: *` | declare it new; 412 if it is declared |
 | none | declare it new, or repeat what is declared; 428 for a change |
+
+`Bandit-Author` says who makes the change, for the history of the definition.
 """
 
 from typing import Annotated, Any, TypeVar, cast
@@ -22,21 +24,24 @@ from api.bodies import JsonRequest
 from api.services import Services
 from bandit.errors import RecordError, VersionConflict
 from bandit.records import Record
-from bandit.specs import AnySpec, Experiment, Metric, PolicySpec, Surface
+from bandit.service.history import DefinitionVersion
+from bandit.specs import AnySpec, Experiment, Layer, Metric, PolicySpec, Surface
 from bandit.store.definitions import Definition
 
 S = TypeVar("S", bound=AnySpec)
 AUTHOR = "api"
-"""Who changed a definition, until clients have names."""
+"""Who changed a definition, where nobody says."""
 PATHS: dict[str, type[AnySpec]] = {
     "/v1/surfaces": Surface,
     "/v1/policies": PolicySpec,
     "/v1/experiments": Experiment,
+    "/v1/layers": Layer,
     "/v1/metrics": Metric,
 }
 Version = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1)]
 IfMatch = Annotated[str | None, HeaderParameter(name="If-Match")]
 IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match")]
+Author = Annotated[str | None, HeaderParameter(name="Bandit-Author")]
 
 
 class Declared(Record, frozen=True, kw_only=True):
@@ -63,7 +68,7 @@ class DefinitionRequest(JsonRequest):
 
 
 def definition_routes() -> list[Router]:
-    """GET of all, GET of one and PUT, for every kind."""
+    """GET of all, GET of one and of its history, and PUT, for every kind."""
     return [_routes_of(path, kind) for path, kind in PATHS.items()]
 
 
@@ -94,6 +99,7 @@ def _routes_of(path: str, kind: type[S]) -> Router:
         services: NamedDependency[Services],
         if_match: IfMatch = None,
         if_none_match: IfNoneMatch = None,
+        author: Author = None,
     ) -> Response[kind]:  # type: ignore[valid-type]
         """Declare, or change what is declared; see If-Match and If-None-Match."""
         spec = cast(AnySpec, data)
@@ -101,13 +107,25 @@ def _routes_of(path: str, kind: type[S]) -> Router:
             raise RecordError(
                 f"key is {spec.key!r}, must be {key!r} as in the address - at `$.key`"
             )
-        return _declare(spec, services, if_match, if_none_match)
+        return _declare(spec, services, if_match, if_none_match, _author(author))
 
-    return Router(path, route_handlers=[show_all, show, declare], tags=[path.rpartition("/")[2]])
+    @get("/{key:str}/history", sync_to_thread=True)
+    def show_history(
+        key: FromPath[str], services: NamedDependency[Services]
+    ) -> list[DefinitionVersion]:
+        """Show who changed what of a definition, and when."""
+        return services.defining.history(kind.kind, key)
+
+    handlers = [show_all, show, declare, show_history]
+    return Router(path, route_handlers=handlers, tags=[path.rpartition("/")[2]])
 
 
 def _declare(
-    spec: AnySpec, services: Services, if_match: str | None, if_none_match: str | None
+    spec: AnySpec,
+    services: Services,
+    if_match: str | None,
+    if_none_match: str | None,
+    author: str,
 ) -> Response[Any]:
     current = services.defining.current(spec)
     expected = _expected(current, if_match, if_none_match)
@@ -121,12 +139,27 @@ def _declare(
             f"a change must say what it was made against: If-Match: {_etag(current)}",
         )
     try:
-        put = services.defining.put(spec, expected=expected, author=AUTHOR)
+        put = services.defining.put(spec, expected=expected, author=author)
     except VersionConflict as exc:
         if unconditional:
             raise
         raise _failed(str(exc)) from exc
     return _answer(put, status=200 if current else 201)
+
+
+def _author(header: str | None) -> str:
+    """Who makes a change; headers come as Latin-1, names as UTF-8."""
+    if header is None:
+        return AUTHOR
+    try:
+        author = header.encode("latin-1").decode().strip()
+    except ValueError:
+        author = ""
+    if not (author.isprintable() and 0 < len(author) <= 100):
+        raise RecordError(
+            f"Bandit-Author is {header[:120]!r}, must be 1 to 100 printable characters in UTF-8"
+        )
+    return author
 
 
 def _expected(

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from bandit.errors import BadSpec
+from bandit.errors import BadSpec, NotDeclared
 from bandit.event_id import surface_tag
 from bandit.policies import check_spec
 from bandit.service.declared import Declared
 from bandit.service.defining_experiments import check_experiment, check_layer, running
+from bandit.service.history import DefinitionVersion, history_of
 from bandit.specs import BUILT_IN, AnySpec, Experiment, Layer, Metric, PolicySpec, Surface
 from bandit.store.definitions import Definition, Definitions
 
@@ -44,6 +45,17 @@ class DefinitionService:
         """The newest version of every definition of a kind, by key."""
         found = [d for d in self._definitions().all() if d.kind == kind]
         return sorted(found, key=lambda d: d.key)
+
+    def history(self, kind: str, key: str) -> list[DefinitionVersion]:
+        """Every version of a definition, oldest first, as who changed what and when.
+
+        Raises:
+            NotDeclared: There is none.
+        """
+        versions = self._definitions().history(kind, key)
+        if not versions:
+            raise NotDeclared(kind, key)
+        return history_of(versions)
 
     def current(self, spec: AnySpec) -> Definition | None:
         """What is declared now under the kind and key of `spec`."""

@@ -11,7 +11,7 @@ from tests.api.conftest import World
 METRIC = {"source": "outcome", "name": "revenue"}
 
 
-def put(client: TestClient[Litestar], body: dict[str, Any], **headers: str) -> Any:
+def put(client: TestClient[Litestar], body: dict[str, Any], **headers: str | bytes) -> Any:
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     return client.put("/v1/metrics/revenue", json=body, headers=names)
 
@@ -102,11 +102,62 @@ def test_definition_that_lost_a_race_is_a_conflict(
     assert response.status_code == 412
 
 
-@pytest.mark.parametrize("kind", ["surfaces", "policies", "experiments", "metrics"])
+@pytest.mark.parametrize("kind", ["surfaces", "policies", "experiments", "layers", "metrics"])
 def test_what_nobody_declared_is_not_found(client: TestClient[Litestar], kind: str) -> None:
-    response = client.get(f"/v1/{kind}/nothing")
-    assert response.status_code == 404
-    assert "'nothing' is not declared" in response.json()["detail"]
+    for path in (f"/v1/{kind}/nothing", f"/v1/{kind}/nothing/history"):
+        response = client.get(path)
+        assert response.status_code == 404
+        assert "'nothing' is not declared" in response.json()["detail"]
+
+
+def test_history_tells_who_changed_what_and_when(
+    client: TestClient[Litestar], world: World
+) -> None:
+    put(client, METRIC, bandit_author="Zoë".encode())
+    world.now_ms += 60_000
+    put(client, METRIC | {"better": "lower"}, if_match="*")
+    first, second = client.get("/v1/metrics/revenue/history").json()
+    assert (first["version"], first["author"]) == (1, "Zoë")
+    assert [change["path"] for change in first["changes"]] == ["$"]
+    assert first["changes"][0]["new"]["name"] == "revenue"
+    assert second == {
+        "version": 2,
+        "created_ms": first["created_ms"] + 60_000,
+        "author": "api",
+        "changes": [{"path": "$.better", "old": "higher", "new": "lower"}],
+    }
+
+
+@pytest.mark.parametrize("author", [b"", b" ", b"x" * 101, b"a\tb", "a\u202eb".encode()])
+def test_author_must_be_readable(client: TestClient[Litestar], author: bytes) -> None:
+    response = put(client, METRIC, bandit_author=author)
+    assert response.status_code == 400
+    assert "must be 1 to 100 printable characters" in response.json()["detail"]
+
+
+def test_layer_is_declared_before_the_experiments_in_it(client: TestClient[Litestar]) -> None:
+    experiment = {
+        "salt": "s",
+        "layer": "page",
+        "control": "a",
+        "variants": [{"key": key, "allocation": []} for key in ("a", "b")],
+    }
+    response = client.put("/v1/experiments/button", json=experiment)
+    assert "layer 'page' is not declared" in response.json()["detail"]
+    assert client.put("/v1/layers/page", json={"salt": "page-1"}).status_code == 201
+    assert client.put("/v1/experiments/button", json=experiment).status_code == 201
+
+
+def test_targeting_that_can_not_be_compiled_says_where(client: TestClient[Litestar]) -> None:
+    experiment = {
+        "salt": "s",
+        "targeting": "context.age >",
+        "control": "a",
+        "variants": [{"key": key, "allocation": []} for key in ("a", "b")],
+    }
+    response = client.put("/v1/experiments/button", json=experiment)
+    assert (response.status_code, response.json()["place"]) == (400, "$.targeting")
+    assert "can not be parsed at line 1, column 14" in response.json()["detail"]
 
 
 def test_spec_that_could_not_be_served_says_why(client: TestClient[Litestar]) -> None:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from bandit.errors import BadSpec, NotDeclared, VersionConflict
 from bandit.event_id import surface_tag
 from bandit.service.defining import DefinitionService
-from bandit.specs import AnySpec, Experiment, Metric, PolicySpec, Surface, Variant
+from bandit.specs import AnySpec, Experiment, Layer, Metric, PolicySpec, Surface, Variant
 from tests.bandit.service.making import (
     EXPERIMENT,
     FIXED,
@@ -15,8 +15,12 @@ from tests.bandit.service.making import (
     UNIFORM,
     MemoryDefinitions,
 )
+from tests.bandit.service.test_assigning import BUTTON
 
 DRAFT = replace(EXPERIMENT, status="draft")
+LAYER = Layer(key="page", salt="page-1")
+FIRST_HALF = replace(EXPERIMENT, layer="page", layer_buckets=[(0, 5000)])
+SECOND_HALF = replace(EXPERIMENT, key="second", layer="page", layer_buckets=[(5000, 10_000)])
 
 
 def put(spec: AnySpec, *declared: AnySpec, expected: int | None = None) -> MemoryDefinitions:
@@ -85,6 +89,38 @@ def test_definitions_are_shown_by_kind_key_and_version() -> None:
             [UNIFORM, FIXED, SURFACE, EXPERIMENT],
             "experiment 'feed' is running on surface 'home.feed'",
         ),
+        (
+            replace(EXPERIMENT, key="second", layer="page"),
+            [UNIFORM, FIXED, SURFACE, EXPERIMENT, LAYER],
+            "unless both are in one layer",
+        ),
+        (
+            replace(SECOND_HALF, layer_buckets=[(4999, 10_000)]),
+            [UNIFORM, FIXED, SURFACE, FIRST_HALF, LAYER],
+            "layer_buckets of experiment 'second' share 1 with running experiment 'feed', 4999 the",
+        ),
+        (replace(BUTTON, layer="page"), [], "layer 'page' is not declared"),
+        (
+            replace(BUTTON, layer="page", layer_buckets=[(0, 5001)]),
+            [UNIFORM, FIXED, SURFACE, LAYER, SECOND_HALF],
+            "share 1 with running experiment 'second', 5000 the first",
+        ),
+        (replace(BUTTON, layer_buckets=[(0, 1)]), [], "must be left out without a layer"),
+        (replace(BUTTON, targeting="context.a >"), [], "can not be parsed at line 1, column 12"),
+        (replace(BUTTON, status="stopped"), [], "must be 'draft' or 'running' at first"),
+        (PolicySpec(key="kill-switch", type="fixed"), [], "built in, must have another key"),
+        (PolicySpec(key="uniform-slice", type="uniform"), [], "built in, must have another key"),
+        (replace(SURFACE, policy="kill-switch"), [], "policy 'kill-switch' is not declared"),
+        (
+            replace(UNIFORM, floor=0.11),
+            [UNIFORM, FIXED, replace(SURFACE, policy="order"), LAYER, FIRST_HALF, SECOND_HALF],
+            r"0.11 \* 10, must be at most 1",
+        ),
+        (
+            replace(SURFACE, max_actions=11, policy="order"),
+            [replace(UNIFORM, floor=0.1), FIXED, LAYER, SECOND_HALF],
+            r"0.1 \* 11, must be at most 1",
+        ),
     ],
 )
 def test_spec_that_could_not_be_served_is_refused(
@@ -122,6 +158,30 @@ def test_surface_whose_event_ids_would_look_like_another_ones_is_refused() -> No
             replace(EXPERIMENT, variants=variants([(0, 5000)], [(5000, 7000), (9000, 10_000)])),
             [UNIFORM, FIXED, SURFACE, EXPERIMENT],
         ),
+        (BUTTON, [UNIFORM, FIXED, SURFACE, EXPERIMENT]),
+        (replace(BUTTON, key="other"), [BUTTON]),
+        (SECOND_HALF, [UNIFORM, FIXED, SURFACE, LAYER, FIRST_HALF]),
+        (
+            replace(SECOND_HALF, layer_buckets=[(0, 10_000)]),
+            [UNIFORM, FIXED, SURFACE, LAYER, replace(FIRST_HALF, status="stopped")],
+        ),
+        (
+            replace(BUTTON, layer="page", layer_buckets=[(0, 5000)]),
+            [UNIFORM, FIXED, SURFACE, LAYER, SECOND_HALF],
+        ),
+        (
+            replace(FIRST_HALF, layer_buckets=[(0, 5000), (9000, 10_000)]),
+            [UNIFORM, FIXED, SURFACE, LAYER, FIRST_HALF],
+        ),
+        (replace(EXPERIMENT, overrides={"qa": "control"}), [UNIFORM, FIXED, SURFACE, EXPERIMENT]),
+        (replace(BUTTON, status="archived"), [BUTTON]),
+        (replace(BUTTON, status="archived"), [replace(BUTTON, status="archived")]),
+        (
+            replace(LAYER, holdout=[(0, 100)]),
+            [LAYER, replace(BUTTON, layer="page", status="draft")],
+        ),
+        (replace(LAYER, salt="new"), [LAYER, replace(BUTTON, layer="page", status="stopped")]),
+        (replace(LAYER, description="new"), [LAYER, replace(BUTTON, layer="page")]),
     ],
 )
 def test_spec_that_can_be_served_is_declared(spec: AnySpec, declared: list[AnySpec]) -> None:
@@ -134,9 +194,11 @@ def test_spec_that_can_be_served_is_declared(spec: AnySpec, declared: list[AnySp
         (replace(EXPERIMENT, status="draft"), "must not go back from 'running'"),
         (replace(EXPERIMENT, salt="exp-8"), "salt of experiment 'feed' is 'exp-8', must stay"),
         (replace(EXPERIMENT, control="treatment"), "control of experiment"),
+        (replace(EXPERIMENT, layer="page"), "layer of experiment 'feed' is 'page', must stay None"),
+        (replace(EXPERIMENT, targeting="true"), "targeting of experiment 'feed' is 'true', must"),
         (
             replace(EXPERIMENT, variants=variants([(0, 4999)], [(5000, 7000)])),
-            "variant 'control' of experiment 'feed' loses 1 of its buckets, 4999 the first",
+            "allocation of variant 'control' of experiment 'feed' loses 1 of its buckets, 4999 the",
         ),
         (
             replace(
@@ -162,4 +224,34 @@ def test_spec_that_can_be_served_is_declared(spec: AnySpec, declared: list[AnySp
 )
 def test_running_experiment_keeps_its_units_where_they_are(change: Experiment, says: str) -> None:
     with pytest.raises(BadSpec, match=says):
-        put(change, UNIFORM, FIXED, SURFACE, EXPERIMENT)
+        put(change, UNIFORM, FIXED, SURFACE, LAYER, EXPERIMENT)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (BUTTON, replace(BUTTON, variants=BUTTON.variants[::-1], status="draft"), "not go back"),
+        (replace(BUTTON, status="archived"), replace(BUTTON, status="stopped"), "must not go back"),
+        (replace(BUTTON, status="stopped"), BUTTON, "must not go back from 'stopped'"),
+        (
+            BUTTON,
+            replace(
+                BUTTON, variants=[BUTTON.variants[0], replace(BUTTON.variants[1], payload="green")]
+            ),
+            "payload of variant 'red' of experiment 'button' must stay {'colour': 'red'}",
+        ),
+        (
+            FIRST_HALF,
+            replace(FIRST_HALF, layer_buckets=[(0, 4999)]),
+            "layer_buckets of experiment 'feed' loses 1 of its buckets, 4999 the first",
+        ),
+        (LAYER, replace(LAYER, salt="other"), "salt of layer 'page' is 'other', must stay"),
+        (LAYER, replace(LAYER, holdout=[(0, 1)]), "while experiment 'feed' is running in it"),
+    ],
+)
+def test_what_was_once_running_keeps_its_meaning(
+    before: AnySpec, after: AnySpec, says: str
+) -> None:
+    others = [spec for spec in (LAYER, FIRST_HALF) if spec.key != before.key]
+    with pytest.raises(BadSpec, match=says):
+        put(after, UNIFORM, FIXED, SURFACE, *others, before)
