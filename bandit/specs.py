@@ -132,6 +132,19 @@ class Surface(Spec, frozen=True, kw_only=True):
 PolicyType = Literal["vw", "linear", "thompson", "ucb", "popularity", "mixture", "uniform", "fixed"]
 LEARNING_TYPES = frozenset({"vw", "linear", "thompson", "ucb", "popularity"})
 
+TRAINING_FIELDS = (
+    "type",
+    "arguments",
+    "parameters",
+    "parts",
+    "surface",
+    "learns_from",
+    "slot_model",
+    "numeric",
+    "window",
+)
+"""Of a `PolicySpec`: all that its weights depend on, so a policy of another kind is another key."""
+
 
 class NumericFeature(Record, frozen=True, kw_only=True):
     """How a policy sees a numeric feature.

@@ -9,7 +9,7 @@ from bandit.learning.counts import Counts
 from bandit.learning.joiner import Joined, Joiner
 from bandit.policies.arguments import read_arguments
 from bandit.policies.base import LearningPolicy, Lesson, Policy
-from bandit.specs import PolicySpec, Surface
+from bandit.specs import TRAINING_FIELDS, PolicySpec, Surface
 from bandit.store.snapshots import Snapshot
 from bandit.store.tail import Tail
 
@@ -138,8 +138,7 @@ def teach(
 
 def needs_support(spec: PolicySpec) -> bool:
     """Whether a policy learns by importance weights, which need every action to have a chance."""
-    words = read_arguments(spec.arguments).words
-    return "ips" in words and words[words.index("ips") - 1] == "--cb_type"
+    return any(_weighs(one.arguments) for one in (spec, *spec.parts) if one.type == "vw")
 
 
 def learns_alike(spec: PolicySpec, other: PolicySpec) -> bool:
@@ -148,7 +147,12 @@ def learns_alike(spec: PolicySpec, other: PolicySpec) -> bool:
 
 
 def _training_part(spec: PolicySpec) -> tuple[object, ...]:
-    return spec.key, spec.type, spec.arguments, spec.surface, spec.learns_from
+    return spec.key, *(getattr(spec, name) for name in TRAINING_FIELDS)
+
+
+def _weighs(arguments: str) -> bool:
+    words = read_arguments(arguments).words
+    return "ips" in words and words[words.index("ips") - 1] == "--cb_type"
 
 
 def _has_support(lesson: Lesson) -> bool:

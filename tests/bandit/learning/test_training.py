@@ -5,6 +5,7 @@ import pytest
 from bandit.learning.counts import Counts
 from bandit.learning.joiner import Joined
 from bandit.learning.training import learns_alike, needs_support, teach
+from bandit.specs import NumericFeature, Part
 from tests.bandit.learning.conftest import policy_spec
 from tests.bandit.learning.fakes import Diary
 from tests.bandit.learning.making import decision
@@ -49,6 +50,11 @@ def test_a_slot_drawn_without_alternatives_teaches_regression_but_no_importance_
 )
 def test_importance_weights_are_what_needs_support(arguments: str, needs: bool) -> None:
     assert needs_support(policy_spec(arguments=arguments)) is needs
+    parts = [
+        Part(weight=0.5, type="ucb"),
+        Part(weight=0.5, type="vw", arguments=arguments),
+    ]
+    assert needs_support(policy_spec(type="mixture", parts=parts)) is needs
 
 
 def test_a_refused_lesson_is_left_out_and_said(
@@ -72,6 +78,10 @@ def test_a_refused_lesson_is_left_out_and_said(
         ({"arguments": "--epsilon 0.1"}, False),
         ({"learns_from": "own"}, False),
         ({"surface": "other"}, False),
+        ({"window": 100}, False),
+        ({"slot_model": "position"}, False),
+        ({"numeric": {"context.hour": NumericFeature(encoding="centre")}}, False),
+        ({"type": "thompson"}, False),
         ({"floor": 0.01, "description": "words"}, True),
     ],
 )
