@@ -8,7 +8,16 @@ from bandit.policies import check_spec
 from bandit.service.declared import Declared
 from bandit.service.defining_experiments import check_experiment, check_layer, running
 from bandit.service.history import DefinitionVersion, history_of
-from bandit.specs import BUILT_IN, AnySpec, Experiment, Layer, Metric, PolicySpec, Surface
+from bandit.specs import (
+    BUILT_IN,
+    TRAINING_FIELDS,
+    AnySpec,
+    Experiment,
+    Layer,
+    Metric,
+    PolicySpec,
+    Surface,
+)
 from bandit.store.definitions import Definition, Definitions
 
 
@@ -126,7 +135,7 @@ def _check_policy(policy: PolicySpec, declared: Declared) -> None:
     if policy.key in BUILT_IN:
         raise BadSpec(f"policy {policy.key!r} is built in, must have another key - at `$.key`")
     before = declared.find(PolicySpec, policy.key)
-    for name in ("type", "arguments", "surface", "learns_from"):
+    for name in TRAINING_FIELDS:
         is_now, was = getattr(policy, name), getattr(before or policy, name)
         if is_now != was:
             raise BadSpec(
