@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from bandit.event_id import make_event_id
-from bandit.records import Action, AnyLogRecord, Decision, Exposure, Outcome, Reward
+from bandit.records import Action, AnyLogRecord, Assigned, Decision, Exposure, Outcome, Reward
 from bandit.specs import PolicySpec
 from bandit.store.client import Store
 from bandit.store.sink import ClickHouseSink
@@ -87,17 +87,43 @@ class LogMaker:
         return self.put(record, writer)
 
     def expose(
-        self, of: Decision, slots: tuple[int, ...] = (0,), after_ms: int = 1, writer: str = "w1"
+        self,
+        of: Decision,
+        slots: tuple[int, ...] = (0,),
+        after_ms: int = 1,
+        writer: str = "w1",
+        overridden: tuple[tuple[int, str], ...] = (),
     ) -> Exposure:
-        """An exposure of slots of a decision."""
+        """An exposure of slots of a decision, or of what was shown in their place."""
         record = Exposure(
             ts_ms=of.ts_ms + after_ms,
             surface=of.surface,
             event_id=of.event_id,
             decision_ts_ms=of.ts_ms,
             slots=slots,
+            overridden=overridden,
         )
         return self.put(record, writer)
+
+    def assign(
+        self,
+        unit: str,
+        variant: str,
+        at_ms: int = 0,
+        *,
+        experiment: str = "e",
+        forced: bool = False,
+    ) -> Assigned:
+        """A unit was told its variant, `at_ms` after the start."""
+        record = Assigned(
+            ts_ms=self.start_ms + at_ms,
+            unit_id=unit,
+            experiment=experiment,
+            experiment_version=1,
+            variant=variant,
+            forced=forced,
+        )
+        return self.put(record)
 
     def outcome(
         self, unit: str, name: str, value: float, at_ms: int, writer: str = "w1", **given

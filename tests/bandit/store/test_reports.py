@@ -11,7 +11,7 @@ from bandit.ope import WeightMoments
 from bandit.specs import Metric, Surface
 from bandit.stats import Moments
 from bandit.store.client import Store
-from bandit.store.reports import LogRows, Reports, Scope, VariantUnits
+from bandit.store.reports import LogRows, Members, PolicyMoments, Reports, Scope, VariantUnits
 from bandit.store.tail import Tail
 from tests.bandit.logs import T0, LogMaker, publish
 
@@ -238,6 +238,133 @@ def test_a_fixed_policy_with_no_choice_is_not_barred(store: Store):
     log.deliver()
     found = Reports(store).weight_moments(Scope(surface(), LATER))["vw", "others"]
     assert (found.moments.n, found.barred_n) == (2, 1)
+
+
+def test_what_was_pinned_or_overridden_counts_for_variants_and_for_no_policys_value(store: Store):
+    log = LogMaker(store)
+    shadows = {"vw": (0.5,)}
+    drawn = log.decide(0, shadows=shadows)
+    given = log.decide(10, propensities=(1.0,), pinned=(0,), shadows=shadows)
+    replaced = log.decide(20, shadows=shadows)
+    late = log.decide(30, shadows=shadows)
+    lower = log.decide(40, propensities=(0.25, 1.0), pinned=(1,), shadows={"vw": (0.5, 1.0)})
+    for decision in (drawn, given, replaced, late, lower):
+        log.reward(decision, 0.5)
+    log.expose(replaced, (1,), overridden=((0, "editorial"),))
+    log.expose(late, (), after_ms=1000, overridden=((0, "editorial"),))
+    log.deliver(times=2)
+    scope = Scope(surface(), LATER)
+    counts = Reports(store).counts(scope, "policy")["random"]
+    assert (counts.counted_n, counts.reward_sum) == (5, 2.5)
+    assert (counts.pinned_n, counts.overridden_n) == (1, 1)
+    values = Reports(store).weight_moments(scope)
+    for target in (values["vw", "others"], values["random", "all"]):
+        assert (target.moments.n, target.barred_n) == (3, 2)
+        assert (target.pinned_n, target.overridden_n) == (1, 1)
+
+
+def test_a_deferred_slot_that_showed_something_else_was_seen(store: Store):
+    log = LogMaker(store)
+    log.expose(log.decide(0, deferred=True), (), overridden=((0, "editorial"),))
+    log.expose(log.decide(10, deferred=True), (), overridden=((1, "editorial"),))
+    log.deliver()
+    counts = Reports(store).counts(Scope(surface(), LATER), "policy")["random"]
+    assert (counts.counted_n, counts.unseen_n) == (1, 1)
+
+
+def test_a_top_slot_without_a_choice_is_not_barred_when_the_others_are_pinned_below(store: Store):
+    log = LogMaker(store)
+    log.decide(
+        0,
+        actions_n=2,
+        propensities=(1.0, 1.0),
+        pinned=(1,),
+        blocked=((1,), ()),
+        shadows={"vw": (1.0, 1.0)},
+    )
+    log.deliver()
+    found = Reports(store).weight_moments(Scope(surface(), LATER))["vw", "others"]
+    assert (found.moments.n, found.barred_n) == (1, 0)
+
+
+def test_decisions_of_units_set_by_hand_are_counted_apart_and_nowhere_else(store: Store):
+    log = LogMaker(store)
+    log.reward(log.decide(0, unit="u1", experiment="e", variant="c"))
+    for at_ms in (10, 3_599_500):  # the second one waits for its window
+        decision = log.decide(
+            at_ms, unit="qa", experiment="e", variant="t", forced=True, shadows={"vw": (0.5,)}
+        )
+        log.reward(decision)
+    log.reward(log.decide(20, unit="qa", experiment="e", variant="c"))  # before it was set by hand
+    log.outcome("qa", "revenue", 3.0, 100)
+    log.deliver(times=2)
+    reports = Reports(store)
+    counts = reports.counts(REWARDED, "variant")
+    assert (counts["t"].decisions_n, counts["t"].units_n, counts["t"].counted_n) == (0, 0, 0)
+    assert (counts["t"].forced_n, counts["t"].forced_open_n) == (2, 1)
+    assert (counts["c"].decisions_n, counts["c"].forced_n) == (2, 0)
+    assert reports.variant_units(REWARDED.members) == VariantUnits({"c": 1}, 0, forced_n=1)
+    metric = Metric(key="m", source="reward")
+    assert reports.reward_moments(REWARDED, metric) == {"c": Moments.of([1.0])}
+    outcomes = reports.outcome_moments(REWARDED.members, Metric(key="m", source="outcome"))
+    assert outcomes == {"c": Moments.of([0.0])}
+    assert ("vw", "others") not in reports.weight_moments(Scope(surface(), LATER))
+    assert [b.label for b in reports.running(REWARDED, "variant", bucket_ms=10**7)] == ["c"]
+
+
+def test_units_without_a_surface_are_those_that_were_assigned(store: Store):
+    log = LogMaker(store)
+    for unit, variant, at_ms in [("u1", "c", 100), ("u2", "t", 100), ("u3", "t", 100)]:
+        log.assign(unit, variant, at_ms)
+        log.assign(unit, variant, at_ms + 86_400_000)  # asked again on the next day
+    for variant in "ct":
+        log.assign("both", variant)
+    log.assign("qa", "t", forced=True)
+    log.assign("other", "t", experiment="other")
+    log.assign("later", "t", 10**10)
+    log.decide(0, unit="u9", experiment="e", variant="c")  # of another experiment of that key
+    log.outcome("u2", "revenue", 3.0, 99)  # before its first assignment
+    log.outcome("u2", "revenue", 5.0, 100)
+    log.outcome("u2", "revenue", 2.0, 90_000_000)
+    log.outcome("qa", "revenue", 7.0, 200)
+    log.deliver(times=2)
+    reports, members = Reports(store), Members("e", "", T0 + 10**9)
+    assert reports.variant_units(members) == VariantUnits({"c": 1, "t": 2}, 1, forced_n=1)
+    found = reports.outcome_moments(members, Metric(key="m", source="outcome", name="revenue"))
+    assert found == {"c": Moments.of([0.0]), "t": Moments.of([7.0, 0.0])}
+
+
+def test_what_a_challenger_would_put_on_top_is_compared_with_what_is_there(store: Store):
+    log = LogMaker(store)
+    for at_ms, ranking, top in [(0, (2,), 2), (10, (1,), 2), (20, (3,), 3), (30, (0,), None)]:
+        tops = {} if top is None else {"vw": top}
+        log.decide(at_ms, ranking=ranking, shadows={"vw": (0.5,)}, shadow_tops=tops)
+    log.decide(40, propensities=(1.0,), pinned=(0,), shadows={"vw": (0.5,)}, shadow_tops={"vw": 0})
+    log.deliver()
+    values = Reports(store).weight_moments(Scope(surface(), LATER))
+    assert (values["vw", "others"].tops_n, values["vw", "others"].agreeing_n) == (3, 2)
+    assert values["random", "all"].tops_n == 0
+
+
+def test_policies_are_compared_outside_experiments_by_the_means_of_their_units(store: Store):
+    log = LogMaker(store)
+    for at_ms, unit, policy, value in [
+        (0, "early", "vw", 1.0),
+        (500, "u1", "vw", 1.0),
+        (510, "u1", "vw", 0.5),
+        (520, "u2", "vw", 0.0),
+        (530, "u3", "uniform-slice", 0.25),
+        (540, "u4", "other", 1.0),
+    ]:
+        log.reward(log.decide(at_ms, unit=unit, policy=policy), value)
+    log.decide(550, unit="u5", policy="vw", experiment="e", variant="c")
+    log.decide(560, unit="u6", policy="vw", forced=True)
+    log.deliver()
+    scope = Scope(surface(), LATER, from_ms=T0 + 500)
+    assert Reports(store).policy_moments(scope, ["vw", "uniform-slice", "gone"]) == {
+        "vw": PolicyMoments(3, Moments.of([0.75, 0.0])),
+        "uniform-slice": PolicyMoments(1, Moments.of([0.25])),
+    }
 
 
 def test_the_log_is_counted_in_records_and_in_distinct_things(store: Store):
