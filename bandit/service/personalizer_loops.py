@@ -22,6 +22,7 @@ from bandit.service.durations import duration_s, iso_duration
 from bandit.service.serving_state import Serving
 from bandit.specs import AnySpec, PolicySpec, Surface
 from bandit.store.definitions import Definition
+from bandit.wire import Key
 
 AUTHOR = "personalizer"
 Aggregation = Literal["sum", "first", "last", "mean", "max", "min"]
@@ -61,7 +62,7 @@ class ServiceConfiguration(msgspec.Struct, frozen=True, kw_only=True, rename="ca
 class LearningSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The learned policy: its key and Vowpal Wabbit's options."""
 
-    name: str
+    name: Key
     arguments: str
 
 
@@ -161,7 +162,6 @@ class LoopService:
             parts=[],
             description="learning settings given by Personalizer's protocol",
         )
-        msgspec.convert(msgspec.to_builtins(wanted), PolicySpec)  # a key breaks rules like any
         there = self._current(wanted)
         if there is None:
             self._put(wanted, None)
@@ -175,7 +175,9 @@ class LoopService:
 
     def reset_settings(self, surface: str) -> LearningSettings:
         """Learn with Vowpal Wabbit's defaults; raises what `set_settings` raises."""
-        return self.set_settings(surface, LearningSettings(name=f"{surface}.default", arguments=""))
+        return self.set_settings(
+            surface, LearningSettings(name=f"{surface[:92]}.default", arguments="")
+        )
 
     def model(self, surface: str) -> ModelProperties:
         """When the learned policy was made; raises what `configuration` raises."""
@@ -216,7 +218,7 @@ class LoopService:
 
     def _baseline(self, surface: str) -> str:
         """A policy that keeps the offered order."""
-        spec = PolicySpec(key=f"{surface}.baseline", type="fixed")
+        spec = PolicySpec(key=f"{surface[:91]}.baseline", type="fixed")
         if self._current(spec) is None:
             self._put(spec, None)
         return spec.key

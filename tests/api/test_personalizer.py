@@ -257,6 +257,17 @@ def test_bad_request_is_refused_in_their_shape(
     assert not kept
 
 
+@pytest.mark.parametrize("name", ["", "New name", "a" * 101])
+def test_learning_settings_need_the_name_of_a_policy(
+    client: TestClient[Litestar], name: str
+) -> None:
+    response = client.put(
+        "/personalizer/configurations/policy", json={"name": name, "arguments": ""}
+    )
+    assert response.status_code == 400
+    assert response.json()["error"]["innerError"]["code"] == "InvalidPolicyConfiguration"
+
+
 def test_surface_that_nobody_declared_is_not_found(client: TestClient[Litestar]) -> None:
     response = client.post("/s/nothing/personalizer/v1.0/rank", json=RANK)
     assert response.status_code == 404
