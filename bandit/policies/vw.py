@@ -8,12 +8,30 @@ space or tab in a client's string for structure. A context goes into namespace `
 example, an action's features into namespace `A` of its own, together with `id=<its id>`: so the
 model learns what holds for one item as well as what items with like features share, and a new item
 starts from the latter. (`--no_id` leaves the id out, for catalogues whose ids come and go.)
+
+Slots: what the policy is told of the slot goes into namespace `S` of the shared example, and each
+slot is one prediction over the actions left. That is the reduction that VW's `--ccb_explore_adf`
+makes; here the draws are ours, so that every slot's propensity is the one it was drawn with. VW
+adds the slot's number and its interactions with everything by itself; here it is the feature
+`position`, and the arguments say with what it interacts (by default `-q SA`).
+
+Several models in one (`--bag`, `--cover`, `--rnd`, `--cb_type dr`): VW's saved model lacks running
+averages of all models but the first (total weight and mean squared norm of what each one learned
+from, which scale its steps). So `save` puts the saved model in the place of the one that was saved:
+the policy that goes on and one that resumes are the same by construction, and whoever learns the
+same lessons and saves at the same places comes to the same weights. The averages are then those of
+the lessons since the last save. Random numbers (`--bag`, `--rnd`) go on where they were: VW saves
+their state.
+
+Source:
+    Bietti, Agarwal & Langford 2021, "A contextual bandit bake-off" (the explorers);
+    `conditional_contextual_bandit.cc` of Vowpal Wabbit 9.9 (slots); `gd.cc`,
+    `save_load_online_state_gd` (what a model file keeps).
 """
 
 import functools
 import hashlib
 import math
-import struct
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
@@ -30,12 +48,16 @@ from bandit.policies.arguments import Arguments, read_arguments
 from bandit.policies.base import Lesson
 from bandit.policies.cache import Generations
 from bandit.policies.features import features_of
+from bandit.policies.framing import frame, unframe
+from bandit.policies.vw_bytes import digest_of
 from bandit.records import Action, check_number
 
 LEAST_PROPENSITY = 1e-9
 """What a lesson's propensity counts as if it is smaller; 1e-20 would break a model for good."""
 
-_CONTEXT, _ACTION = ord("U"), ord("A")
+_MAGIC = b"bandit-vw\x00\x00\x01"  # the last byte is the format's version
+_CONTEXT, _ACTION, _SLOT = ord("U"), ord("A"), ord("S")
+_BITS, _WHOLE_BITS = 18, 64  # VW's own default of `-b`; all that an index has
 _LEAST = 1.2e-38  # smallest normal float32; VW leaves out features of value 0
 _ACTIONS_N = 2_048  # a VW example is 32 kB: 65 MB a generation, 200 MB if every one is another's
 _CONTEXTS_N = 256
@@ -71,14 +93,17 @@ class VowpalWabbit:
             SnapshotCorrupt: The weights are not what was saved.
         """
         self._arguments = read_arguments(arguments)
-        model = None if weights is None else _unframe(weights, self._arguments)
-        self._workspace = _workspace(self._arguments, model)
-        self._predict = self._workspace.predict_multi_ex_one
-        self._examples = _examples(with_id=self._arguments.with_id)
+        model = None if weights is None else unframe(_MAGIC, self._arguments.text, weights)
+        self._go_on_with(_workspace(self._arguments, model))
+        self._examples = _examples(with_id=self._arguments.with_id, bits=_bits(self._arguments))
+
+    def _go_on_with(self, workspace: core.Workspace) -> None:
+        self._workspace = workspace
+        self._predict = workspace.predict_multi_ex_one
 
     def pmf(self, context: bytes, actions: Sequence[Action], slot: bytes = b"") -> list[float]:
         """VW's probabilities over `actions`; see `bandit.policies.base.Policy`."""
-        examples = self._examples.of(context, actions)
+        examples = self._examples.of(context, actions, slot)
         scores = cast("list[tuple[int, float]]", self._predict(examples))
         pmf = [0.0] * len(actions)
         for index, probability in scores:
@@ -100,7 +125,7 @@ class VowpalWabbit:
             )
         if not 0.0 < lesson.propensity <= 1.0:
             raise BadPropensity(lesson.propensity)
-        examples = self._examples.of(lesson.context, lesson.actions)
+        examples = self._examples.of(lesson.context, lesson.actions, lesson.slot)
         cost = -lesson.reward  # the one place where a reward becomes a cost
         label = core.CBLabel(label=(cost, max(lesson.propensity, LEAST_PROPENSITY)))
         # The labelled example is a new one, so that nobody ever sees a label on a cached one.
@@ -110,19 +135,28 @@ class VowpalWabbit:
     def save(self) -> bytes:
         """VW's model in a frame that knows its length, its digest and its arguments.
 
-        The bytes are not canonical: VW writes some uninitialised padding.
+        A policy of several models becomes the one that was saved, with what VW does not save
+        forgotten; see this module. The bytes are not canonical: VW writes some padding.
         """
-        return _frame(self._workspace.serialize(), self._arguments)
+        model = self._workspace.serialize()
+        if self._arguments.several:
+            self._go_on_with(_workspace(self._arguments, model))
+        return frame(_MAGIC, self._arguments.text, model)
 
     def digest(self) -> str:
         """SHA-256, in hex, over the weights that are not zero, with what they learn by.
 
-        Little-endian: index (u64), then the floats (f32) that a snapshot keeps, row by row.
+        One model, little-endian: index (u64), then the floats (f32) that a snapshot keeps, row by
+        row. Several: as `bandit.policies.vw_bytes.digest_of`.
         """
+        kept = _KEPT_OF_COIN if "--coin" in self._arguments.words else _KEPT
+        if self._arguments.several:
+            untrained = _untrained(self._arguments)
+            return digest_of(self._workspace.serialize(), untrained, floats=kept)
         table = np.asarray(self._workspace.weights())
         rows, models, stride = table.shape
-        assert models == 1, "read_arguments lets no policy of several models through"
-        kept = min(stride, _KEPT_OF_COIN if "--coin" in self._arguments.words else _KEPT)
+        assert models == 1, "VW crashes on the weights of several models"
+        kept = min(stride, kept)
         # Two floats at a time, as whole numbers: the table has a million, and nearly all are 0.
         words = table.reshape(rows, stride).view(np.uint64)
         used = np.flatnonzero(functools.reduce(np.bitwise_or, words.T))
@@ -146,23 +180,29 @@ class _Examples:
     """Features → VW examples, made once while they stay in use.
 
     An example belongs to no workspace (indices are whole hashes, which each model cuts to its own
-    `-b`), so all policies of a process share one cache, and a new snapshot starts warm.
+    `-b`), so all policies of a process share one cache, and a new snapshot starts warm. Only those
+    with `--rnd` need indices cut beforehand: it makes its random weights from them.
     """
 
-    def __init__(self, *, with_id: bool) -> None:
+    def __init__(self, *, with_id: bool, bits: int) -> None:
         self._with_id = with_id
+        self._mask = np.uint64((1 << bits) - 1)
         self._recent: dict[str, _Known] = {}
         self._actions: Generations[tuple[str, bytes], _Known] = Generations(_ACTIONS_N)
-        self._contexts: Generations[bytes, core.Example] = Generations(_CONTEXTS_N)
+        self._contexts: Generations[bytes | tuple[bytes, bytes], core.Example] = Generations(
+            _CONTEXTS_N
+        )
 
-    def of(self, context: bytes, actions: Sequence[Action]) -> list[core.Example]:
+    def of(
+        self, context: bytes, actions: Sequence[Action], slot: bytes = b""
+    ) -> list[core.Example]:
         """The shared example, then one for each action; none of them may be changed.
 
         Raises:
             RecordError: Features that no policy may see, or an action that is offered twice.
         """
-        shared = self._contexts.get(context)
-        examples = [shared or self._make_context(context)]
+        shared = self._contexts.get((context, slot) if slot else context)
+        examples = [shared or self._make_context(context, slot)]
         recent = self._recent
         for action in actions:
             known = recent.get(action.id)
@@ -195,7 +235,7 @@ class _Examples:
             names, values = features.names, features.values
             if self._with_id:
                 names, values = (f"id={action.id}", *names), (1.0, *values)
-            indices, numbers = _arrays("A", names, values)
+            indices, numbers = self._arrays("A", names, values)
             example = _example(_ACTION, indices, numbers, _UNLABELLED)
             known = _Known(msgspec.Raw(raw), example, indices, numbers)
             self._actions.put(key, known)
@@ -204,11 +244,27 @@ class _Examples:
         self._recent[action.id] = known
         return known
 
-    def _make_context(self, raw: bytes) -> core.Example:
+    def _make_context(self, raw: bytes, slot: bytes) -> core.Example:
         features = features_of(raw, "$.context")
-        example = _example(_CONTEXT, *_arrays("U", features.names, features.values), _SHARED)
-        self._contexts.put(raw, example)
+        example = _example(_CONTEXT, *self._arrays("U", features.names, features.values), _SHARED)
+        if slot:
+            features = features_of(slot, "$.slot")
+            _push(example, _SLOT, *self._arrays("S", features.names, features.values))
+        self._contexts.put((raw, slot) if slot else raw, example)
         return example
+
+    def _arrays(
+        self, namespace: str, names: Sequence[str], values: Sequence[float]
+    ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float32]]:
+        used = [
+            (_index(namespace, name), value)
+            for name, value in zip(names, values, strict=True)
+            if not -_LEAST < value < _LEAST
+        ]
+        return (
+            np.array([index for index, _ in used], dtype=np.uint64) & self._mask,
+            np.array([value for _, value in used], dtype=np.float32),
+        )
 
 
 _UNLABELLED = core.CBLabel()
@@ -220,8 +276,16 @@ _indices: Generations[tuple[str, str], int] = Generations(
 
 
 @functools.cache
-def _examples(*, with_id: bool) -> _Examples:
-    return _Examples(with_id=with_id)
+def _examples(*, with_id: bool, bits: int) -> _Examples:
+    return _Examples(with_id=with_id, bits=bits)
+
+
+def _bits(arguments: Arguments) -> int:
+    words = arguments.words
+    if "--rnd" not in words:
+        return _WHOLE_BITS
+    own = words.index("--bit_precision") + 1 if "--bit_precision" in words else None
+    return int(words[own]) if own else _BITS
 
 
 @functools.cache
@@ -239,20 +303,6 @@ def _index(namespace: str, name: str) -> int:
     return index
 
 
-def _arrays(
-    namespace: str, names: Sequence[str], values: Sequence[float]
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float32]]:
-    used = [
-        (_index(namespace, name), value)
-        for name, value in zip(names, values, strict=True)
-        if not -_LEAST < value < _LEAST
-    ]
-    return (
-        np.array([index for index, _ in used], dtype=np.uint64),
-        np.array([value for _, value in used], dtype=np.float32),
-    )
-
-
 def _example(
     namespace: int,
     indices: npt.NDArray[np.uint64],
@@ -261,10 +311,19 @@ def _example(
 ) -> core.Example:
     example = core.Example()
     example._set_label(label)
+    _push(example, namespace, indices, values)
+    return example
+
+
+def _push(
+    example: core.Example,
+    namespace: int,
+    indices: npt.NDArray[np.uint64],
+    values: npt.NDArray[np.float32],
+) -> None:
     if len(indices):
         # The stub gives `ndarray` its dtype as the only parameter.
         example[namespace].push_many_features(indices, values)  # type: ignore[arg-type]
-    return example
 
 
 def _workspace(arguments: Arguments, model: bytes | None) -> core.Workspace:
@@ -277,28 +336,6 @@ def _workspace(arguments: Arguments, model: bytes | None) -> core.Workspace:
         raise SnapshotCorrupt(f"Vowpal Wabbit refuses the model: {exc}") from exc
 
 
-_MAGIC = b"bandit-vw\x00\x00\x01"  # the last byte is the format's version
-_HEAD = struct.Struct(f"<{len(_MAGIC)}sIQ32s")  # magic, bytes of arguments, of model, their SHA-256
-
-
-def _frame(model: bytes, arguments: Arguments) -> bytes:
-    text = arguments.text.encode()
-    digest = hashlib.sha256(text + model).digest()
-    return _HEAD.pack(_MAGIC, len(text), len(model), digest) + text + model
-
-
-def _unframe(saved: bytes, arguments: Arguments) -> bytes:
-    if len(saved) < _HEAD.size:
-        raise SnapshotCorrupt(f"snapshot has {len(saved)} bytes, must have at least {_HEAD.size}")
-    magic, text_bytes, model_bytes, digest = _HEAD.unpack_from(saved)
-    if magic != _MAGIC:
-        raise SnapshotCorrupt(f"snapshot begins with {magic!r}, must begin with {_MAGIC!r}")
-    need = _HEAD.size + text_bytes + model_bytes
-    if len(saved) != need:
-        raise SnapshotCorrupt(f"snapshot has {len(saved)} bytes, must have {need}")
-    if hashlib.sha256(memoryview(saved)[_HEAD.size :]).digest() != digest:
-        raise SnapshotCorrupt("snapshot does not have the SHA-256 that it was saved with")
-    text = saved[_HEAD.size : _HEAD.size + text_bytes].decode()
-    if text != arguments.text:
-        raise BadSpec(f"weights were learned with {text!r}, must be with {arguments.text!r}")
-    return saved[_HEAD.size + text_bytes :]
+@functools.cache
+def _untrained(arguments: Arguments) -> bytes:
+    return _workspace(arguments, None).serialize()

@@ -39,6 +39,6 @@ def test_simulate_names_the_way_out_when_the_data_can_not_be_fetched(
 
 
 def test_simulate_says_why_a_policy_is_refused(tmp_path: Path) -> None:
-    done = simulate("--world", "synthetic", "--policy", "--bag 5", "--out", str(tmp_path))
+    done = simulate("--world", "synthetic", "--policy", "--squarecb --elim", "--out", str(tmp_path))
     assert done.exit_code == 1
-    assert "--bag is refused" in done.output
+    assert "--elim is refused" in done.output

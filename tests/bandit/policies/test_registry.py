@@ -37,10 +37,10 @@ def test_a_floor_is_needed_where_an_action_could_be_left_without_probability(arg
 
 
 def test_arguments_are_read_before_they_are_tried():
-    with pytest.raises(BadSpec, match="--bag is refused"):
-        check_spec(vw("--bag 5", floor=0.01))
-    with pytest.raises(BadSpec, match="--bag is refused"):
-        build(vw("--bag 5"))
+    with pytest.raises(BadSpec, match="--elim is refused"):
+        check_spec(vw("--squarecb --elim", floor=0.01))
+    with pytest.raises(BadSpec, match="--elim is refused"):
+        build(vw("--squarecb --elim"))
 
 
 def test_what_vw_itself_refuses_is_refused_in_its_words():
