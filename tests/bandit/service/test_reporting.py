@@ -313,3 +313,267 @@ def test_payload_travels_as_json_without_a_nan(store: Store):
     two_variants(LogMaker(store))
     got = service(store).experiment("e")
     assert msgspec.json.decode(msgspec.json.encode(got), type=ExperimentReport) == got
+
+
+def redeclare(store: Store, spec: AnySpec, expected: int, now_ms: int = T0) -> None:
+    Definitions(store).put(
+        spec, expected=expected, author="test", change_id=f"{spec.key}-{expected}", now_ms=now_ms
+    )
+
+
+FORMULAS = [
+    msgspec.structs.replace(SURFACE, reward_weights={"click": 1.0}),
+    msgspec.structs.replace(
+        SURFACE,
+        reward_weights={"click": 1.0, "share": 3.0, "report": -5.0},
+        reward_low=-5.0,
+        reward_high=4.0,
+    ),
+]
+
+
+def test_history_is_told_by_the_reward_formula_of_any_version(store: Store):
+    declare(store, *SPECS[:4], FORMULAS[0], EXPERIMENT)
+    redeclare(store, FORMULAS[1], expected=1, now_ms=T0 + 1)
+    log = LogMaker(store)
+    # By hand, under version 1 and 2: 1 and 4; 0 and 3; 1 and −4; 0 and −5; 0 and 0; 0 and 0.
+    named = [("click", "share"), ("share",), ("click", "report"), ("report",), ("other",), ()]
+    for n in range(60):  # each ten times: six decisions are too few for a policy's value
+        names = named[n % 6]
+        decision = log.decide(
+            n, unit=f"u{n}", experiment="e", variant="ct"[n % 2], policy="random", shadows={}
+        )
+        for name in names:
+            log.reward(decision, 1.0, name=name)
+    log.deliver(times=2)
+    reports = service(store)
+    expected = {1: [1.0, 0.0, 1.0, 0.0, 0.0, 0.0], 2: [4.0, 3.0, -4.0, -5.0, 0.0, 0.0]}
+    for version, earned in expected.items():
+        experiment = reports.experiment("e", surface_version=version)
+        surface = reports.surface("home", surface_version=version)
+        assert (experiment.surface_version, surface.surface_version, surface.version) == (
+            version,
+            version,
+            2,
+        )
+        sums = [10 * sum(earned[::2]), 10 * sum(earned[1::2])]
+        assert [v.reward_sum for v in experiment.variants] == sums
+        effect = experiment.effects[0].effect
+        assert effect.control == pytest.approx(sum(earned[::2]) / 3)
+        assert effect.treatment == pytest.approx(sum(earned[1::2]) / 3)
+        assert surface.policies[0].reward_sum == sum(sums)
+        assert surface.values[0].snips.value == pytest.approx(sum(earned) / 6)
+        assert experiment.series.running[-1].total_reward == sums[1]
+        assert reports.experiment("e", surface_version=version) == experiment
+    assert reports.experiment("e") == reports.experiment("e", surface_version=2)
+    redeclare(store, msgspec.structs.replace(SURFACE, description="new"), expected=2)
+    again = reports.experiment("e", surface_version=2)
+    assert again == reports.experiment("e", surface_version=2)
+    assert [v.reward_sum for v in again.variants] == [0.0, -20.0]
+
+
+def test_an_older_version_gives_its_window_and_default_too_and_nothing_else(store: Store):
+    old = msgspec.structs.replace(SURFACE, join_window_s=0.1, default_reward=0.5)
+    declare(store, *SPECS[:4], old)
+    redeclare(store, msgspec.structs.replace(SURFACE, policy="vw"), expected=1)
+    log = LogMaker(store)
+    log.reward(log.decide(0), 1.0, after_ms=500)
+    log.deliver()
+    got = {n: service(store).surface("home", surface_version=n) for n in (1, 2)}
+    assert {n: found.policies[1].reward_sum for n, found in got.items()} == {1: 0.5, 2: 1.0}
+    assert {found.policy for found in got.values()} == {"vw"}
+
+
+@pytest.mark.parametrize("version", [0, 3, -1])
+def test_a_version_that_there_is_not_is_refused(store: Store, version: int):
+    declare(store, *SPECS[:4], SURFACE, EXPERIMENT)
+    redeclare(store, SURFACE, expected=1)
+    with pytest.raises(RecordError, match=f"surface_version is {version}, must be in 1 to 2"):
+        service(store).surface("home", surface_version=version)
+    with pytest.raises(RecordError, match="must be in 1 to 2"):
+        service(store).experiment("e", surface_version=version)
+
+
+PAYLOADS = Experiment(
+    key="colours",
+    salt="s",
+    status="running",
+    control="blue",
+    metrics=["revenue"],
+    variants=[
+        Variant(key="blue", payload={"colour": "blue"}, allocation=[(0, 5000)]),
+        Variant(key="red", payload={"colour": "red"}, allocation=[(5000, 10_000)]),
+    ],
+)
+
+
+def assigned_units(log: LogMaker, units_n: int = 200) -> dict[str, list[float]]:
+    """Half of the units each, and what each spends; red ones spend more."""
+    rng = random.Random(3)
+    spent: dict[str, list[float]] = {"blue": [], "red": []}
+    for n in range(units_n):
+        variant = ("blue", "red")[n % 2]
+        log.assign(f"u{n}", variant, n, experiment="colours")
+        spent[variant].append(rng.random() + (variant == "red"))
+        log.outcome(f"u{n}", "revenue", spent[variant][-1], 1000 + n)
+    log.assign("qa", "red", 5, experiment="colours", forced=True)
+    log.deliver(times=2)
+    return spent
+
+
+def test_payloads_are_reported_by_assignments_and_outcomes(store: Store):
+    declare(store, *SPECS[:4], PAYLOADS)
+    spent = assigned_units(LogMaker(store))
+    got = service(store).experiment("colours")
+    assert (got.surface, got.surface_version, got.forced_units_n) == (None, None, 1)
+    assert [(v.label, v.policy, v.units_n, v.decisions_n) for v in got.variants] == [
+        ("blue", None, 100, 0),
+        ("red", None, 100, 0),
+    ]
+    [found] = got.effects
+    expected = welch(Moments.of(spent["blue"]), Moments.of(spent["red"]))
+    assert found.effect.effect == pytest.approx(expected.effect, rel=1e-12)
+    assert found.effect.effect_ci_low == pytest.approx(expected.effect_ci_low, rel=1e-9)
+    assert got.srm.observed == {"blue": 100, "red": 100}
+    assert got.verdict.state == "worse"  # revenue is declared as better when lower
+    assert (got.values, got.series.running, got.health.policies) == ((), (), ())
+    assert [p.code for p in got.health.problems] == ["no_drain"]
+    assert msgspec.json.decode(msgspec.json.encode(got), type=ExperimentReport) == got
+    [headline] = service(store).overview().experiments
+    assert (headline.surface, headline.units_n, headline.verdict) == (None, 200, got.verdict)
+
+
+def test_payloads_can_not_be_judged_by_rewards(store: Store):
+    broken = msgspec.structs.replace(PAYLOADS, metrics=["reward-per-unit"])
+    declare(store, *SPECS, broken)
+    with pytest.raises(
+        RecordError, match="'reward-per-unit' of experiment 'colours' is of rewards"
+    ):
+        service(store).experiment("colours")
+    verdicts = {e.key: e.verdict.state for e in service(store).overview().experiments}
+    assert verdicts == {"colours": "broken", "e": "no_data"}
+
+
+def test_payloads_have_no_version_of_a_surface(store: Store):
+    declare(store, *SPECS[:4], PAYLOADS)
+    with pytest.raises(RecordError, match="surface_version is 1, must be left out"):
+        service(store).experiment("colours", surface_version=1)
+
+
+def test_payloads_without_a_metric_report_their_split(store: Store):
+    declare(store, *SPECS[:4], msgspec.structs.replace(PAYLOADS, metrics=[]))
+    assigned_units(LogMaker(store))
+    got = service(store).experiment("colours")
+    assert (got.effects, got.srm.verdict, got.verdict.state) == ((), "fine", "unclear")
+
+
+def test_forced_decisions_are_said_and_not_counted(store: Store):
+    declare(store, *SPECS)
+    log = LogMaker(store)
+    two_variants(log)
+    before = service(store).experiment("e")
+    for n in range(3):
+        decision = log.decide(
+            5000 + n, unit="qa", experiment="e", variant="t", policy="vw", forced=True
+        )
+        log.reward(decision)
+    log.deliver()
+    after, surface = service(store).experiment("e"), service(store).surface("home")
+    assert (after.forced_n, after.forced_units_n, surface.forced_n) == (3, 1, 3)
+    assert after.variants == before.variants
+    assert (after.effects, after.values, after.srm) == (before.effects, before.values, before.srm)
+    assert "1 units were set by hand and are left out" in after.verdict.reason
+
+
+def test_policy_is_measured_against_the_uniform_slice(store: Store):
+    sliced = msgspec.structs.replace(SURFACE, policy="vw", uniform_share=0.5)
+    declare(store, *SPECS[:4], SURFACE)
+    redeclare(store, sliced, expected=1, now_ms=T0 + 1000)
+    redeclare(store, msgspec.structs.replace(sliced, description="x"), 2, now_ms=T0 + 9000)
+    log = LogMaker(store)
+    log.reward(log.decide(500, unit="before", policy="vw"))
+    rng = random.Random(5)
+    earned: dict[str, list[float]] = {"uniform-slice": [], "vw": []}
+    for n in range(200):
+        policy = ("uniform-slice", "vw")[n % 2]
+        value = float(rng.random() < (0.3 if n % 2 == 0 else 0.7))
+        log.reward(log.decide(2000 + n, unit=f"u{n}", policy=policy), value)
+        earned[policy].append(value)
+    log.deliver()
+    got = service(store).surface("home")
+    assert got.uniform is not None
+    assert (got.uniform.share, got.uniform.since_ms) == (0.5, T0 + 1000)
+    assert (got.uniform.uniform_n, got.uniform.policy_n) == (100, 100)
+    found = got.uniform.difference
+    expected = welch(Moments.of(earned["uniform-slice"]), Moments.of(earned["vw"]))
+    assert (found.control, found.treatment) == ("uniform-slice", "vw")
+    assert found.effect.effect == pytest.approx(expected.effect)
+    assert found.effect.effect_ci_low == pytest.approx(expected.effect_ci_low)
+    assert found.anytime.effect_ci_low < found.effect.effect_ci_low
+    own = next(v for v in got.values if (v.policy, v.log) == ("uniform-slice", "all"))
+    assert own.snips.value == pytest.approx(sum(earned["uniform-slice"]) / 100)
+
+
+def test_a_surface_without_a_uniform_slice_has_no_yardstick(store: Store):
+    declare(store, *SPECS)
+    assert service(store).surface("home").uniform is None
+
+
+def test_a_uniform_slice_that_nobody_is_in_yet_says_so(store: Store):
+    declare(store, *SPECS[:4], msgspec.structs.replace(SURFACE, uniform_share=0.01))
+    got = service(store).surface("home").uniform
+    assert got is not None
+    assert (got.uniform_n, got.difference.effect.reason) == (0, "empty_variant")
+
+
+def test_a_killed_surface_is_said_and_its_decisions_are_of_the_kill_switch(store: Store):
+    declare(store, *SPECS[:4], msgspec.structs.replace(SURFACE, killed=True))
+    log = LogMaker(store)
+    log.reward(log.decide(0, policy="kill-switch", propensities=(1.0,)))
+    log.deliver()
+    got = service(store).surface("home")
+    assert got.killed
+    assert [p.label for p in got.policies] == ["random", "vw", "kill-switch"]
+    assert service(store).overview().surfaces[0].killed
+
+
+def test_agreement_of_a_challenger_is_beside_its_value(store: Store):
+    declare(store, *SPECS)
+    log = LogMaker(store)
+    for n in range(4):
+        log.decide(n, shadows={"vw": (0.25,)}, shadow_tops={"vw": 0 if n else 1})
+    log.deliver()
+    values = {(v.policy, v.log): v for v in service(store).surface("home").values}
+    assert (values["vw", "others"].tops_n, values["vw", "others"].agreement) == (4, 0.75)
+    assert values["random", "all"].agreement is None
+
+
+def test_archived_experiments_are_shown_when_asked_for(store: Store):
+    archived = msgspec.structs.replace(EXPERIMENT, key="old", status="archived")
+    declare(store, *SPECS, archived)
+    reports = service(store)
+    hidden, shown = reports.overview(), reports.overview(archived=True)
+    assert [e.key for e in hidden.experiments] == ["e"]
+    assert {e.key for e in shown.experiments} == {"e", "old"}
+    assert hidden.archived_n == shown.archived_n == 1
+    assert hidden.surfaces[0].experiments == reports.surface("home").experiments == ("e",)
+    assert reports.experiment("old").verdict.state == "no_data"
+
+
+def test_experiments_of_several_layers_run_on_one_surface_and_keep_their_numbers_apart(
+    store: Store,
+):
+    other = msgspec.structs.replace(EXPERIMENT, key="f", layer="second", layer_buckets=[(0, 5000)])
+    declare(store, *SPECS, other)
+    log = LogMaker(store)
+    two_variants(log)
+    for n in range(4):
+        log.reward(log.decide(n, unit=f"v{n}", experiment="f", variant="ct"[n % 2]))
+    log.deliver()
+    reports = service(store)
+    first, second = reports.experiment("e"), reports.experiment("f")
+    assert [v.decisions_n for v in first.variants] == [60, 60]
+    assert [v.decisions_n for v in second.variants] == [2, 2]
+    assert (first.layer, second.layer) == (None, "second")
+    assert first.values == second.values  # of the whole surface
+    assert {e.key: e.units_n for e in reports.overview().experiments} == {"e": 40, "f": 4}
