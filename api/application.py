@@ -16,6 +16,7 @@ from bandit.journal import Journal
 from bandit.secrets import project_salt
 from bandit.service.accepting import AcceptingService
 from bandit.service.assigning import AssigningService
+from bandit.service.cataloguing import CatalogueService
 from bandit.service.deciding import DecisionService
 from bandit.service.defining import DefinitionService
 from bandit.service.last_good import LastGood
@@ -77,6 +78,12 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
         accepting=accepting,
         assigning=AssigningService(serving, journal, now_ms=_now_ms),
         defining=defining,
+        cataloguing=CatalogueService(
+            link.catalogues,
+            link.definitions,
+            now_ms=_now_ms,
+            new_id=lambda: make_event_id(_now_ms(), 0, os.urandom(6), salt),
+        ),
         replaying=ReplayService(
             link.definitions, link.snapshots, salt=salt, retrain=retraining(link.store)
         ),

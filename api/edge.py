@@ -9,6 +9,7 @@ from litestar import Litestar
 from litestar.di import Provide
 
 from api.bodies import JsonRequest
+from api.catalogue import catalogue_routes
 from api.decisions import get_decision, replay_decision
 from api.definitions import definition_routes
 from api.health import live, ready
@@ -56,6 +57,7 @@ def litestar_app(
             get_decision,
             replay_decision,
             *definition_routes(),
+            catalogue_routes(),
             *personalizer_routes(services),
             report_overview,
             report_experiment,

@@ -7,6 +7,7 @@ from api.metrics import Meter
 from bandit.journal import Journal
 from bandit.service.accepting import AcceptingService
 from bandit.service.assigning import AssigningService
+from bandit.service.cataloguing import CatalogueService
 from bandit.service.deciding import DecisionService
 from bandit.service.defining import DefinitionService
 from bandit.service.personalizer_loops import LoopService
@@ -28,6 +29,7 @@ class Services:
     accepting: AcceptingService
     assigning: AssigningService
     defining: DefinitionService
+    cataloguing: CatalogueService
     replaying: ReplayService
     link: StoreLink
     refresher: Refresher

@@ -18,6 +18,7 @@ from bandit.journal import Journal
 from bandit.records import LoggedDecision
 from bandit.service.accepting import AcceptingService
 from bandit.service.assigning import AssigningService
+from bandit.service.cataloguing import CatalogueService
 from bandit.service.deciding import DecisionService
 from bandit.service.defining import DefinitionService
 from bandit.service.last_good import LastGood
@@ -119,6 +120,12 @@ class World:
             accepting=accepting,
             assigning=AssigningService(self.serving, self.journal, now_ms=now_ms),
             defining=defining,
+            cataloguing=CatalogueService(
+                lambda: self.catalogues,  # type: ignore[arg-type, return-value]
+                lambda: self.definitions,  # type: ignore[arg-type, return-value]
+                now_ms=now_ms,
+                new_id=lambda: f"change-{next(changes)}",
+            ),
             replaying=ReplayService(
                 lambda: self.definitions,  # type: ignore[arg-type, return-value]
                 lambda: self.snapshots,  # type: ignore[arg-type, return-value]

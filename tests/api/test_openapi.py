@@ -38,7 +38,7 @@ def test_hot_routes_are_described_by_the_types_that_decode_them(
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/RankRequest"}
     request = document["components"]["schemas"]["RankRequest"]
-    assert set(request["required"]) == {"surface", "unit_id", "actions"}
+    assert set(request["required"]) == {"surface", "unit_id"}
     rewards = document["paths"]["/v1/rewards"]["post"]["requestBody"]
     assert len(rewards["content"]["application/json"]["schema"]["anyOf"]) == 2
 
