@@ -111,7 +111,8 @@ class AsyncBanditClient(Recorder):
     async def warm(self) -> bool:
         """Open a connection before the first question needs it; True if the service is live."""
         try:
-            return (await self._client().get("/health/live")).status_code == 200
+            async with asyncio.timeout(self._core.options.record_timeout_s):
+                return (await self._client().get("/health/live")).status_code == 200
         except Exception:
             return False
 

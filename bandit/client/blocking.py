@@ -177,7 +177,8 @@ class BanditClient(Recorder):
     def warm(self) -> bool:
         """Open a connection before the first question needs it; True if the service is live."""
         try:
-            return self._connection.asking.get("/health/live").status_code == 200
+            deadline = Deadline(self._core.options.record_timeout_s, self._ambient.monotonic_s)
+            return self._send("GET", "/health/live", None, deadline).status == 200
         except Exception:
             return False
 
@@ -206,7 +207,7 @@ class BanditClient(Recorder):
         deadline = Deadline(question.within_s, self._ambient.monotonic_s)
         for tries in range(1, TRIES + 1):
             try:
-                reply = self._post(question, deadline)
+                reply = self._send("POST", question.path, question.body, deadline)
             except httpx.HTTPError as exc:
                 reached = reached or not isinstance(exc, NOT_SENT)
                 late = isinstance(exc, httpx.TimeoutException) or deadline.over
@@ -218,11 +219,9 @@ class BanditClient(Recorder):
                 return core.answered(question, reply, reached=reached)
         raise AssertionError("the last try returns")
 
-    def _post(self, question: Question[A], deadline: Deadline) -> Reply:
+    def _send(self, method: str, path: str, body: bytes | None, deadline: Deadline) -> Reply:
         client = self._connection.asking
-        request = client.build_request(
-            "POST", question.path, content=question.body, extensions={"timeout": deadline}
-        )
+        request = client.build_request(method, path, content=body, extensions={"timeout": deadline})
         response = client.send(request, stream=True)
         try:
             content = b""
