@@ -26,7 +26,7 @@ def check_experiment(experiment: Experiment, declared: Declared) -> None:
     if experiment.targeting:
         Targeting(experiment.targeting)
     if experiment.layer is not None:
-        declared.get(Layer, experiment.layer)
+        _check_salts(experiment, declared.get(Layer, experiment.layer))
     elif experiment.layer_buckets != [(0, BUCKETS)]:
         raise BadSpec(
             f"layer_buckets are {experiment.layer_buckets}, must be left out without a layer"
@@ -55,6 +55,15 @@ def check_layer(layer: Layer, declared: Declared) -> None:
     Raises:
         BadSpec: It would.
     """
+    for other in declared.each(Layer):
+        if other.salt == layer.salt and other.key != layer.key:
+            raise BadSpec(
+                f"salt of layer {layer.key!r} is {layer.salt!r}, as that of layer {other.key!r}, "
+                "must be its own: else units fall into both alike"
+            )
+    for experiment in declared.each(Experiment):
+        if experiment.layer == layer.key:
+            _check_salts(experiment, layer)
     before = declared.find(Layer, layer.key)
     for experiment in running(declared):
         if before is None or experiment.layer != layer.key:
@@ -73,6 +82,14 @@ def running(declared: Declared, surface: str | None = None) -> Iterator[Experime
     for experiment in declared.each(Experiment):
         if experiment.status == "running" and surface in (None, experiment.surface):
             yield experiment
+
+
+def _check_salts(experiment: Experiment, layer: Layer) -> None:
+    if experiment.salt == layer.salt:
+        raise BadSpec(
+            f"salt of experiment {experiment.key!r} is {layer.salt!r}, must differ from its "
+            "layer's: else the layer's buckets decide on the variant"
+        )
 
 
 def _check_neighbours(experiment: Experiment, declared: Declared) -> None:
