@@ -75,6 +75,7 @@ def learn_steps(
         training.joiner.surface = surfaces.at(snapshot.surface_version)
         training.joiner.add(rows)
         lessons_n += training.advance(snapshot.watermark_ms)
+        training.policy.save()  # where the learner saved: some go on otherwise than unsaved
     return lessons_n
 
 

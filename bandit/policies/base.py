@@ -71,7 +71,11 @@ class LearningPolicy(Policy, Protocol):
         ...
 
     def save(self) -> bytes:
-        """The policy as bytes, from which `bandit.policies.build` resumes exactly."""
+        """The policy as bytes, from which `bandit.policies.build` resumes exactly.
+
+        It may itself become what resumes from them (see `bandit.policies.vw`), so whoever repeats
+        a training saves where the first one did. Saving twice is as saving once.
+        """
         ...
 
     def digest(self) -> str:

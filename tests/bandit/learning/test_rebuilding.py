@@ -5,29 +5,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bandit import policies
 from bandit.errors import NotFound, StoreUnavailable
 from bandit.learning import lineage
 from bandit.learning.learner import Pace
 from bandit.learning.rebuilding import RebuildReport, rebuild
+from bandit.learning.training import Build
 from tests.bandit.learning.conftest import Laboratory, policy_spec
-from tests.bandit.learning.fakes import Diary, ts_ms
+from tests.bandit.learning.fakes import Diary, FakeDefinitions, ts_ms
 from tests.bandit.learning.making import AnyRow, decision, exposure, reward
 from tests.bandit.learning.making import surface as make_surface
 
 
-def rebuilt(lab: Laboratory) -> RebuildReport:
+def rebuilt(lab: Laboratory, build: Build = Diary) -> RebuildReport:
     return rebuild(
         "vw",
         tail=lab.log,  # type: ignore[arg-type]
         snapshots=lab.snapshots,  # type: ignore[arg-type]
         definitions=lab.definitions,  # type: ignore[arg-type]
-        build=Diary,
+        build=build,
     )
 
 
-def live(lab: Laboratory, seconds: int) -> None:
+def live(lab: Laboratory, seconds: int, build: Build = Diary) -> None:
     """Three decisions a second, rewards of which some are late."""
-    learner = lab.learner()
+    learner = lab.learner(build=build)
     for n in range(seconds * 3):
         one = decision(n, lab.now_ms, writer=f"w{n % 2}")
         lab.log.write(one)
@@ -44,6 +46,23 @@ def test_retraining_from_the_log_gives_the_same_digest(lab: Laboratory) -> None:
     assert report.digest == lab.snapshots.stored["vw"][-1].digest
     assert report.steps_n == len(lab.snapshots.stored["vw"]) > 20
     assert report.lessons_n == len(lab.diary) > 100
+
+
+@pytest.mark.parametrize(
+    "arguments", ["--bag 3 --epsilon 0.1 -q UA", "--cover 3", "--rnd 2", "--cb_type dr"]
+)
+def test_a_policy_that_forgets_something_at_each_save_is_rebuilt_with_the_same_saves(
+    arguments: str,
+) -> None:
+    lab = Laboratory()
+    spec = policy_spec(arguments=arguments, floor=0.01)
+    lab.definitions = FakeDefinitions(make_surface(), spec)
+    live(lab, 15, policies.build)
+    live(lab, 15, policies.build)  # another learner, which resumes
+    report = rebuilt(lab, policies.build)
+    assert report.equal
+    assert report.steps_n > 20
+    assert report.lessons_n > 50
 
 
 def test_a_different_log_gives_a_different_digest(lab: Laboratory) -> None:
