@@ -36,7 +36,7 @@ def test_surface_stays_as_it_was_while_a_policy_can_not_be_run() -> None:
     only_random = {"random": BOTH["random"]}
     after = assemble(2, declared, only_random, before)
     assert after.revision == 2
-    assert after.surface("home.feed") is before.surface("home.feed")
+    assert after.surface("home.feed") == before.surface("home.feed")
     with pytest.raises(NotDeclared):
         assemble(2, declared, only_random, ServingState()).surface("home.feed")
 
@@ -59,3 +59,11 @@ def test_nobody_is_told_not_declared_before_definitions_are_known() -> None:
     serving.swap(assemble(1, [], {}, serving.state))
     with pytest.raises(NotDeclared):
         serving.state.surface("home.feed")
+
+
+def test_surface_stays_as_it_was_while_a_layer_is_not_known() -> None:
+    in_layer = replace(EXPERIMENT, layer="page")
+    before = assemble(1, defined(UNIFORM, FIXED, SURFACE), BOTH, ServingState())
+    after = assemble(2, defined(UNIFORM, FIXED, SURFACE, in_layer), BOTH, before)
+    assert after.surface("home.feed").experiments == ()
+    assert "feed" not in after.experiments
