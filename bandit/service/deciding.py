@@ -9,19 +9,18 @@ from collections.abc import Callable, Sequence
 from bandit.errors import RecordError
 from bandit.event_id import make_event_id
 from bandit.journal import Journal
-from bandit.policies import (
-    check_features,
-    draw_ranking,
-    propensities_of,
-    seed_of,
-)
+from bandit.policies import check_features, draw_ranking, seed_of
+from bandit.policies.features import features_of
 from bandit.records import Action, Decision
 from bandit.service.choosing import Chosen, choose
+from bandit.service.drawing import Drawn, draw_in_pools, judge, pins_of, placed, top_of
+from bandit.service.eligibility import DenyLists, eligible
 from bandit.service.event_ids import given_event_id
 from bandit.service.offering import Offer, offer_of
-from bandit.service.probabilities import floored_pmf, pack, spread
+from bandit.service.probabilities import Asked, pack, spread
 from bandit.service.repeats import IN_FLIGHT_MS, PastDecisions, RecentAnswers, answer_of
 from bandit.service.serving_state import Serving, ServingSurface
+from bandit.specs import Rules
 from bandit.wire import RankAnswer, RankedAction, RankRequest
 
 OLDEST_MS = 3_600_000
@@ -49,6 +48,7 @@ class DecisionService:
         self._entropy = entropy
         self._past = past
         self._recent = recent or RecentAnswers()
+        self._denied = DenyLists()
         self.shadows_failed = 0
         """Shadow policies that gave no distribution; the decision itself went on without them."""
 
@@ -121,22 +121,30 @@ class DecisionService:
         now_ms: int,
     ) -> Decision:
         context, actions = bytes(request.context), offer.actions
-        eligible = _eligible(request, actions)
-        offered = actions if eligible is None else [actions[index] for index in eligible]
-        if eligible is not None:  # the policy checks what it sees; the log gets the others too
+        rules, policy = surface.spec.rules, chosen.policy
+        left = eligible(request, self._denied.of(surface.spec.key, rules), actions)
+        indices = left.indices
+        offered = actions if indices is None else [actions[index] for index in indices]
+        if indices is not None:  # the policy checks what it sees; the log gets the others too
             check_features(context, actions)
-        policy = chosen.policy
+        if request.slot_features:
+            _check_slot_features(request)
+        asked = Asked(
+            policy.policy, policy.spec, policy.spec.floor, context, rules, request.slot_features
+        )
         try:
-            pmf = floored_pmf(policy.policy, policy.spec.floor, context, offered)
+            pmf = asked.pmf(offered)
         except RecordError:
             check_features(context, actions)  # names the place as the client knows it
             raise
         seed = seed_of(event_id, self._salt)
-        ranking, propensities = draw_ranking(pmf, _slots(request.slots, pmf), seed)
-        shadows = self._shadows(surface, context, offered, ranking) if surface.shadows else {}
-        if eligible is not None:
-            ranking = [eligible[index] for index in ranking]
-            pmf = spread(pmf, eligible, len(actions))
+        drawn = _drawn(request, rules, asked, pmf, offered, seed)
+        shadows, tops = _NO_SHADOWS
+        if surface.shadows:
+            shadows, tops = self._shadows(surface, context, request, offered, drawn)
+        if indices is not None:
+            drawn, pmf = placed(drawn, indices), spread(pmf, indices, len(actions))
+            tops = {key: indices[top] for key, top in tops.items()}
         assigned = chosen.assigned
         return Decision(
             ts_ms=now_ms,
@@ -150,14 +158,17 @@ class DecisionService:
             snapshot=policy.snapshot,
             request=body,
             pmf=pack(pmf),
-            ranking=tuple(ranking),
-            propensities=tuple(propensities),
+            ranking=tuple(drawn.ranking),
+            propensities=tuple(drawn.propensities),
             floor=policy.spec.floor,
             seed=seed,
             deferred=request.defer,
             shadows=shadows,
+            shadow_tops=tops,
             surface_version=surface.version,
-            excluded=_excluded(eligible, len(actions)),
+            excluded=left.excluded,
+            blocked=drawn.blocked,
+            pinned=drawn.pinned,
             catalogue=offer.catalogue,
             offered=offer.ids,
             forced=chosen.forced,
@@ -167,34 +178,56 @@ class DecisionService:
         self,
         surface: ServingSurface,
         context: bytes,
+        request: RankRequest,
         offered: Sequence[Action],
-        ranking: Sequence[int],
-    ) -> dict[str, tuple[float, ...]]:
+        drawn: Drawn,
+    ) -> tuple[dict[str, tuple[float, ...]], dict[str, int]]:
+        """What each shadow says of the drawn actions, and its own choice for the top."""
         found: dict[str, tuple[float, ...]] = {}
+        tops: dict[str, int] = {}
         for shadow in surface.shadows:
+            spec = shadow.spec
+            asked = Asked(
+                shadow.policy, spec, spec.floor, context, surface.spec.rules, request.slot_features
+            )
             try:
-                pmf = floored_pmf(shadow.policy, shadow.spec.floor, context, offered)
-                found[shadow.spec.key] = tuple(propensities_of(pmf, ranking))
+                pmf = asked.pmf(offered)
+                found[spec.key] = judge(asked, pmf, offered, drawn)
+                tops[spec.key] = top_of(pmf, drawn)
             except ValueError:  # a shadow must never cost a client its answer
                 self.shadows_failed += 1
-        return found
+        return found, tops
 
 
-def _eligible(request: RankRequest, actions: Sequence[Action]) -> list[int] | None:
-    """Indices of the actions that may be drawn; None for all of them."""
-    if not request.exclude:
-        return None
-    excluded = set(request.exclude)
-    eligible = [i for i, action in enumerate(actions) if action.id not in excluded]
-    if not eligible:
-        raise RecordError("every action is excluded, must leave at least one - at `$.exclude`")
-    return eligible
+_NO_SHADOWS: tuple[dict[str, tuple[float, ...]], dict[str, int]] = {}, {}
 
 
-def _excluded(eligible: list[int] | None, k: int) -> dict[str, tuple[int, ...]]:
-    if eligible is None:
-        return {}
-    return {"request": tuple(sorted(set(range(k)).difference(eligible)))}
+def _drawn(
+    request: RankRequest,
+    rules: Rules,
+    asked: Asked,
+    pmf: Sequence[float],
+    offered: Sequence[Action],
+    seed: int,
+) -> Drawn:
+    if not (request.pins or rules.pins or rules.diversity or asked.by_slot):
+        return Drawn(*draw_ranking(pmf, _slots(request.slots, pmf), seed))
+    return draw_in_pools(
+        asked,
+        pmf,
+        offered,
+        slots=request.slots,
+        seed=seed,
+        pins=pins_of(request, rules, offered),
+        diversity=rules.diversity,
+    )
+
+
+def _check_slot_features(request: RankRequest) -> None:
+    """Refuse what no policy may see as features of a slot, also if this one does not look."""
+    for slot, raw in enumerate(request.slot_features):
+        features_of(bytes(raw), f"$.slot_features[{slot}]")
+        features_of(b'{"given":%b}' % bytes(raw), f"$.slot_features[{slot}]")
 
 
 def _slots(asked: int, pmf: Sequence[float]) -> int:

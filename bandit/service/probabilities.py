@@ -4,25 +4,80 @@ import struct
 from collections.abc import Sequence
 from functools import lru_cache
 
+import msgspec
+
 from bandit.policies import with_floor
 from bandit.policies.base import Policy
+from bandit.policies.pmf import with_bounds
+from bandit.policies.slots import asked_slot
 from bandit.records import Action
+from bandit.specs import PolicySpec, Rules
 
 
-def floored_pmf(
-    policy: Policy, floor: float, context: bytes, offered: Sequence[Action]
-) -> tuple[float, ...]:
-    """A policy's pmf over `offered` with its floor, `(k,)`, in float32.
+class Asked:
+    """A policy, asked for the pmfs of one decision.
 
-    It is rounded before the draw, not after it: so the log holds exactly what was drawn from, and
-    a draw can be repeated from the log alone.
-
-    Raises:
-        BadPmf: The policy gave something that is no distribution.
+    Attributes:
+        by_slot: Each slot has a prediction of its own over the actions left for it; else all are
+            drawn from the one of slot 0.
     """
-    mixed = with_floor(policy.pmf(context, offered), floor)
-    floats = _floats(len(mixed))
-    return floats.unpack(floats.pack(*mixed))
+
+    __slots__ = ("_context", "_floor", "_policy", "_rules", "_slot_features", "_spec", "by_slot")
+
+    def __init__(
+        self,
+        policy: Policy,
+        spec: PolicySpec,
+        floor: float,
+        context: bytes,
+        rules: Rules,
+        slot_features: Sequence[bytes | msgspec.Raw] = (),
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            policy: As its snapshot has it.
+            spec: Its type and slot model decide how it is asked.
+            floor: That is mixed in.
+            context: JSON as sent.
+            rules: Of the surface; `least` and `most` are mixed in after the floor, except into a
+                `fixed` policy, which draws nothing.
+            slot_features: Of the request, top slot first.
+        """
+        self._policy = policy
+        self._spec = spec
+        self._floor = floor
+        self._context = context
+        self._slot_features = slot_features
+        self._rules = rules if (rules.least or rules.most) and spec.type != "fixed" else None
+        self.by_slot = spec.slot_model == "ccb"
+
+    def pmf(self, actions: Sequence[Action], slot: int = 0) -> tuple[float, ...]:
+        """Probabilities over `actions`, which are left for the slot, `(k,)`, in float32.
+
+        They are rounded before the draw, not after it: so the log holds exactly what was drawn
+        from, and a draw can be repeated from the log alone.
+
+        Raises:
+            BadPmf: The policy gave something that is no distribution.
+        """
+        if self._spec.slot_model == "shared":
+            mixed = with_floor(self._policy.pmf(self._context, actions), self._floor)
+        else:
+            told = asked_slot(self._spec, slot, self._slot_features)
+            mixed = with_floor(self._policy.pmf(self._context, actions, told), self._floor)
+        if self._rules is not None:
+            mixed = _bounded(mixed, self._rules, actions)
+        floats = _floats(len(mixed))
+        return floats.unpack(floats.pack(*mixed))
+
+
+def _bounded(pmf: list[float], rules: Rules, actions: Sequence[Action]) -> list[float]:
+    least = [rules.least.get(action.id, 0.0) for action in actions]
+    most = [rules.most.get(action.id, 1.0) for action in actions]
+    if any(least) or min(most) < 1.0:
+        return with_bounds(pmf, least, most)
+    return pmf
 
 
 def spread(pmf: Sequence[float], eligible: Sequence[int], k: int) -> tuple[float, ...]:

@@ -4,14 +4,15 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from bandit.assign import variant_of
 from bandit.errors import NotFound, SnapshotCorrupt
 from bandit.policies import build, draw_ranking, seed_of
 from bandit.policies.base import Policy
-from bandit.records import LoggedDecision, Record
-from bandit.service.probabilities import floored_pmf, spread
+from bandit.records import Action, LoggedDecision, Record
+from bandit.service.drawing import Drawn, draw_in_pools, placed
+from bandit.service.placed import LoggedPlacements
+from bandit.service.probabilities import Asked, spread
 from bandit.service.retraining import retraining
-from bandit.specs import Experiment, PolicySpec
+from bandit.specs import BUILT_IN, PolicySpec, Rules, Surface
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
 from bandit.store.snapshots import Snapshots
@@ -21,7 +22,8 @@ class Replay(Record, frozen=True, kw_only=True):
     """What came out when a decision was made again.
 
     Attributes:
-        identical: Variant, seed, pmf, ranking and propensities are what the log holds.
+        identical: Variant, seed, pmf, ranking, propensities and what was blocked are what the log
+            holds.
         differences: What is not, each with both values; empty if `identical`.
     """
 
@@ -63,8 +65,9 @@ class ReplayService:
         self._salt = salt
         self._retrain = retrain
         self._policies_kept = policies_kept
-        self._policies: OrderedDict[tuple[str, int], Policy] = OrderedDict()
-        self._experiments: dict[tuple[str, int], Experiment] = {}
+        self._policies: OrderedDict[tuple[str, int], tuple[PolicySpec, Policy]] = OrderedDict()
+        self._surfaces: dict[tuple[str, int], Surface] = {}
+        self._placements = LoggedPlacements(definitions)
         self._turn = threading.Lock()  # a policy must not be asked by two threads at once
 
     @classmethod
@@ -118,18 +121,21 @@ class ReplayService:
         excluded = set(logged.excluded)
         eligible = [i for i in range(len(logged.actions)) if i not in excluded]
         offered = [logged.actions[index] for index in eligible]
-        policy = self._policy(logged.policy, logged.snapshot)
-        pmf = floored_pmf(policy, logged.floor, logged.context, offered)
+        spec, policy = self._policy(logged.policy, logged.snapshot)
+        rules = self._rules(logged)
+        asked = Asked(policy, spec, logged.floor, logged.context, rules, logged.slot_features)
+        pmf = asked.pmf(offered)
         seed = seed_of(logged.event_id, self._salt)
-        drawn, drawn_with = draw_ranking(pmf, len(logged.ranking), seed)
-        ranking, propensities = tuple(eligible[i] for i in drawn), tuple(drawn_with)
+        drawn = placed(_drawn(logged, rules, asked, pmf, offered, eligible, seed), eligible)
         pmf = spread(pmf, eligible, len(logged.actions))
         differences = [
-            *_difference("variant", logged.variant, self._variant(logged)),
+            *_difference("variant", logged.variant, self._placements.variant(logged)),
             *_difference("seed", logged.seed, seed),
             *_differences("pmf", logged.pmf, pmf),
-            *_differences("ranking", logged.ranking, ranking),
-            *_differences("propensities", logged.propensities, propensities),
+            *_differences("ranking", logged.ranking, drawn.ranking),
+            *_differences("propensities", logged.propensities, drawn.propensities),
+            *_difference("blocked", logged.blocked, drawn.blocked),
+            *_difference("pinned", logged.pinned, drawn.pinned),
         ]
         return Replay(
             event_id=logged.event_id,
@@ -138,45 +144,74 @@ class ReplayService:
             snapshot=logged.snapshot,
             seed=seed,
             pmf=pmf,
-            ranking=ranking,
-            propensities=propensities,
+            ranking=tuple(drawn.ranking),
+            propensities=tuple(drawn.propensities),
             differences=tuple(differences),
         )
 
-    def _variant(self, logged: LoggedDecision) -> str:
-        if not logged.experiment:
-            return ""
-        place = (logged.experiment, logged.experiment_version)
-        if place not in self._experiments:
-            spec = self._definitions().get(Experiment.kind, *place).spec
-            assert isinstance(spec, Experiment)
-            self._experiments[place] = spec
-        variant = variant_of(self._experiments[place], logged.unit_id)
-        return "" if variant is None else variant.key
+    def _rules(self, logged: LoggedDecision) -> Rules:
+        """The rules of the surface in the version that decided; none where none was noted."""
+        place = (logged.surface, logged.surface_version)
+        if not logged.surface_version:
+            return Rules()
+        if place not in self._surfaces:
+            spec = self._definitions().get(Surface.kind, *place).spec
+            assert isinstance(spec, Surface)
+            self._surfaces[place] = spec
+        return self._surfaces[place].rules
 
-    def _policy(self, key: str, snapshot: int) -> Policy:
+    def _policy(self, key: str, snapshot: int) -> tuple[PolicySpec, Policy]:
         place = (key, snapshot)
-        policy = self._policies.pop(place, None)
-        if policy is None:
-            policy = self._load(key, snapshot)
+        found = self._policies.pop(place, None)
+        if found is None:
+            found = self._load(key, snapshot)
             while len(self._policies) >= self._policies_kept:
                 self._policies.popitem(last=False)
-        self._policies[place] = policy
-        return policy
+        self._policies[place] = found
+        return found
 
-    def _load(self, key: str, snapshot: int) -> Policy:
+    def _load(self, key: str, snapshot: int) -> tuple[PolicySpec, Policy]:
         if snapshot:
             try:
                 found = self._snapshots().get(key, snapshot)
             except NotFound:
                 if self._retrain is None:
                     raise
-                return self._retrain(key, snapshot)
-            return build(found.spec, found.weights)
-        # Type and arguments of a policy never change (see `defining`), so any version will do.
+                return self._spec(key), self._retrain(key, snapshot)
+            return found.spec, build(found.spec, found.weights)
+        spec = self._spec(key)
+        return spec, build(spec)
+
+    def _spec(self, key: str) -> PolicySpec:
+        """Of a policy that may be built in; what it is never changes, so any version will do."""
+        if key in BUILT_IN:
+            return BUILT_IN[key]
         spec = self._definitions().get(PolicySpec.kind, key).spec
         assert isinstance(spec, PolicySpec)
-        return build(spec)
+        return spec
+
+
+def _drawn(
+    logged: LoggedDecision,
+    rules: Rules,
+    asked: Asked,
+    pmf: Sequence[float],
+    offered: Sequence[Action],
+    eligible: Sequence[int],
+    seed: int,
+) -> Drawn:
+    """The draw again; where pins sat is what the log says, for requests may bring pins too."""
+    if not (logged.pinned or rules.diversity or asked.by_slot):
+        return Drawn(*draw_ranking(pmf, len(logged.ranking), seed))
+    return draw_in_pools(
+        asked,
+        pmf,
+        offered,
+        slots=len(logged.ranking),
+        seed=seed,
+        pins={slot: eligible.index(logged.ranking[slot]) for slot in logged.pinned},
+        diversity=rules.diversity,
+    )
 
 
 def _difference(name: str, logged: object, replayed: object) -> list[str]:

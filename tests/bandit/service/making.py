@@ -91,7 +91,9 @@ def counting_entropy() -> Callable[[int], bytes]:
 
 def logged(decision: Decision, asked: RankRequest, **changes: object) -> LoggedDecision:
     """The decision as the log would give it back."""
-    excluded = [i for i, action in enumerate(asked.actions) if action.id in asked.exclude]
+    excluded = sorted(
+        (index, reason) for reason, indices in decision.excluded.items() for index in indices
+    )
     fields: dict[str, object] = {
         name: getattr(decision, name)
         for name in LoggedDecision.__struct_fields__
@@ -100,7 +102,9 @@ def logged(decision: Decision, asked: RankRequest, **changes: object) -> LoggedD
     fields |= {
         "context": bytes(asked.context),
         "actions": tuple(asked.actions),
-        "excluded": tuple(excluded),
+        "excluded": tuple(index for index, _ in excluded),
+        "excluded_reasons": tuple(reason for _, reason in excluded),
+        "slot_features": tuple(bytes(features) for features in asked.slot_features),
         "pmf": struct.unpack(f"<{len(asked.actions)}f", decision.pmf),
         "writer": "w",
         "seq": 1,
