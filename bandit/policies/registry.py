@@ -1,14 +1,16 @@
 """From a spec to a policy."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
 from bandit.errors import BadSpec
-from bandit.policies.arguments import read_arguments
+from bandit.policies.arguments import arguments_of, read_arguments
 from bandit.policies.base import LearningPolicy, Policy
 from bandit.policies.fixed import Fixed
 from bandit.policies.linear import Linear, LinearParameters
 from bandit.policies.mixture import Mixture, Share, saved_parts
+from bandit.policies.numeric import Encoded
 from bandit.policies.parameters import PLACE, read_parameters
 from bandit.policies.popularity import Popularity, PopularityParameters
 from bandit.policies.thompson import Thompson, ThompsonParameters
@@ -16,6 +18,7 @@ from bandit.policies.trial import try_out
 from bandit.policies.ucb import Ucb, UcbParameters
 from bandit.policies.uniform import Uniform
 from bandit.policies.vw import VowpalWabbit
+from bandit.policies.window import Windowed
 from bandit.specs import LEARNING_TYPES, Part, PolicySpec
 
 
@@ -40,9 +43,24 @@ def build(spec: PolicySpec, weights: bytes | None = None) -> Policy:
     """
     if weights is not None and not spec.learns:
         raise BadSpec(f"policy {spec.key!r} does not learn, must be given no weights")
+    if spec.numeric:
+        return Encoded(partial(_forgetting, spec), spec.numeric, weights)
+    return _forgetting(spec, weights) if spec.window else _bare(spec, weights)
+
+
+def _forgetting(spec: PolicySpec, weights: bytes | None) -> LearningPolicy:
+    """Inside of what numbers are encoded by: edges are frozen once, for all models to come."""
+    bare = cast("Callable[[bytes | None], LearningPolicy]", partial(_bare, spec))
+    return Windowed(bare, spec.window, weights) if spec.window else bare(weights)
+
+
+def _bare(spec: PolicySpec, weights: bytes | None) -> Policy:
     if spec.type == "mixture":
         return _mixture(spec.parts, weights)
-    return _one(spec.type, spec.arguments, spec.parameters, weights)
+    arguments = spec.arguments
+    if spec.type == "vw":
+        arguments = arguments_of(arguments, spec.slot_model).text
+    return _one(spec.type, arguments, spec.parameters, weights)
 
 
 def check_spec(spec: PolicySpec) -> None:
