@@ -14,8 +14,9 @@ import msgspec
 from bandit.learning.counts import Counts
 from bandit.learning.totals import slot_totals, window_ms
 from bandit.policies.base import Lesson
+from bandit.policies.slots import learned_slot
 from bandit.records import Action, Exposure, LoggedDecision
-from bandit.specs import Surface
+from bandit.specs import PolicySpec, Surface
 from bandit.store.logged import LoggedReward
 from bandit.store.tail import TailBatch
 
@@ -38,13 +39,23 @@ class Joined(msgspec.Struct, frozen=True):
     earned: tuple[tuple[int, float], ...]
     rewarded: bool
 
-    def lessons(self) -> list[Lesson]:
-        """One lesson per seen slot, over the eligible actions left for it."""
+    def lessons(self, spec: PolicySpec | None = None) -> list[Lesson]:
+        """One lesson per slot that was drawn and seen, over the pool that it was drawn from.
+
+        A pinned slot gives none: nobody chose what it showed.
+
+        Args:
+            spec: Whose `slot_model` decides what a lesson says of its slot; None: nothing.
+        """
         decision = self.decision
         lessons = []
         for slot, reward in self.earned:
+            if slot in decision.pinned:
+                continue
             drawn = decision.ranking[slot]
             gone = {*decision.excluded, *decision.ranking[:slot]}
+            if decision.blocked:
+                gone.update(decision.blocked[slot])
             lessons.append(
                 Lesson(
                     context=decision.context,
@@ -52,6 +63,7 @@ class Joined(msgspec.Struct, frozen=True):
                     drawn=drawn - sum(index < drawn for index in gone),
                     propensity=decision.propensities[slot],
                     reward=reward,
+                    slot=learned_slot(spec, slot, decision.slot_features) if spec else b"",
                 )
             )
         return lessons
@@ -236,23 +248,25 @@ class Joiner:
         surface = self.surface
         rewards = event.rewards
         totals = slot_totals(decision, rewards, surface, self.counts) if rewards else {}
-        if decision.deferred:
-            seen = sorted(totals.keys() | self._exposed(decision, event.exposures))
-        else:
-            seen = list(range(len(decision.ranking)))
+        exposed, overridden = self._exposed(decision, event.exposures)
+        seen = totals.keys() | exposed if decision.deferred else set(range(len(decision.ranking)))
         default = surface.default_reward
-        earned = tuple((slot, totals.get(slot, default)) for slot in seen)
-        return Joined(decision, earned, bool(totals))
+        earned = tuple((slot, totals.get(slot, default)) for slot in sorted(seen - overridden))
+        return Joined(decision, earned, not overridden.issuperset(totals))
 
-    def _exposed(self, decision: LoggedDecision, exposures: Iterable[Exposure]) -> set[int]:
+    def _exposed(
+        self, decision: LoggedDecision, exposures: Iterable[Exposure]
+    ) -> tuple[set[int], set[int]]:
+        """Slots that exposures in the window say were seen, and those that showed another item."""
         end_ms = decision.ts_ms + window_ms(self.surface)
-        return {
-            slot
-            for exposure in exposures
-            if decision.ts_ms <= exposure.ts_ms < end_ms
-            for slot in exposure.slots
-            if slot < len(decision.ranking)
-        }
+        seen: set[int] = set()
+        overridden: set[int] = set()
+        for exposure in exposures:
+            if decision.ts_ms <= exposure.ts_ms < end_ms:
+                seen.update(exposure.slots)
+                overridden.update(slot for slot, _ in exposure.overridden)
+        ranked = range(len(decision.ranking))
+        return seen.intersection(ranked), overridden.intersection(ranked)
 
     def _forget_strays(self) -> None:
         """Drop rows whose decision was closed and forgotten before they came."""

@@ -40,6 +40,7 @@ class Training:
         only = spec.key if spec.learns_from == "own" else None
         self.joiner = Joiner(surface, only_policy=only)
         self.policy = policy
+        self._spec = spec
         self._needs_support = needs_support(spec)
 
     @classmethod
@@ -75,7 +76,13 @@ class Training:
     def advance(self, watermark_ms: int) -> int:
         """Close up to a watermark and learn; how many lessons there were."""
         joined = self.joiner.close(watermark_ms)
-        return teach(self.policy, joined, self.joiner.counts, needs_support=self._needs_support)
+        return teach(
+            self.policy,
+            joined,
+            self.joiner.counts,
+            needs_support=self._needs_support,
+            spec=self._spec,
+        )
 
 
 def built(snapshot: Snapshot, build: Build) -> LearningPolicy:
@@ -96,7 +103,12 @@ def built(snapshot: Snapshot, build: Build) -> LearningPolicy:
 
 
 def teach(
-    policy: LearningPolicy, joined: Iterable[Joined], counts: Counts, *, needs_support: bool
+    policy: LearningPolicy,
+    joined: Iterable[Joined],
+    counts: Counts,
+    *,
+    needs_support: bool,
+    spec: PolicySpec | None = None,
 ) -> int:
     """Give a policy the lessons of closed decisions, in their order.
 
@@ -111,6 +123,7 @@ def teach(
         counts: Goes up by one per decision: `trained`, `defaulted`, or `unseen` if nothing of it
             was learned.
         needs_support: Leave out slots in which no other action had a chance.
+        spec: Whose `slot_model` decides what lessons say of their slots; None: nothing.
 
     Returns:
         The number of lessons learned.
@@ -118,7 +131,7 @@ def teach(
     learned_n = 0
     for decision in joined:
         before_n = learned_n
-        for lesson in decision.lessons():
+        for lesson in decision.lessons(spec):
             if needs_support and not _has_support(lesson):
                 continue
             try:

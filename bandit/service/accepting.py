@@ -106,6 +106,7 @@ class AcceptingService:
             event_id=request.event_id,
             decision_ts_ms=place.decision_ts_ms,
             slots=tuple(request.slots),
+            overridden=_overridden(request),
         )
 
     def _outcome(self, request: OutcomeRequest, now_ms: int) -> Outcome:
@@ -131,6 +132,19 @@ class AcceptingService:
                 f"must be one of {surface!r} as the request says - at `$.event_id`"
             )
         return Place(ts_ms, surface)
+
+
+def _overridden(request: ExposureRequest) -> tuple[tuple[int, str], ...]:
+    """Slots that showed another item, and which; each once, and not also seen as ranked."""
+    taken = set(request.slots)
+    for place, pin in enumerate(request.overridden):
+        if pin.slot in taken:
+            raise RecordError(
+                f"slot {pin.slot} is named twice, must be once: seen as ranked or overridden "
+                f"- at `$.overridden[{place}].slot`"
+            )
+        taken.add(pin.slot)
+    return tuple((pin.slot, pin.id) for pin in request.overridden)
 
 
 def _check_value(value: float, surface: Surface | None) -> None:
