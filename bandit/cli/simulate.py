@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from bandit.cli.simulate_slots import command as slots
 from bandit.errors import BanditError
 from bandit.settings import Settings
 from bandit.specs import PolicySpec
@@ -21,7 +22,7 @@ from sims.worlds.base import World
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--world", type=click.Choice(sorted(WORLDS)), default="movielens", show_default=True)
 @click.option(
     "--policy",
@@ -44,7 +45,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--floor", type=click.FloatRange(0, 1), default=0.002, show_default=True)
 @click.option("--out", type=FOLDER, default=Path("artifacts/simulate"), show_default=True)
 @click.option("--cache", type=FOLDER, help="Keeps data sets; without it, .cache in the data_dir.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     world: str,
     policies: tuple[str, ...],
     rounds: int,
@@ -58,6 +61,8 @@ def command(
 
     Writes simulation.json and simulation.png into --out; one seed gives identical numbers.
     """
+    if ctx.invoked_subcommand is not None:
+        return
     console = Console()
     try:
         cache = cache or Settings.from_environ(os.environ).data_dir / ".cache"
@@ -74,6 +79,9 @@ def command(
     plot(runs, out / "simulation.png")
     console.print(table_of(runs))
     console.print(f"{out / 'simulation.json'}\n{out / 'simulation.png'}", highlight=False)
+
+
+command.add_command(slots)
 
 
 def spec_of(text: str, number: int, floor: float) -> PolicySpec:

@@ -42,3 +42,16 @@ def test_simulate_says_why_a_policy_is_refused(tmp_path: Path) -> None:
     done = simulate("--world", "synthetic", "--policy", "--squarecb --elim", "--out", str(tmp_path))
     assert done.exit_code == 1
     assert "--elim is refused" in done.output
+
+
+def test_slots_twice_with_one_seed_writes_identical_numbers(tmp_path: Path) -> None:
+    sizes = ("--rounds", "20", "--seeds", "2", "--runs", "2", "--run-rounds", "20")
+    outputs = []
+    for name in ("first", "again"):
+        done = simulate("slots", "--seed", "7", *sizes, "--out", str(tmp_path / name))
+        assert done.exit_code == 0, done.output
+        outputs.append(done.output.replace(name, ""))
+    first, again = ((tmp_path / name / "slots.json") for name in ("first", "again"))
+    assert first.read_bytes() == again.read_bytes()
+    assert outputs[0].splitlines()[:-1] == outputs[1].splitlines()[:-1]
+    assert "position bias" in outputs[0]
