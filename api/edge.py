@@ -15,6 +15,7 @@ from api.definitions import definition_routes
 from api.health import live, ready
 from api.hot import Gate, rank_route, rewards_route
 from api.metrics import metrics
+from api.ofrep import ofrep_routes
 from api.openapi import openapi_config
 from api.personalizer import personalizer_routes
 from api.problems import problem_handler
@@ -59,6 +60,7 @@ def litestar_app(
             *definition_routes(),
             catalogue_routes(),
             *personalizer_routes(services),
+            ofrep_routes(services),
             report_overview,
             report_experiment,
             report_surface,

@@ -1,0 +1,116 @@
+"""The stock OpenFeature provider, unmodified, against `bandit api` as it is started."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openfeature import api
+from openfeature.client import OpenFeatureClient
+from openfeature.contrib.provider.ofrep import OFREPProvider
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import ErrorCode
+from openfeature.flag_evaluation import Reason
+
+from bandit.assign import bucket
+from tests.acceptance.test_api import Service
+
+pytestmark = pytest.mark.acceptance
+UNITS = [f"user-{n}" for n in range(40)]
+
+
+def experiment(payloads: list[Any], **more: Any) -> dict[str, Any]:
+    return {
+        "salt": "exp-7",
+        "status": "running",
+        "control": "a",
+        "variants": [
+            {"key": "a", "payload": payloads[0], "allocation": [[0, 5000]]},
+            {"key": "b", "payload": payloads[1], "allocation": [[5000, 8000]]},
+        ],
+        **more,
+    }
+
+
+FLAGS = {
+    "shiny": experiment([False, True]),
+    "colour": experiment(["blue", "red"], targeting="context.country == 'US'"),
+    "rows": experiment([3, 5], overrides={"qa": "b"}),
+    "ratio": experiment([0.5, 0.75]),
+    "layout": experiment([{"columns": 1}, {"columns": [1, 2]}]),
+    "later": experiment([False, True], status="draft"),
+}
+
+
+@pytest.fixture
+def service(tmp_path: Path, clickhouse_url: str) -> Iterator[Service]:
+    service = Service(tmp_path, clickhouse_url)
+    service.start()
+    for key, body in FLAGS.items():
+        service.until("declaring", "PUT", f"/v1/experiments/{key}", 201, json=body)
+    served: set[str] = set()
+    while len(served) < 2:
+        health = service.until("readiness", "GET", "/health/ready", 200).json()
+        if health["revision"] == len(FLAGS):
+            served.add(health["writer"])
+    yield service
+    service.client.close()
+    service.stop()
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[OpenFeatureClient]:
+    provider = OFREPProvider(f"http://127.0.0.1:{service.port}")
+    api.set_provider(provider)
+    yield api.get_client()
+    api.clear_providers()
+    provider.session.close()
+
+
+def unit(key: str | None, **attributes: Any) -> EvaluationContext:
+    return EvaluationContext(key, attributes)
+
+
+def test_every_kind_of_flag_is_evaluated_as_it_was_declared(client: OpenFeatureClient) -> None:
+    for key in UNITS:
+        place = bucket("exp-7", key)
+        inside, b = place < 8000, place >= 5000
+        context = unit(key, country="US")
+        shiny = client.get_boolean_details("shiny", default_value=False, evaluation_context=context)
+        assert (shiny.value, shiny.variant) == (inside and b, ("b" if b else "a") if inside else "")
+        assert shiny.reason == (Reason.SPLIT if inside else Reason.DEFAULT)
+        assert shiny.error_code is None
+        assert shiny.flag_metadata["experiment_version"] == 1
+        if not inside:
+            continue
+        assert client.get_string_value("colour", "?", context) == ("red" if b else "blue")
+        assert client.get_integer_value("rows", 0, context) == (5 if b else 3)
+        assert client.get_float_value("ratio", 0.0, context) == (0.75 if b else 0.5)
+        columns = client.get_object_value("layout", {}, context)
+        assert columns == {"columns": [1, 2] if b else 1}
+
+
+def test_callers_default_holds_where_no_variant_does(client: OpenFeatureClient) -> None:
+    inside = next(key for key in UNITS if bucket("exp-7", key) < 8000)
+    there = client.get_string_details("colour", "none", unit(inside, country="FR"))
+    assert (there.value, there.reason) == ("none", Reason.DEFAULT)
+    later = client.get_boolean_details("later", default_value=True, evaluation_context=unit(inside))
+    assert (later.value, later.reason) == (True, Reason.DISABLED)
+    forced = client.get_integer_details("rows", 0, unit("qa"))
+    assert (forced.value, forced.reason) == (5, Reason.TARGETING_MATCH)
+    assert forced.flag_metadata["forced"] is True
+
+
+def test_errors_are_told_as_the_sdk_knows_them(client: OpenFeatureClient) -> None:
+    def details(flag: str, context: EvaluationContext) -> tuple[str, ErrorCode | None]:
+        found = client.get_string_details(flag, "default", context)
+        return found.value, found.error_code
+
+    assert details("nothing", unit("u")) == ("default", ErrorCode.FLAG_NOT_FOUND)
+    assert details("colour", unit(None, country="US")) == (
+        "default",
+        ErrorCode.TARGETING_KEY_MISSING,
+    )
+    assert details("colour", unit("u" * 300)) == ("default", ErrorCode.INVALID_CONTEXT)
+    inside = next(key for key in UNITS if bucket("exp-7", key) < 8000)
+    assert details("rows", unit(inside)) == ("default", ErrorCode.TYPE_MISMATCH)
