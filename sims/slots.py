@@ -1,7 +1,7 @@
 """Several slots: is what we log enough to judge another policy by, and which slot model earns more.
 
 Everything is decided with the functions that serve (`Asked`, `draw_ranking`, `draw_in_pools`,
-`seed_of`), and learned as the joiner makes lessons: each slot over the actions left for it.
+`seed_of`), and learned from the joiner's lessons.
 """
 
 import itertools
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bandit.event_id import make_event_id, surface_tag
+from bandit.learning.joiner import Joined
 from bandit.ope import Rips, Sips, SlateBatch
 from bandit.policies import LearningPolicy, Lesson, Policy, build, draw_ranking, seed_of
-from bandit.policies.slots import learned_slot
-from bandit.records import Action, Record
+from bandit.records import Action, LoggedDecision, Record
 from bandit.service.drawing import Drawn, draw_in_pools, judge
 from bandit.service.probabilities import Asked
 from bandit.specs import PolicySpec, Rules
@@ -118,24 +118,32 @@ def chances_of(asked: Asked, this: SlotRound, ranking: Sequence[int]) -> tuple[f
 def lessons_of(
     spec: PolicySpec, this: SlotRound, drawn: Drawn, clicks: Sequence[float]
 ) -> list[Lesson]:
-    """One lesson per slot, over the actions left for it."""
-    left = list(range(len(this.actions)))
-    lessons = []
-    shown = zip(drawn.ranking, drawn.propensities, clicks, strict=True)
-    for slot_n, (index, p, click) in enumerate(shown):
-        place = left.index(index)
-        lessons.append(
-            Lesson(
-                context=this.context,
-                actions=tuple(this.actions[i] for i in left),
-                drawn=place,
-                propensity=p,
-                reward=click,
-                slot=learned_slot(spec, slot_n, this.slot_features),
-            )
-        )
-        del left[place]
-    return lessons
+    """One lesson per slot, as the joiner makes them of a closed decision."""
+    decision = LoggedDecision(
+        event_id="",
+        ts_ms=FIRST_MS,
+        surface=SURFACE,
+        unit_id="unit",
+        experiment="",
+        experiment_version=0,
+        variant="",
+        policy=spec.key,
+        snapshot=0,
+        context=this.context,
+        actions=this.actions,
+        excluded=(),
+        pmf=(),
+        ranking=tuple(drawn.ranking),
+        propensities=tuple(drawn.propensities),
+        floor=spec.floor,
+        seed=0,
+        deferred=False,
+        shadows={},
+        writer="",
+        seq=0,
+        slot_features=this.slot_features,
+    )
+    return Joined(decision, tuple(enumerate(clicks)), True).lessons(spec)
 
 
 class Chooser:
