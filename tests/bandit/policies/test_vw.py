@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -14,12 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandit.errors import BadPropensity, BadSpec, RecordError, SnapshotCorrupt
-from bandit.policies import Lesson, with_floor
+from bandit.policies import Lesson, build, with_floor
 from bandit.policies.arguments import read_arguments
+from bandit.policies.slots import asked_slot, learned_slot
 from bandit.policies.vw import VowpalWabbit
 from bandit.records import Action
+from bandit.specs import PolicySpec
 
 GREEDY = "--epsilon 0.1 -q UA"
+CCB = PolicySpec(key="p", type="vw", surface="s", slot_model="ccb")
 
 
 def lesson(
@@ -28,9 +32,15 @@ def lesson(
     reward: float = 1.0,
     propensity: float = 0.5,
     context: bytes = b"{}",
+    slot: bytes = b"",
 ) -> Lesson:
     return Lesson(
-        context=context, actions=actions, drawn=drawn, propensity=propensity, reward=reward
+        context=context,
+        actions=actions,
+        drawn=drawn,
+        propensity=propensity,
+        reward=reward,
+        slot=slot,
     )
 
 
@@ -95,10 +105,11 @@ def test_no_string_of_a_client_can_change_the_structure(nasty):
         Action.of("c"),
     )
     context = msgspec.json.encode({nasty: {nasty: nasty}, "y": nasty})
-    assert len(policy.pmf(context, offered)) == 3
+    slot = learned_slot(CCB, 1, [b"{}", msgspec.json.encode({nasty: nasty, "tags": [nasty]})])
+    assert len(policy.pmf(context, offered, slot)) == 3
     for _ in range(5):
-        policy.learn(lesson(*offered, drawn=1, context=context))
-    pmf = policy.pmf(context, offered)
+        policy.learn(lesson(*offered, drawn=1, context=context, slot=slot))
+    pmf = policy.pmf(context, offered, slot)
     assert [action.id for action in offered] == [nasty[:256], "b", "c"]
     assert len(pmf) == 3
     assert math.fsum(with_floor(pmf, 0.01)) == pytest.approx(1.0)
@@ -115,18 +126,83 @@ def test_no_string_of_a_client_can_change_the_structure(nasty):
         unique_by=lambda action: action[0],
     ),
     st.dictionaries(st.text(min_size=1), st.text()),
+    st.dictionaries(st.text(min_size=1), st.text()),
 )
-def test_there_are_as_many_probabilities_as_candidates(offered, context):
-    pmf = VowpalWabbit(GREEDY + " -b 8").pmf(
-        msgspec.json.encode(context),
-        [Action(id=id_, features=msgspec.Raw(msgspec.json.encode(f))) for id_, f in offered],
+def test_there_are_as_many_probabilities_as_candidates(offered, context, slot):
+    policy = VowpalWabbit(GREEDY + " -q SA -b 8")
+    actions = tuple(
+        Action(id=id_, features=msgspec.Raw(msgspec.json.encode(f))) for id_, f in offered
     )
-    assert len(with_floor(pmf, 0.0)) == len(offered)
+    asked = asked_slot(CCB, 0, [msgspec.json.encode(slot)])
+    for _ in range(2):
+        pmf = policy.pmf(msgspec.json.encode(context), actions, asked)
+        assert len(with_floor(pmf, 0.0)) == len(offered)
+        policy.learn(lesson(*actions, context=msgspec.json.encode(context), slot=asked))
+    assert [action.id.encode() for action in actions] == [id_.encode() for id_, _ in offered]
+
+
+@pytest.mark.parametrize(
+    "raw", [b'{"x":"\\ud800"}', b'{"\\udfff":1}', b'{"x":"\xff"}', b'{"x":"\xed\xa0\x80"}']
+)
+def test_half_a_surrogate_is_refused_wherever_it_is(raw):
+    policy, action = VowpalWabbit("-q SA"), Action(id="a")
+    slot = learned_slot(CCB, 0, [raw])
+    with pytest.raises(RecordError, match=r"not a JSON object.* at `\$.context`"):
+        policy.pmf(raw, [action])
+    with pytest.raises(RecordError, match=r"not a JSON object.* at `\$.actions\['b'\].features`"):
+        policy.pmf(b"{}", [action, Action(id="b", features=msgspec.Raw(raw))])
+    with pytest.raises(RecordError, match=r"not a JSON object.* at `\$.slot`"):
+        policy.pmf(b"{}", [action], slot)
+    assert policy.pmf(b"{}", [action]) == [1.0]
 
 
 def test_a_text_of_ten_kilobytes_never_reaches_vw():
     with pytest.raises(RecordError, match=r"text has 10000 characters.* at `\$.context.x`"):
         VowpalWabbit("").pmf(b'{"x":"%s"}' % (b"x" * 10_000), [Action(id="a")])
+    with pytest.raises(RecordError, match=r"text has 10000 characters.* at `\$.slot.given.x`"):
+        VowpalWabbit("").pmf(
+            b"{}", [Action(id="a")], asked_slot(CCB, 0, [b'{"x":"%s"}' % (b"x" * 10_000)])
+        )
+
+
+def test_an_actions_worth_may_depend_on_the_slot():
+    policy, offered = VowpalWabbit(f"{GREEDY} -q SA"), (Action.of("a"), Action.of("b"))
+    top, below = (learned_slot(CCB, slot, []) for slot in (0, 1))
+    for turn in range(60):
+        drawn, slot = turn % 2, [top, below][turn // 2 % 2]
+        reward = float((drawn == 0) == (slot == top))
+        policy.learn(lesson(*offered, drawn=drawn, reward=reward, slot=slot))
+    assert policy.pmf(b"{}", offered, top) == pytest.approx([0.95, 0.05])
+    assert policy.pmf(b"{}", offered, below) == pytest.approx([0.05, 0.95])
+
+
+def test_what_is_seen_less_further_down_is_not_taken_for_worse():
+    """b is better, but was mostly shown where half the clicks are lost."""
+
+    def learned(spec: PolicySpec) -> list[float]:
+        policy, rng = cast(VowpalWabbit, build(spec)), random.Random(3)
+        offered = (Action.of("a"), Action.of("b"))
+        for _ in range(3000):
+            drawn = rng.randrange(2)
+            slot = drawn if rng.random() < 0.9 else 1 - drawn
+            reward = float(rng.random() < (0.5, 0.7)[drawn] * (1.0, 0.5)[slot])
+            policy.learn(
+                lesson(*offered, drawn=drawn, reward=reward, slot=learned_slot(spec, slot, []))
+            )
+        return policy.pmf(b"{}", offered, asked_slot(spec, 0, []))
+
+    shared = PolicySpec(key="p", type="vw", surface="s")
+    assert learned(shared)[0] > 0.6
+    assert learned(msgspec.structs.replace(shared, slot_model="position"))[1] > 0.6
+
+
+def test_one_context_has_an_example_for_each_slot():
+    policy, offered = VowpalWabbit("-q SA"), [Action(id="a")]
+    slots = [b"", *(learned_slot(CCB, slot, []) for slot in (0, 1))]
+    first = [policy._examples.of(b'{"x":1}', offered, slot)[0] for slot in slots]
+    again = [policy._examples.of(b'{"x":1}', offered, slot)[0] for slot in slots]
+    assert len(set(first)) == 3
+    assert all(a is b for a, b in zip(first, again, strict=True))
 
 
 def test_actions_share_what_their_features_have_in_common():
