@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from bandit.dsjson import merged
 from bandit.errors import RecordError
 from bandit.records import Action, Id
 from bandit.service.personalizing import Asked, Ranked
@@ -111,34 +112,6 @@ class MultiSlotAnswer(Shape, frozen=True, kw_only=True):
     event_id: str
 
 
-def merged(features: Features) -> dict[str, Any]:
-    """One object out of a list of them.
-
-    Objects under one name are merged, texts under one name become a list (so that each stays a
-    feature, as it was); of anything else the last wins.
-
-    >>> merged([{"user": {"age": 3}, "tag": "a"}, {"user": {"vip": True}, "tag": "b"}])
-    {'user': {'age': 3, 'vip': True}, 'tag': ['a', 'b']}
-    """
-    one: dict[str, Any] = {}
-    for each in features or ():
-        _merge(one, each)
-    return one
-
-
-def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
-    for name, value in more.items():
-        was = into.get(name)
-        if isinstance(was, dict) and isinstance(value, dict):
-            _merge(was, value)
-        elif isinstance(was, str) and isinstance(value, str) and was != value:
-            into[name] = [was, value]
-        elif isinstance(was, list) and isinstance(value, str):
-            was.append(value)
-        else:
-            into[name] = value
-
-
 def asked_of(request: PersonalizerRank) -> Asked:
     """What a single-slot request asks for; its first action is the baseline, as in ours."""
     return Asked(
@@ -185,7 +158,7 @@ def asked_of_slots(request: MultiSlotRank) -> Asked:
         actions=_actions(in_order),
         exclude=_excluded_everywhere(request.slots),
         defer=bool(request.defer_activation),
-        slots=[(slot.id, merged(slot.features)) for slot in request.slots],
+        slots=[(slot.id, merged(slot.features or ())) for slot in request.slots],
     )
 
 
@@ -226,4 +199,4 @@ def _actions(actions: Sequence[RankableAction]) -> list[Action]:
 
 
 def _raw(features: Features) -> msgspec.Raw:
-    return msgspec.Raw(_ENCODE(merged(features)))
+    return msgspec.Raw(_ENCODE(merged(features or ())))

@@ -18,6 +18,7 @@ RANK = {
     "bandit.secrets": 2,
     "bandit.wire": 2,
     "bandit.event_id": 2,
+    "bandit.dsjson": 2,
     "bandit.specs": 3,
     "bandit.assign": 4,
     "bandit.policies": 4,

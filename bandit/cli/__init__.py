@@ -1,6 +1,7 @@
 """The command line: one module per command, imported when it is called."""
 
 import importlib
+import keyword
 
 import click
 
@@ -15,6 +16,8 @@ COMMANDS = {
     "dashboard": "Show experiments and policies in the browser.",
     "demo": "Run the whole loop on real data.",
     "report": "Print an experiment's or a surface's report.",
+    "export": "Write a surface's log for other programs (DSJSON).",
+    "import": "Read logs of other services (DSJSON) into a surface's log.",
     "replay": "Replay logged decisions and say whether they come out identical.",
     "simulate": "Run a policy in a simulated world.",
 }
@@ -31,7 +34,8 @@ class LazyGroup(click.Group):
         """The command `bandit.cli.<name>.command`."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"bandit.cli.{cmd_name}").command
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = importlib.import_module(f"bandit.cli.{name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -51,7 +51,7 @@ from bandit.ope.slates import (
     SlateBatch,
     SlateEstimator,
 )
-from bandit.ope.sources import from_obp, read_obd, read_obd_columns
+from bandit.ope.sources import from_dsjson, from_obp, read_obd, read_obd_columns
 from bandit.ope.terms import TermMoments, Terms
 from bandit.ope.tuning import Tuned, tune
 from bandit.ope.value import Value
@@ -119,6 +119,7 @@ __all__ = [
     "empirical_bernstein",
     "evaluate",
     "folds_of",
+    "from_dsjson",
     "from_obp",
     "gain_between",
     "gain_over_logging",

@@ -1,14 +1,15 @@
-"""Batches from other formats: obp's dictionaries and the Open Bandit Dataset's compact files."""
+"""Batches from other formats: obp's dictionaries, the Open Bandit Dataset's files, DSJSON."""
 
 import csv
 import gzip
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bandit.dsjson import Line, LoggedSlot, read_line
 from bandit.errors import RecordError
 from bandit.ope.arrays import Floats, Ints, floats
 from bandit.ope.batch import LoggedBatch
@@ -58,6 +59,64 @@ def _at_position(values: ArrayLike, position: ArrayLike | None) -> Floats:
     place = np.zeros(len(array), dtype=np.int64) if position is None else np.asarray(position)
     picked: Floats = np.take_along_axis(array, place[:, None, None], axis=2)[:, :, 0]
     return picked
+
+
+def from_dsjson(
+    lines: Iterable[bytes],
+    target: Callable[[Line], Sequence[float]],
+    *,
+    slot: int = 0,
+    **more: Any,
+) -> LoggedBatch:
+    """A batch from Vowpal Wabbit's joined log, as Personalizer and `bandit export` write it.
+
+    Rows whose users saw something else than was drawn (`_skipLearn`) are left out as `override`;
+    a slot that has no label gives no row.
+
+    Args:
+        lines: One JSON object each; blank ones are passed over.
+        target: Line → the target's probabilities of `line.actions` in `slot`, in their order,
+            given the slots above.
+        slot: 0 is the top.
+        more: Other fields of `LoggedBatch.of`, such as `reward_range`.
+
+    Raises:
+        RecordError: A line that is none, with its number.
+
+    >>> line = (b'{"_label_cost":-1,"_label_probability":0.5,"_label_Action":2,"a":[2,1],'
+    ...         b'"p":[0.5,0.5],"Timestamp":"2026-11-23T11:00:00Z","EventId":"e",'
+    ...         b'"c":{"_multi":[{"x":1},{"x":2}]}}')
+    >>> from_dsjson([line], lambda line: [0.25, 0.75]).weights.tolist()
+    [1.5]
+    """
+    rows: list[tuple[Line, LoggedSlot]] = []
+    for number, raw in enumerate(lines, start=1):
+        if not raw.strip():
+            continue
+        try:
+            line = read_line(raw)
+        except RecordError as exc:
+            raise RecordError(f"line {number}: {exc}") from exc
+        if slot < len(line.slots) and line.slots[slot].reward is not None:
+            rows.append((line, line.slots[slot]))
+    gone = [{above.order[0] for above in line.slots[:slot] if above.order} for line, _ in rows]
+    return LoggedBatch.of(
+        propensity=[logged.propensity for _, logged in rows],
+        reward=[_label(logged) for _, logged in rows],
+        target=[target(line)[logged.order[0]] for line, logged in rows],
+        unit=[line.event_id for line, _ in rows],
+        actions_n=[
+            len(set(line.slots[0].order) - above)
+            for (line, _), above in zip(rows, gone, strict=True)
+        ],
+        barred={"override": [line.skip_learn for line, _ in rows]},
+        **more,
+    )
+
+
+def _label(slot: LoggedSlot) -> float:
+    assert slot.reward is not None
+    return slot.reward
 
 
 def read_obd(path: Path, target: ArrayLike, **more: Any) -> LoggedBatch:

@@ -14,7 +14,8 @@ ORDER BY ts, writer, seq
 LIMIT 1
 
 -- name: decision_sample
--- Some decisions of a surface, chosen by a hash of their event id, in its order.
+-- Some decisions of a surface, chosen by a hash of their event id, in its order; not imported ones,
+-- for nobody here drew them.
 -- bytes: context, action_features, slot_features
 SELECT toString(event_id) AS event, toUnixTimestamp64Milli(ts), surface, unit_id, experiment,
        experiment_version, variant, policy, snapshot, context, actions, action_features, excluded,
@@ -26,7 +27,7 @@ WHERE surface = {surface:String}
   AND event_id IN (
       SELECT event_id
       FROM decisions
-      WHERE surface = {surface:String}
+      WHERE surface = {surface:String} AND policy != 'imported'
       GROUP BY event_id
       ORDER BY sipHash64(event_id, {seed:UInt64}), event_id
       LIMIT {n:UInt64}
