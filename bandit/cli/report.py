@@ -18,11 +18,22 @@ from bandit.settings import Settings
 @click.command()
 @click.argument("experiment", required=False)
 @click.option("--surface", metavar="KEY", help="Report a surface instead of an experiment.")
+@click.option(
+    "--surface-version",
+    type=click.IntRange(min=1),
+    help="Judge rewards by the rules of that version of the surface, not of the newest.",
+)
 @click.option("--json", "form", flag_value="json", help="The payload, as the API gives it.")
 @click.option("--csv", "form", flag_value="csv", help="Effects (of a surface: policies) as CSV.")
 @click.option("--md", "form", flag_value="md", help="Markdown, to paste into a document.")
 @click.option("--alpha", default=0.05, show_default=True, help="1 − the level of the intervals.")
-def command(experiment: str | None, surface: str | None, form: str | None, alpha: float) -> None:
+def command(
+    experiment: str | None,
+    surface: str | None,
+    surface_version: int | None,
+    form: str | None,
+    alpha: float,
+) -> None:
     """Print the report of EXPERIMENT, or of a surface: effects, values, counts, health."""
     if (experiment is None) == (surface is None):
         raise click.UsageError("name an EXPERIMENT or a --surface, and not both")
@@ -31,9 +42,9 @@ def command(experiment: str | None, surface: str | None, form: str | None, alpha
         try:
             reports = ReportService(store, now_ms)
             report = (
-                reports.surface(surface, alpha)
+                reports.surface(surface, alpha, surface_version=surface_version)
                 if surface is not None
-                else reports.experiment(str(experiment), alpha)
+                else reports.experiment(str(experiment), alpha, surface_version=surface_version)
             )
         finally:
             store.close()

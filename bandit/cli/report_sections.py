@@ -20,10 +20,13 @@ from bandit.service.reporting_words import (
     LOOKS,
     duration,
     effect_in_words,
+    exceptions_in_words,
     in_words,
     number,
     p_value,
+    percent,
     value_in_words,
+    yardstick_in_words,
 )
 
 
@@ -38,24 +41,45 @@ class Section(NamedTuple):
 
 def sections_of(report: ExperimentReport | SurfaceReport) -> list[Section]:
     """All of a report in the order in which it should be read."""
-    as_of = f"As of {moment(report.as_of_ms)}."
-    if isinstance(report, SurfaceReport):
-        served = f"Policy {report.policy} serves whoever is in no experiment. {as_of}"
-        first = [
-            Section(f"Surface {report.key}", [served]),
-            _groups("What each policy earned", report.policies),
-        ]
-    else:
-        verdict = report.verdict
-        first = [
-            Section(
-                f"Experiment {report.key} on {report.surface}",
-                [verdict.headline, verdict.reason, f"Next: {verdict.next_step}", as_of],
-            ),
-            _effects(report.effects),
-            _groups("Variants", report.variants),
-        ]
-    return [*first, _values(report.values), *_health(report.health)]
+    first = _of_surface(report) if isinstance(report, SurfaceReport) else _of_experiment(report)
+    values = [_values(report.values)] if report.values else []
+    return [*first, *values, *_health(report.health)]
+
+
+def _of_surface(report: SurfaceReport) -> list[Section]:
+    served = f"Policy {report.policy} serves whoever is in no experiment."
+    if report.killed:
+        served = "The kill switch is on: everybody is served the offered order."
+    about = [f"{served} As of {moment(report.as_of_ms)}.", _rules(report.surface_version)]
+    earned = _groups("What each policy earned", report.policies, report.forced_n)
+    against = (
+        [Section("The policy against chance", yardstick_in_words(report.uniform))]
+        if report.uniform
+        else []
+    )
+    return [Section(f"Surface {report.key}", about), earned, *against]
+
+
+def _of_experiment(report: ExperimentReport) -> list[Section]:
+    verdict = report.verdict
+    where = "of payloads" if report.surface is None else f"on {report.surface}"
+    lines = [
+        verdict.headline,
+        verdict.reason,
+        f"Next: {verdict.next_step}",
+        f"As of {moment(report.as_of_ms)}.",
+    ]
+    if report.surface_version is not None:
+        lines.append(_rules(report.surface_version))
+    return [
+        Section(f"Experiment {report.key} {where}", lines),
+        _effects(report.effects),
+        _groups("Variants", report.variants, report.forced_n),
+    ]
+
+
+def _rules(version: int) -> str:
+    return f"Rewards are judged by the rules of version {version} of the surface."
 
 
 def as_markdown(sections: Sequence[Section]) -> str:
@@ -124,10 +148,11 @@ def _effect(found: MetricEffect, *, planned: bool) -> tuple[str, ...]:
     )
 
 
-def _groups(title: str, groups: Sequence[GroupCounts]) -> Section:
+def _groups(title: str, groups: Sequence[GroupCounts], forced_n: int) -> Section:
     header = ("", "policy", "units", "decisions", "open", "counted", "rewarded", "reward", "mean")
     return Section(
         title,
+        exceptions_in_words(groups, forced_n),
         header=header,
         rows=[
             (
@@ -149,7 +174,7 @@ def _groups(title: str, groups: Sequence[GroupCounts]) -> Section:
 def _values(values: Sequence[PolicyValue]) -> Section:
     return Section(
         "What each policy would earn per decision (SNIPS)",
-        header=("policy", "log", "value", "decisions", "worth", "verdict"),
+        header=("policy", "log", "value", "decisions", "worth", "same top", "verdict"),
         rows=[
             (
                 found.policy,
@@ -157,6 +182,7 @@ def _values(values: Sequence[PolicyValue]) -> Section:
                 value_in_words(found.snips),
                 f"{found.snips.n:,}",
                 number(found.snips.ess),
+                percent(found.agreement),
                 found.snips.verdict
                 + (
                     f": {in_words(found.snips.reasons)}" if found.snips.verdict == "caution" else ""

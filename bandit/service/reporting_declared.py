@@ -113,7 +113,12 @@ class Declared:
 
     def policies_of(self, surface: Surface) -> list[PolicySpec]:
         """Those that serve, shadow or learn there; the surface's own first."""
-        variants = [v.policy for e in self.experiments(surface.key) for v in e.variants]
+        variants = [
+            variant.policy
+            for experiment in self.experiments(surface.key)
+            if experiment.status != "archived"
+            for variant in experiment.variants
+        ]
         every = [d.spec for d in self._found.values() if isinstance(d.spec, PolicySpec)]
         learners: Sequence[str] = [spec.key for spec in every if spec.surface == surface.key]
         known = {spec.key: spec for spec in every}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from bandit.ope import Value
+from bandit.service.reporting_payloads import GroupCounts, Yardstick
 from bandit.stats import Effect
 
 REASONS = {
@@ -117,3 +118,39 @@ def value_in_words(value: Value) -> str:
         return f"{DASH} ({in_words(value.reasons)})"
     interval = "" if value.ci_low is None else f" [{number(value.ci_low)}, {number(value.ci_high)}]"
     return f"{number(value.value)}{interval}"
+
+
+def exceptions_in_words(groups: Iterable[GroupCounts], forced_n: int) -> list[str]:
+    """What is not as usual with the decisions of a report; nothing for what did not happen.
+
+    >>> exceptions_in_words([GroupCounts(label="c", policy="p")], 2)
+    ['2 decisions of units set by hand are in no number.']
+    """
+    groups = list(groups)
+    pinned_n = sum(group.pinned_n for group in groups)
+    overridden_n = sum(group.overridden_n for group in groups)
+    here = "they count here, and in no policy's value."
+    found = []
+    if forced_n:
+        found.append(f"{forced_n:,} decisions of units set by hand are in no number.")
+    if pinned_n:
+        found.append(f"{pinned_n:,} decisions had a pinned top slot: {here}")
+    if overridden_n:
+        found.append(f"{overridden_n:,} decisions showed something else in the top slot: {here}")
+    return found
+
+
+def yardstick_in_words(found: Yardstick) -> list[str]:
+    """A policy against the uniform slice: any time, and one planned look."""
+    difference = found.difference
+    each = [
+        f"{difference.treatment} − {difference.control}, {look}: {effect_in_words(effect)} per "
+        f"decision, relative {effect_in_words(effect, relative=True)}"
+        for look, effect in zip(LOOKS, (difference.anytime, difference.effect), strict=True)
+    ]
+    return [
+        *each,
+        f"{number(difference.effect.control)} from {found.uniform_n:,} decisions of the slice "
+        f"({percent(found.share)} of units), {number(difference.effect.treatment)} from "
+        f"{found.policy_n:,} of {found.policy} outside any experiment.",
+    ]

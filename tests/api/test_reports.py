@@ -16,10 +16,13 @@ from tests.api.conftest import World
 @pytest.mark.parametrize(
     ("path", "method", "arguments"),
     [
-        ("experiments/feed", "experiment", ("feed", 0.05, None)),
-        ("experiments/feed?alpha=0.1&at_ms=17", "experiment", ("feed", 0.1, 17)),
-        ("surfaces/home.feed?alpha=0.01", "surface", ("home.feed", 0.01, None)),
-        ("overview", "overview", (0.05,)),
+        ("experiments/feed", "experiment", ("feed", 0.05, None, None)),
+        ("experiments/feed?alpha=0.1&at_ms=17", "experiment", ("feed", 0.1, 17, None)),
+        ("surfaces/home.feed?alpha=0.01", "surface", ("home.feed", 0.01, None, None)),
+        ("experiments/feed?surface_version=3", "experiment", ("feed", 0.05, None, 3)),
+        ("surfaces/home.feed?surface_version=2", "surface", ("home.feed", 0.05, None, 2)),
+        ("overview", "overview", (0.05, {"archived": False})),
+        ("overview?archived=true", "overview", (0.05, {"archived": True})),
     ],
 )
 def test_report_is_asked_as_the_address_says(
@@ -31,8 +34,8 @@ def test_report_is_asked_as_the_address_says(
 ) -> None:
     asked: list[Any] = []
 
-    def report(self: ReportService, *given: object) -> None:
-        asked.append(given)
+    def report(self: ReportService, *given: object, **named: object) -> None:
+        asked.append((*given, named) if named else given)
         raise NotDeclared("experiment", "feed")
 
     monkeypatch.setattr(ReportService, method, report)
@@ -49,7 +52,7 @@ def test_report_is_503_while_the_store_is_away(
     assert (response.status_code, response.json()["type"]) == (503, "store_unavailable")
 
 
-@pytest.mark.parametrize("query", ["alpha=small", "at_ms=now"])
+@pytest.mark.parametrize("query", ["alpha=small", "at_ms=now", "surface_version=0"])
 def test_query_that_is_no_number_is_refused(client: TestClient[Litestar], query: str) -> None:
     response = client.get(f"/v1/reports/experiments/feed?{query}")
     assert response.status_code == 400

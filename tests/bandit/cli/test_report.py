@@ -89,6 +89,15 @@ def test_a_surface_is_reported_by_policy(environ: dict[str, str]):
     assert "## Surface home.feed" in report(environ, "--surface", "home.feed", "--md").stdout
 
 
+def test_an_older_version_of_the_surface_may_be_asked_for(environ: dict[str, str]):
+    for named in (("feed-2026",), ("--surface", "home.feed")):
+        text = report(environ, *named, "--surface-version", "1", "--md").stdout
+        assert "by the rules of version 1 of the surface" in text
+        got = report(environ, *named, "--surface-version", "9")
+        assert got.exit_code == 1
+        assert "surface_version is 9, must be in 1 to 1" in got.stderr
+
+
 def test_what_is_not_declared_ends_with_an_error(environ: dict[str, str]):
     got = report(environ, "nothing")
     assert got.exit_code == 1
