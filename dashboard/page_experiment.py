@@ -1,16 +1,17 @@
 """Experiment: which variant is better, by how much, and whether to believe it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import streamlit as st
 
 from bandit.service.reporting import ExperimentReport, Overview
-from bandit.service.reporting_payloads import MetricEffect
+from bandit.service.reporting_payloads import GroupCounts, MetricEffect, Series
 from bandit.service.reporting_tables import as_csv, effect_rows
 from bandit.service.reporting_words import (
     LOOKS,
     effect_in_words,
+    exceptions_in_words,
     in_words,
     number,
     p_value,
@@ -21,16 +22,20 @@ from dashboard.parts import (
     REFRESH_S,
     choose,
     choose_level,
+    open_page,
     show_age,
     show_chart,
     show_downloads,
+    show_list,
     show_missing,
     show_problems,
     show_table,
     show_verdict,
+    with_counts,
 )
 from dashboard.source import Source
 
+ARCHIVED = ("hidden", "shown")
 SCALES = ("absolute", "relative")
 HOLDS = {
     False: "These intervals hold at every look together, so watch them as you like. The verdict "
@@ -43,16 +48,14 @@ HOLDS = {
 
 def render(source: Source) -> None:
     """Draw the page."""
-    st.title("Experiment")
-    overview, problem = source.overview(0.05)
+    shown = st.query_params.get("archived") == ARCHIVED[1]
+    overview = open_page(source, "Experiment", archived=shown)
     if overview is None:
-        show_missing(problem)
         return
+    if overview.archived_n:
+        choose("Archived experiments", ARCHIVED, "archived")
     if not overview.experiments:
-        st.info(
-            overview.next_step or "No experiment is declared: `PUT /v1/experiments/{key}`.",
-            icon=":material/inbox:",
-        )
+        st.info(nothing_in_words(overview), icon=":material/inbox:")
         return
     which, level, look, scale = st.columns(4)
     with which:
@@ -64,6 +67,15 @@ def render(source: Source) -> None:
     with scale:
         relative = choose("Scale of the effects", SCALES, "scale") == "relative"
     _live(source, key, alpha, relative=relative, planned=planned)
+
+
+def nothing_in_words(overview: Overview) -> str:
+    """Why there is no experiment to show, and what to do."""
+    if overview.next_step:
+        return overview.next_step
+    if overview.archived_n:
+        return f"All experiments are archived, and hidden: {overview.archived_n:,}."
+    return "No experiment is declared: `PUT /v1/experiments/{key}`."
 
 
 def experiment_keys(overview: Overview) -> list[str]:
@@ -85,20 +97,24 @@ def _live(source: Source, key: str, alpha: float, *, relative: bool, planned: bo
     show_problems(report.health.problems)
     _tiles(report)
     _effects(report.effects, relative=relative, planned=planned)
-    st.header("Reward over time", anchor=False)
-    show_chart(
-        running_chart(report.series), "No decision counts yet: their join window must end first."
-    )
-    if report.series.snapshots:
-        st.caption("Thin upright lines: a snapshot was published.")
+    if report.surface is not None:
+        _over_time(report.series)
     st.header("Variants", anchor=False)
     show_table(variant_rows(report))
     st.markdown(split_in_words(report))
+    show_list(exceptions_in_words(report.variants, report.forced_n))
     show_downloads(
         f"experiment-{report.key}",
         csv=as_csv(effect_rows(report.effects)),
         payload=msgspec.json.encode(report),
     )
+
+
+def _over_time(series: Series) -> None:
+    st.header("Reward over time", anchor=False)
+    show_chart(running_chart(series), "No decision counts yet: their join window must end first.")
+    if series.snapshots:
+        st.caption("Thin upright lines: a snapshot was published.")
 
 
 def _effects(effects: Sequence[MetricEffect], *, relative: bool, planned: bool) -> None:
@@ -128,23 +144,29 @@ def effect_row(found: MetricEffect, *, planned: bool) -> dict[str, str]:
 
 
 def variant_rows(report: ExperimentReport) -> list[dict[str, str]]:
-    """A line per variant."""
-    return [
-        {
+    """A line per variant; of payloads only what they have."""
+    rows = []
+    for variant in report.variants:
+        row = {
             "variant": variant.label,
             "role": "control" if variant.label == report.control else "treatment",
-            "serves": variant.policy,
+            "serves": variant.policy or "payload",
             "share": percent(variant.share),
             "units": f"{variant.units_n:,}",
-            "decisions": f"{variant.decisions_n:,}",
-            "waiting for rewards": f"{variant.open_n:,}",
-            "counted": f"{variant.counted_n:,}",
-            "rewarded": f"{variant.rewarded_n:,}",
-            "reward": number(variant.reward_sum),
-            "per decision": number(variant.reward_mean),
         }
-        for variant in report.variants
-    ]
+        rows.append(row if report.surface is None else row | _decisions(variant))
+    return with_counts(rows, report.variants, {"pinned": "pinned_n", "overridden": "overridden_n"})
+
+
+def _decisions(variant: GroupCounts) -> dict[str, str]:
+    return {
+        "decisions": f"{variant.decisions_n:,}",
+        "waiting for rewards": f"{variant.open_n:,}",
+        "counted": f"{variant.counted_n:,}",
+        "rewarded": f"{variant.rewarded_n:,}",
+        "reward": number(variant.reward_sum),
+        "per decision": number(variant.reward_mean),
+    }
 
 
 def split_in_words(report: ExperimentReport) -> str:
@@ -156,30 +178,37 @@ def split_in_words(report: ExperimentReport) -> str:
         "unknown": f"The split can not be checked: {in_words([split.reason or ''])}.",
     }
     crossed = f" {report.crossed_units_n:,} units were seen in two variants and are left out."
-    return texts[split.verdict] + (crossed if report.crossed_units_n else "")
+    forced = f" {report.forced_units_n:,} units were set by hand and are left out."
+    return (
+        texts[split.verdict]
+        + (crossed if report.crossed_units_n else "")
+        + (forced if report.forced_units_n else "")
+    )
 
 
 def tile_texts(report: ExperimentReport) -> list[tuple[str, str, str, str]]:
     """Label, number, change and small print of each variant's tile: of the primary metric."""
     primary = {found.treatment: found for found in report.effects if found.is_primary}
-    tiles = []
-    for variant in report.variants:
-        found = primary.get(variant.label)
-        if found is not None:
-            mean, change = found.effect.treatment, percent(found.effect.relative_effect, sign="+")
-        else:
-            found = next(iter(primary.values()))
-            mean, change = found.effect.control, "control"
-        tiles.append(
-            (
-                f"{variant.label} · {variant.policy}",
-                number(mean),
-                change,
-                f"{found.metric} per {found.per} · {variant.units_n:,} units, "
-                f"{variant.counted_n:,} decisions",
-            )
-        )
-    return tiles
+    return [_tile(variant, primary, report) for variant in report.variants]
+
+
+def _tile(
+    variant: GroupCounts, primary: Mapping[str, MetricEffect], report: ExperimentReport
+) -> tuple[str, str, str, str]:
+    serves = f" · {variant.policy}" if variant.policy else ""
+    label = f"{variant.label}{serves}"
+    role = "control" if variant.label == report.control else "treatment"
+    if not primary:
+        return label, f"{variant.units_n:,}", role, "units; no metric to judge by"
+    found = primary.get(variant.label)
+    if found is not None:
+        mean, change = found.effect.treatment, percent(found.effect.relative_effect, sign="+")
+    else:
+        found = next(iter(primary.values()))
+        mean, change = found.effect.control, role
+    decisions = "" if report.surface is None else f", {variant.counted_n:,} decisions"
+    more = f"{found.metric} per {found.per} · {variant.units_n:,} units{decisions}"
+    return label, number(mean), change, more
 
 
 def _tiles(report: ExperimentReport) -> None:

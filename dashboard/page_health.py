@@ -8,6 +8,7 @@ from dashboard.charts import rate_chart
 from dashboard.parts import (
     REFRESH_S,
     choose_surface,
+    open_surface_page,
     show_age,
     show_chart,
     show_missing,
@@ -19,13 +20,8 @@ from dashboard.source import Source
 
 def render(source: Source) -> None:
     """Draw the page."""
-    st.title("Health")
-    overview, problem = source.overview(0.05)
+    overview = open_surface_page(source, "Health")
     if overview is None:
-        show_missing(problem)
-        return
-    if not overview.surfaces:
-        st.info(overview.next_step, icon=":material/inbox:")
         return
     which, _, _ = st.columns(3)
     with which:

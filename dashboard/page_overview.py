@@ -6,7 +6,14 @@ from streamlit.navigation.page import StreamlitPage
 from bandit.service.reporting import Overview
 from bandit.service.reporting_payloads import ExperimentHeadline
 from bandit.service.reporting_words import DASH, duration, number
-from dashboard.parts import REFRESH_S, show_age, show_missing, show_table, show_verdict
+from dashboard.parts import (
+    REFRESH_S,
+    show_age,
+    show_killed_of,
+    show_missing,
+    show_table,
+    show_verdict,
+)
 from dashboard.source import Source
 
 
@@ -30,11 +37,14 @@ def _live(source: Source, experiment_page: StreamlitPage | None) -> None:
     if overview.next_step:
         st.info(overview.next_step, icon=":material/inbox:")
         return
+    show_killed_of(overview.surfaces)
     st.header("Experiments")
-    if not overview.experiments:
+    if not overview.experiments and not overview.archived_n:
         st.markdown("No experiment is declared: `PUT /v1/experiments/{key}`.")
     for found in overview.experiments:
         _experiment(found, experiment_page)
+    if overview.archived_n:
+        st.caption(f"Archived, and hidden here: {overview.archived_n:,}; see *Experiment*.")
     st.header("Surfaces")
     show_table(surface_rows(overview))
 
@@ -49,7 +59,7 @@ def surface_rows(overview: Overview) -> list[dict[str, str]]:
             "newest decision": DASH
             if surface.newest_decision_ms is None
             else f"{duration(overview.as_of_ms - surface.newest_decision_ms)} ago",
-            "serves": surface.policy,
+            "serves": "offered order (killed)" if surface.killed else surface.policy,
             "experiments": ", ".join(surface.experiments) or DASH,
         }
         for surface in overview.surfaces
@@ -59,7 +69,8 @@ def surface_rows(overview: Overview) -> list[dict[str, str]]:
 def _experiment(found: ExperimentHeadline, page: StreamlitPage | None) -> None:
     with st.container(border=True):
         st.subheader(found.key, anchor=False)
-        st.caption(f"{found.status} on {found.surface} · {found.units_n:,} units")
+        where = "payloads" if found.surface is None else f"on {found.surface}"
+        st.caption(f"{found.status} {where} · {found.units_n:,} units")
         if found.description:
             st.markdown(found.description)
         show_verdict(found.verdict)

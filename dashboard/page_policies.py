@@ -6,32 +6,41 @@ import msgspec
 import streamlit as st
 
 from bandit.ope import Value
-from bandit.service.reporting_payloads import PolicyValue
+from bandit.service.reporting_payloads import PolicyValue, Yardstick
 from bandit.service.reporting_tables import as_csv, value_rows
-from bandit.service.reporting_words import DASH, in_words, number, value_in_words
-from dashboard.charts import LOGS, values_chart
+from bandit.service.reporting_words import (
+    DASH,
+    exceptions_in_words,
+    in_words,
+    number,
+    percent,
+    value_in_words,
+    yardstick_in_words,
+)
+from dashboard.charts import LOGS, effects_charts, values_chart
 from dashboard.parts import (
     REFRESH_S,
     choose_level,
     choose_surface,
+    open_surface_page,
     show_age,
     show_chart,
     show_downloads,
+    show_killed,
+    show_list,
     show_missing,
     show_table,
+    with_counts,
 )
 from dashboard.source import Source
+
+BARRED = {"barred: pinned": "pinned_n", "barred: overridden": "overridden_n"}
 
 
 def render(source: Source) -> None:
     """Draw the page."""
-    st.title("Policies")
-    overview, problem = source.overview(0.05)
+    overview = open_surface_page(source, "Policies")
     if overview is None:
-        show_missing(problem)
-        return
-    if not overview.surfaces:
-        st.info(overview.next_step, icon=":material/inbox:")
         return
     which, level, _ = st.columns(3)
     with which:
@@ -48,6 +57,8 @@ def _live(source: Source, key: str, alpha: float) -> None:
         show_missing(problem)
         return
     show_age(report.as_of_ms, problem)
+    if report.killed:
+        show_killed(report.key)
     st.markdown(
         "What each policy would earn per decision on this surface's traffic (SNIPS over the top "
         "slot, interval over units). The line from *other policies' decisions* was foretold "
@@ -57,13 +68,30 @@ def _live(source: Source, key: str, alpha: float) -> None:
         values_chart(report.values),
         "No policy can be valued yet; see why below.",
     )
-    for remark in remarks(report.values):
-        st.markdown(f"- {remark}")
-    show_table([value_row(found) for found in report.values])
+    show_list([*remarks(report.values), *exceptions_in_words(report.policies, report.forced_n)])
+    rows = [value_row(found) for found in report.values]
+    show_table(with_counts(rows, report.values, BARRED))
+    st.caption(
+        "Same top: how often the action that the policy would most likely have put on top is the "
+        "one that another policy put there."
+    )
+    if report.uniform is not None:
+        _yardstick(report.uniform)
     show_downloads(
         f"policies-{report.key}",
         csv=as_csv(value_rows(report.values)),
         payload=msgspec.json.encode(report),
+    )
+
+
+def _yardstick(found: Yardstick) -> None:
+    st.header("Against chance", anchor=False)
+    for drawing in effects_charts([found.difference], relative=False, planned=False):
+        show_chart(drawing)
+    show_list(yardstick_in_words(found))
+    st.caption(
+        "Units of the uniform slice always get actions by chance, so the difference is what the "
+        "surface's own policy is worth."
     )
 
 
@@ -88,6 +116,7 @@ def value_row(found: PolicyValue) -> dict[str, str]:
         "trust": value.verdict,
         "decisions": f"{value.n:,}",
         "units": f"{value.units_n:,}",
+        "same top": percent(found.agreement),
         "worth (ESS)": number(value.ess),
         "greatest weight": number(value.max_weight),
         "mean weight": number(value.mean_weight),

@@ -7,10 +7,12 @@ import pandas as pd
 import streamlit as st
 
 from bandit.service.reporting import Overview
-from bandit.service.reporting_payloads import Problem, Verdict
+from bandit.service.reporting_payloads import Problem, SurfaceHeadline, Verdict
 from dashboard.charts import Drawing
+from dashboard.source import Source
 
 LEVELS = {"90 %": 0.10, "95 %": 0.05, "99 %": 0.01}
+NO_SURFACE = "No surface is declared: `PUT /v1/surfaces/{key}`."
 REFRESH_S = 3.0
 """How often a page asks for its report again; `Source` decides whether it is made anew."""
 
@@ -23,6 +25,24 @@ _STATES: Mapping[str, tuple[str, str]] = {
     "waiting": ("info", ":material/hourglass_empty:"),
     "no_data": ("info", ":material/inbox:"),
 }
+
+
+def open_page(source: Source, title: str, *, archived: bool = False) -> Overview | None:
+    """The title, and what there is to choose from; None if the store never told."""
+    st.title(title)
+    overview, problem = source.overview(0.05, archived=archived)
+    if overview is None:
+        show_missing(problem)
+    return overview
+
+
+def open_surface_page(source: Source, title: str) -> Overview | None:
+    """The same for a page about one surface; None also if there is none, with the next step."""
+    overview = open_page(source, title)
+    if overview is not None and not overview.surfaces:
+        st.info(overview.next_step or NO_SURFACE, icon=":material/inbox:")
+        return None
+    return overview
 
 
 def choose(label: str, options: Sequence[str], parameter: str, default: str = "") -> str:
@@ -69,6 +89,29 @@ def show_verdict(verdict: Verdict) -> None:
     box(f"**{verdict.headline}**\n\n{verdict.reason}\n\n*Next:* {verdict.next_step}", icon=icon)
 
 
+def show_killed(surface: str) -> None:
+    """A surface is switched off, which must not be overlooked."""
+    st.error(
+        f"**The kill switch of {surface} is on.** Everybody is served the offered order, and "
+        f"nothing is explored.\n\n*Next:* `PUT /v1/surfaces/{surface}` with `killed` false, once "
+        "it is safe.",
+        icon=":material/dangerous:",
+    )
+
+
+def show_killed_of(surfaces: Sequence[SurfaceHeadline]) -> None:
+    """The same, of each surface that is."""
+    for surface in surfaces:
+        if surface.killed:
+            show_killed(surface.key)
+
+
+def show_list(texts: Sequence[str]) -> None:
+    """Sentences below each other; nothing if there are none."""
+    if texts:
+        st.markdown("\n".join(f"- {text}" for text in texts))
+
+
 def show_problems(problems: Sequence[Problem]) -> None:
     """What keeps data from coming in, and what to do about it."""
     for problem in problems:
@@ -86,6 +129,25 @@ def show_chart(drawing: Drawing | None, otherwise: str = "") -> None:
 def show_table(rows: Sequence[Mapping[str, object]]) -> None:
     """A small table of texts; it scrolls inside itself on a narrow screen."""
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+
+
+def with_counts(
+    rows: Sequence[dict[str, str]], found: Sequence[object], columns: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """Rows with counts of what is rare: a column only where any is not 0.
+
+    Args:
+        rows: A row for each of `found`.
+        found: What has the counts.
+        columns: Name of the column → field of `found`.
+    """
+    rows = [dict(row) for row in rows]
+    for name, field in columns.items():
+        counts = [getattr(one, field) for one in found]
+        if any(counts):
+            for row, n in zip(rows, counts, strict=True):
+                row[name] = f"{n:,}"
+    return rows
 
 
 def show_downloads(name: str, *, csv: str, payload: bytes) -> None:

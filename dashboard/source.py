@@ -21,7 +21,7 @@ USABLE_S = 15.0
 class Reporter(Protocol):
     """What pages need of `bandit.service.reporting.ReportService`."""
 
-    def overview(self, alpha: float = 0.05) -> Overview:
+    def overview(self, alpha: float = 0.05, *, archived: bool = False) -> Overview:
         """One line about everything."""
         ...
 
@@ -78,9 +78,10 @@ class Source:
         self._guard = threading.Lock()
         self._making: dict[Name, threading.Lock] = {}
 
-    def overview(self, alpha: float) -> Fetched[Overview]:
-        """One line about everything."""
-        return self._fetch(("overview", alpha), lambda r: r.overview(alpha))
+    def overview(self, alpha: float, *, archived: bool = False) -> Fetched[Overview]:
+        """One line about everything, archived experiments only if asked for."""
+        name = ("overview", alpha, archived)
+        return self._fetch(name, lambda r: r.overview(alpha, archived=archived))
 
     def experiment(self, key: str, alpha: float) -> Fetched[ExperimentReport]:
         """All about an experiment."""

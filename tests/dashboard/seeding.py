@@ -24,7 +24,15 @@ SPECS: tuple[AnySpec, ...] = (
         join_window_s=5.0,
         description="What people see first.",
     ),
-    Surface(key="checkout.upsell", policy="first"),
+    Surface(key="checkout.upsell", policy="first", killed=True),
+    Surface(
+        key="home.hero",
+        policy="feed-vw",
+        shadows=["first"],
+        join_window_s=5.0,
+        uniform_share=0.5,
+        description="One picture: with pins, overrides, a uniform slice and testers.",
+    ),
     Experiment(
         key="feed-2026",
         surface="home.feed",
@@ -49,12 +57,49 @@ SPECS: tuple[AnySpec, ...] = (
         ],
     ),
 )
+OTHERS: tuple[AnySpec, ...] = (
+    Metric(key="revenue", source="outcome", name="revenue"),
+    Experiment(
+        key="hero-2026",
+        surface="home.hero",
+        salt="s3",
+        status="running",
+        control="control",
+        variants=[
+            Variant(key="control", policy="random", allocation=[(0, 5000)]),
+            Variant(key="treatment", policy="feed-vw", allocation=[(5000, 10_000)]),
+        ],
+    ),
+    Experiment(
+        key="colours-2026",
+        salt="s4",
+        status="running",
+        control="blue",
+        metrics=["revenue"],
+        description="Does a red button earn more than a blue one?",
+        variants=[
+            Variant(key="blue", payload={"colour": "blue"}, allocation=[(0, 5000)]),
+            Variant(key="red", payload={"colour": "red"}, allocation=[(5000, 10_000)]),
+        ],
+    ),
+    Experiment(
+        key="feed-2025",
+        surface="home.feed",
+        salt="s5",
+        status="archived",
+        control="a",
+        variants=[
+            Variant(key="a", policy="first", allocation=[(0, 5000)]),
+            Variant(key="b", policy="random", allocation=[(5000, 10_000)]),
+        ],
+    ),
+)
 LASTED_MS = 300_000
 
 
 def declare(store: Store, now_ms: int) -> None:
     """Put every spec."""
-    for spec in SPECS:
+    for spec in (*SPECS, *OTHERS):
         Definitions(store).put(
             spec, expected=None, author="test", change_id=spec.key, now_ms=now_ms
         )
@@ -94,6 +139,8 @@ def seed(store: Store, now_ms: int, decisions_n: int = 1500) -> None:
         if n < 240:
             log.outcome(f"user-{n}", "latency", 100 + rng.gauss(0, 20), at_ms + 20_000)
     log.deliver()
+    _seed_hero(store, start_ms)
+    _seed_colours(store, start_ms)
     for number in range(1, LASTED_MS // 10_000):
         at_ms = number * 10_000
         publish(
@@ -111,3 +158,51 @@ def seed(store: Store, now_ms: int, decisions_n: int = 1500) -> None:
     sink.report(
         Progress(host="host-1", drained_through_ms=now_ms - 120, backlog_bytes=0, segments_n=1)
     )
+
+
+def _seed_hero(store: Store, start_ms: int) -> None:
+    """Half of the units outside any experiment and half of those in the slice; a few odd ones."""
+    rng = random.Random(2027)
+    log = LogMaker(store, "home.hero", start_ms)
+    for n in range(400):
+        place = n % 4
+        policy = ("feed-vw", "uniform-slice", "feed-vw", "random")[place]
+        variant = ("", "", "treatment", "control")[place]
+        action = 0 if policy == "feed-vw" and rng.random() < 0.7 else rng.randrange(4)
+        forced = bool(variant) and n % 50 == 2
+        pinned = not forced and n % 20 == 3
+        decision = log.decide(
+            n * 500,
+            unit=f"tester-{n}" if forced else f"unit-{n % 160}",
+            policy=policy,
+            experiment="hero-2026" if variant else "",
+            experiment_version=1 if variant else 0,
+            variant=variant,
+            forced=forced,
+            ranking=(action,),
+            propensities=(1.0 if pinned else 0.775 if action == 0 else 0.075,)
+            if policy == "feed-vw"
+            else (1.0 if pinned else 0.25,),
+            pinned=(0,) if pinned else (),
+            shadows={"first": (float(action == 0),)},
+            shadow_tops={"first": 0},
+        )
+        if rng.random() < (0.6 if action == 0 else 0.2):
+            log.reward(decision, 1.0, 100)
+        if n % 40 == 7:
+            log.expose(decision, (), overridden=((0, "editorial"),))
+    log.deliver()
+
+
+def _seed_colours(store: Store, start_ms: int) -> None:
+    """Units that were told a colour, and what they spent; two testers."""
+    rng = random.Random(2028)
+    log = LogMaker(store, "", start_ms)
+    for n in range(160):
+        variant = ("blue", "red")[n % 2]
+        log.assign(f"user-{n}", variant, n * 1000, experiment="colours-2026")
+        spent = rng.gauss(10.0 + (variant == "red"), 2.0)
+        log.outcome(f"user-{n}", "revenue", spent, n * 1000 + 500)
+    for n in range(2):
+        log.assign(f"tester-{n}", "red", n, experiment="colours-2026", forced=True)
+    log.deliver()

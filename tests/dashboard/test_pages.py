@@ -8,7 +8,13 @@ from streamlit.testing.v1 import AppTest
 
 from bandit.errors import StoreUnavailable
 from bandit.service.reporting import Overview, ReportService
-from bandit.service.reporting_words import effect_in_words, number, p_value
+from bandit.service.reporting_words import (
+    effect_in_words,
+    number,
+    p_value,
+    percent,
+    yardstick_in_words,
+)
 from dashboard.source import Source
 from tests.dashboard.conftest import Seeded
 
@@ -36,7 +42,17 @@ def show(page: str, source: Source, **query: str) -> AppTest:
 
 def text_of(at: AppTest) -> str:
     """All that a page says, but for its charts."""
-    kinds = ("title", "header", "markdown", "caption", "success", "info", "warning", "error")
+    kinds = (
+        "title",
+        "header",
+        "subheader",
+        "markdown",
+        "caption",
+        "success",
+        "info",
+        "warning",
+        "error",
+    )
     texts = [element.value for kind in kinds for element in at.get(kind)]
     return "\n".join([*texts, *(table.value.to_string() for table in at.dataframe)])
 
@@ -55,7 +71,7 @@ def source(reports: ReportService) -> Source:
 class Nothing:
     """A store in which nothing is declared."""
 
-    def overview(self, alpha: float = 0.05) -> Overview:
+    def overview(self, alpha: float = 0.05, *, archived: bool = False) -> Overview:
         return Overview(
             as_of_ms=0, alpha=alpha, surfaces=(), experiments=(), next_step="PUT something first"
         )
@@ -131,7 +147,76 @@ def test_address_names_the_looks(source: Source, reports: ReportService):
 def test_address_names_the_experiment(source: Source):
     at = show("page_experiment", source, experiment="upsell-2026")
     assert "No decision of this experiment is in the log." in text_of(at)
-    assert show("page_experiment", source, experiment="gone").selectbox[0].value == "feed-2026"
+    assert (
+        show("page_experiment", source, experiment="gone").selectbox(key="experiment").value
+        == "feed-2026"
+    )
+
+
+def test_experiment_without_a_surface_shows_units_and_effects(
+    source: Source, reports: ReportService
+):
+    at = show("page_experiment", source, experiment="colours-2026")
+    report = reports.experiment("colours-2026")
+    assert report.verdict.headline in text_of(at)
+    effects, variants = (table.value for table in at.dataframe)
+    assert list(effects["metric"]) == ["revenue per unit (primary)"]
+    assert list(variants["units"]) == ["80", "80"]
+    assert list(variants["serves"]) == ["payload", "payload"]
+    assert "decisions" not in variants
+    assert "2 units were set by hand and are left out." in text_of(at)
+    assert "Reward over time" not in text_of(at)
+
+
+def test_experiment_says_what_was_pinned_overridden_and_forced(
+    source: Source, reports: ReportService
+):
+    at = show("page_experiment", source, experiment="hero-2026")
+    report = reports.experiment("hero-2026")
+    variants = at.dataframe[1].value
+    for name in ("pinned", "overridden"):
+        counts = [getattr(v, f"{name}_n") for v in report.variants]
+        assert sum(counts) > 0
+        assert list(variants[name]) == [f"{n:,}" for n in counts]
+    assert report.forced_n > 0
+    assert f"{report.forced_n} decisions of units set by hand are in no number." in text_of(at)
+    assert (
+        "pinned" not in show("page_experiment", source, experiment="feed-2026").dataframe[1].value
+    )
+
+
+def test_archived_experiments_are_shown_once_asked_for(source: Source):
+    at = show("page_experiment", source, experiment="feed-2025")
+    assert at.selectbox(key="experiment").value == "feed-2026"
+    assert "feed-2025" not in at.selectbox(key="experiment").options
+    at = show("page_experiment", source, experiment="feed-2025", archived="shown")
+    assert at.selectbox(key="experiment").value == "feed-2025"
+    assert "It is archived" in text_of(at)
+    assert "Archived, and hidden here: 1" in text_of(show("page_overview", source))
+
+
+def test_a_surface_that_is_switched_off_can_not_be_overlooked(source: Source):
+    at = show("page_overview", source)
+    [banner] = [error.value for error in at.error if "kill switch" in error.value]
+    assert "kill switch of checkout.upsell is on" in banner
+    at = show("page_policies", source, surface="checkout.upsell")
+    assert "kill switch of checkout.upsell is on" in text_of(at)
+    assert "kill switch" not in text_of(show("page_policies", source, surface="home.feed"))
+
+
+def test_policies_are_shown_beside_the_uniform_slice_and_with_their_agreement(
+    source: Source, reports: ReportService
+):
+    at = show("page_policies", source, surface="home.hero")
+    report = reports.surface("home.hero")
+    assert report.uniform is not None
+    for text in yardstick_in_words(report.uniform):
+        assert text in text_of(at)
+    table = at.dataframe[0].value
+    assert "uniform-slice" in set(table["policy"])
+    assert list(table["same top"]) == [percent(v.agreement) for v in report.values]
+    assert list(table["barred: pinned"]) == [f"{v.pinned_n:,}" for v in report.values]
+    assert "Against chance" not in text_of(show("page_policies", source, surface="home.feed"))
 
 
 def test_policies_show_values_and_say_why_one_is_missing(source: Source, reports: ReportService):

@@ -22,7 +22,7 @@ class Reports:
         self.made_n = 0
         self.error: Exception | None = None
 
-    def overview(self, alpha: float = 0.05) -> Overview:
+    def overview(self, alpha: float = 0.05, *, archived: bool = False) -> Overview:
         if self.error is not None:
             raise self.error
         self.made_n += 1
@@ -144,10 +144,10 @@ def test_viewers_that_come_at_once_wait_for_one_report():
     started, go_on = threading.Event(), threading.Event()
 
     class Slow(Reports):
-        def overview(self, alpha: float = 0.05) -> Overview:
+        def overview(self, alpha: float = 0.05, *, archived: bool = False) -> Overview:
             started.set()
             assert go_on.wait(10)
-            return super().overview(alpha)
+            return super().overview(alpha, archived=archived)
 
     reports = Slow(clock)
     source = source_of(reports)
