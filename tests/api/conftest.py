@@ -52,6 +52,8 @@ class MemoryLink:
 
     def __init__(self) -> None:
         self.logged: dict[str, LoggedDecision] = {}
+        self.overridden: dict[str, dict[int, str]] = {}
+        self.declared = MemoryDefinitions()
         self.away = False
 
     def decisions(self) -> "MemoryLink":
@@ -66,6 +68,12 @@ class MemoryLink:
         if event_id not in self.logged:
             raise NotFound(f"decision {event_id!r} is not in the log")
         return self.logged[event_id]
+
+    def definitions(self) -> MemoryDefinitions:
+        return self.declared
+
+    def overrides(self, event_id: str) -> dict[int, str]:
+        return self.overridden.get(event_id, {})
 
     def find_newest(self, event_ids: Sequence[str]) -> LoggedDecision:
         self.decisions()
@@ -90,6 +98,7 @@ class World:
         self.snapshots = MemorySnapshots()
         self.catalogues = MemoryCatalogues()
         self.link = MemoryLink()
+        self.link.declared = self.definitions
         self.serving = Serving()
         self.now_ms = NOW_MS
         self.journal = Journal(
@@ -165,8 +174,13 @@ class World:
         return sum(path.stat().st_size for path in (self.folder / "journal").rglob("*.seg"))
 
     def wait_for_revision(self) -> None:
-        """Wait until the worker serves the newest definitions."""
+        """Wait until the worker serves the newest definitions and catalogues."""
         wait_until(lambda: self.serving.state.revision == self.definitions.revision())
+        wait_until(lambda: self._catalogues_served() == self.catalogues.heads())
+
+    def _catalogues_served(self) -> dict[str, int]:
+        surfaces = self.serving.state.surfaces.items()
+        return {key: one.catalogue.version for key, one in surfaces if one.catalogue is not None}
 
     def event_id(self, tag: int = 0, ts_ms: int = NOW_MS) -> str:
         return make_event_id(ts_ms, tag, b"123456", SALT)

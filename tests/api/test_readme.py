@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from litestar.testing import TestClient
 
-from bandit.records import AnyLogRecord, Decision
+from bandit.records import Action, AnyLogRecord, Decision
 from bandit.wire import RankRequest
 from tests.api.conftest import World
 from tests.bandit.service.making import logged
@@ -46,6 +46,13 @@ def examples() -> Iterator[Example]:
         )
 
 
+def offered(world: World, decision: Decision, asked: RankRequest) -> tuple[Action, ...]:
+    """What a decision offered, with the features of the request or of the catalogue."""
+    held = {one.id: one for one in world.catalogues.at(decision.surface, decision.catalogue)}
+    ids = asked.action_ids or msgspec.json.decode(decision.offered or b"[]")
+    return tuple(asked.actions) or tuple(held[id_] for id_ in ids)
+
+
 def deliver(world: World) -> None:
     """Let every decision be in the log as soon as it is journaled."""
     append = world.journal.append
@@ -54,7 +61,8 @@ def deliver(world: World) -> None:
         append(record)
         if isinstance(record, Decision):
             asked = msgspec.json.decode(record.request, type=RankRequest)
-            world.link.logged[record.event_id] = logged(record, asked)
+            found = offered(world, record, asked)
+            world.link.logged[record.event_id] = logged(record, asked, actions=found)
 
     world.journal.append = append_and_deliver  # type: ignore[method-assign]
 

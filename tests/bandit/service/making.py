@@ -90,7 +90,9 @@ def counting_entropy() -> Callable[[int], bytes]:
 
 
 def logged(decision: Decision, asked: RankRequest, **changes: object) -> LoggedDecision:
-    """The decision as the log would give it back."""
+    """The decision as the log would give it back; `actions` are those of a catalogue, if any."""
+    actions = changes.pop("actions", tuple(asked.actions))
+    assert isinstance(actions, tuple)
     excluded = sorted(
         (index, reason) for reason, indices in decision.excluded.items() for index in indices
     )
@@ -101,11 +103,11 @@ def logged(decision: Decision, asked: RankRequest, **changes: object) -> LoggedD
     }
     fields |= {
         "context": bytes(asked.context),
-        "actions": tuple(asked.actions),
+        "actions": actions,
         "excluded": tuple(index for index, _ in excluded),
         "excluded_reasons": tuple(reason for _, reason in excluded),
         "slot_features": tuple(bytes(features) for features in asked.slot_features),
-        "pmf": struct.unpack(f"<{len(asked.actions)}f", decision.pmf),
+        "pmf": struct.unpack(f"<{len(actions)}f", decision.pmf),
         "writer": "w",
         "seq": 1,
     }
