@@ -1,5 +1,6 @@
 """`bandit simulate slots`: which slot model earns more where, and is our log enough to judge by."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,7 +53,8 @@ def command(seed: int, rounds: int, seeds: int, runs: int, run_rounds: int, out:
 
     Writes slots.json into --out; equal options give identical numbers.
     """
-    console = Console()
+    # Where the output is not a terminal, rich would fold the tables at 80 columns.
+    console = Console(width=None if sys.stdout.isatty() else 120)
     specs = [*map(spec_of, MODELS), UNIFORM]
     comparisons = []
     for found in compared(specs, rounds, range(seed, seed + seeds)):
