@@ -5,14 +5,17 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from api.services import Services
-from bandit.service.explaining import Explanation, explain
+from bandit.service.explaining import Explanation, explain, known_of
 from bandit.service.replaying import Replay
 
 
 @get("/v1/decisions/{event_id:str}", sync_to_thread=True)
 def get_decision(event_id: FromPath[str], services: NamedDependency[Services]) -> Explanation:
     """Explain a logged decision; it is in the log about a second after it was made."""
-    return explain(services.link.decisions().find(event_id))
+    decisions = services.link.decisions()
+    decision = decisions.find(event_id)
+    overridden = decisions.overrides(decision.event_id)
+    return explain(decision, known_of(decision, services.link.definitions(), overridden))
 
 
 @get("/v1/decisions/{event_id:str}/replay", sync_to_thread=True)

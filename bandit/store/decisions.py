@@ -47,6 +47,24 @@ class Decisions:
             raise NotFound(f"decision {event_id!r} is not in the log")
         return decision_of(rows[0], self._out_of_catalogue(rows[0], where))
 
+    def overrides(self, event_id: str) -> dict[int, str]:
+        """Slots of a decision that showed another item than the one ranked, and which.
+
+        Args:
+            event_id: Of a decision that `find` found.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        ts_ms = UUID(event_id).int >> 80
+        rows = self._store.rows(
+            "decision_overrides",
+            event_id=event_id,
+            since_ms=max(0, ts_ms - _AROUND_MS),
+            until_ms=ts_ms + _AROUND_MS,
+        )
+        return dict(rows)
+
     def find_newest(self, event_ids: Sequence[str]) -> LoggedDecision:
         """The decision of the newest of several event ids that is there.
 

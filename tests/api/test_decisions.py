@@ -31,10 +31,21 @@ def test_decision_is_explained(client: TestClient[Litestar], world: World) -> No
         "id": "a",
         "features": {"topic": "a"},
         "eligible": True,
+        "excluded": None,
         "probability": decision.pmf[0],
     }
     assert [slot["propensity"] for slot in told["ranking"]] == list(decision.propensities)
     assert "variant 'control'" in told["because"][0]
+    assert (told["surface_version"], told["rules"]["pins"]) == (1, [])
+
+
+def test_explanation_says_what_was_shown_instead(
+    client: TestClient[Litestar], world: World
+) -> None:
+    decision = log_one(world)
+    world.link.overridden[decision.event_id] = {1: "billboard"}
+    told = client.get(f"/v1/decisions/{decision.event_id}").json()
+    assert [slot["overridden"] for slot in told["ranking"]] == [None, "billboard"]
 
 
 def test_decision_replays_identically(client: TestClient[Litestar], world: World) -> None:

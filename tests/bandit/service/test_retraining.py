@@ -149,7 +149,9 @@ def test_the_command_line_replays_them_too(town: Town, clickhouse_url: str) -> N
         "BANDIT_SALT": SALT.decode(),
     }
     said = CliRunner().invoke(command, ["home.feed", "--sample", "99"], env=environ)
-    assert said.output == "32 identical, 0 differing, 0 without their snapshot\n"
+    assert (
+        said.output == "32 identical, 0 differing, 0 without their snapshot, 0 with a corrupt one\n"
+    )
     assert said.exit_code == 0
 
 
