@@ -7,6 +7,5 @@
 from bandit.assign.hashing import bucket
 from bandit.assign.placing import Placement, Placing, placement_of
 from bandit.assign.targeting import Facts, Targeting
-from bandit.assign.variants import variant_of
 
-__all__ = ["Facts", "Placement", "Placing", "Targeting", "bucket", "placement_of", "variant_of"]
+__all__ = ["Facts", "Placement", "Placing", "Targeting", "bucket", "placement_of"]

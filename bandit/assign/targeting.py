@@ -1,15 +1,15 @@
 """Targeting: a boolean CEL expression over a request's `context` and `unit_id`.
 
-The language is the part of CEL (https://cel.dev) whose cost is bounded by the size of the request:
-operators, `has`, the functions of `CALLS`, and one `all`, `exists` or `exists_one`. Nested macros
-would multiply with each other, the library's `map` and `filter` take the square of a list's length
-(34 s for 40,000 elements), and its `matches` compiles the pattern anew for every unit (5 ms); they
-are refused when they are declared, as is any name that no request could define.
+The language is the part of CEL (https://cel.dev) whose cost is at most in proportion to the length
+of the expression times that of the context: operators, `has`, the functions of `CALLS`, and one
+`all`, `exists` or `exists_one` that asks of each element by itself. Nested macros would multiply
+with each other, and so would a macro that looks at the whole context for each element; the
+library's `map` and `filter` take the square of a list's length (34 s for 40,000 elements), and its
+`matches` compiles the pattern anew for every unit (5 ms). They are refused when they are declared,
+as is any name that no request could define.
 """
 
 import re
-from typing import Any
-
 import cel
 import msgspec
 
@@ -95,14 +95,27 @@ def _check_calls(expression: str) -> int:
     bare = _TEXT.sub(lambda text: " " if text[0].startswith("/") else "§", expression)
     if re.search(r"\w§|§\s*§|[\"']", bare):
         raise _bad("has a raw, bytes or triple-quoted string, must have plain strings only")
-    calls: list[Any] = _CALL.findall(bare)
-    for name in calls:
-        if name not in CALLS | MACROS:
-            raise _bad(f"calls {name!r}, must call one of {sorted(CALLS | MACROS)}")
-    macros = sum(name in MACROS for name in calls)
-    if macros > 1:
-        raise _bad(f"has {macros} of {sorted(MACROS)}, must have at most one")
-    return macros
+    macros = []
+    for call in _CALL.finditer(bare):
+        if call[1] in MACROS:
+            macros.append(_arguments(bare, call.end()))
+        elif call[1] not in CALLS:
+            raise _bad(f"calls {call[1]!r}, must call one of {sorted(CALLS | MACROS)}")
+    if len(macros) > 1:
+        raise _bad(f"has {len(macros)} of {sorted(MACROS)}, must have at most one")
+    if any(re.search(r"\bcontext\b", arguments) for arguments in macros):
+        raise _bad(f"names context inside one of {sorted(MACROS)}, must name its element only")
+    return len(macros)
+
+
+def _arguments(bare: str, start: int) -> str:
+    """What is between the parenthesis that ends before `start` and the one that closes it."""
+    depth = 1
+    for place in range(start, len(bare)):
+        depth += {"(": 1, ")": -1}.get(bare[place], 0)
+        if depth == 0:
+            return bare[start:place]
+    return bare[start:]
 
 
 def _said(exc: ValueError) -> str:

@@ -38,6 +38,7 @@ DEEP = b'{"a":' * 900 + b"1" + b"}" * 900
         ("context.text == 'map(x) and // no comment'", {"text": "map(x) and // no comment"}),
         ("context.a == 1 // filter(x)", {"a": 1}),
         ("context.map == 1", {"map": 1}),
+        ("context.l.exists(x, (x == 1)) && (context.a == 1)", {"l": [1], "a": 1}),
     ],
 )
 def test_targeting_holds(expression: str, context: dict[str, object]) -> None:
@@ -78,6 +79,7 @@ def test_what_can_not_be_told_to_hold_does_not(expression: str, context: bytes) 
         ("context.l.map // sly\n (x, x).size() > 0", "calls 'map'"),
         ("context.l . filter (x, x).size() > 0", "calls 'filter'"),
         ("context.l.exists(x, context.l.exists(y, x == y))", "must have at most one"),
+        ("context.l.all(x, (x + 1) in context.l)", "names context inside one of"),
         ("now() > 1", "calls 'now'"),
         (r"r'\' == context.l.map(x, x)[0] || '\\'=='\\'", "raw, bytes or triple-quoted"),
         ("b'a' == b'a'", "raw, bytes or triple-quoted"),
