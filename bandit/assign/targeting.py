@@ -10,6 +10,7 @@ as is any name that no request could define.
 """
 
 import re
+
 import cel
 import msgspec
 
