@@ -60,7 +60,7 @@ BAD_RANKS: dict[str, tuple[bytes, int, str, str | None]] = {
     "no slots": (rank(rest=b',"slots":0'), 400, "`int` >= 1", "$.slots"),
     "unknown surface": (rank(surface=b'"home.hero"'), 404, "'home.hero' is not declared", None),
     "surface that is no key": (rank(surface=b'"Home\\n"'), 400, "regex", "$.surface"),
-    "no actions": (rank(actions=b""), 400, "length >= 1", "$.actions"),
+    "no actions": (rank(actions=b""), 400, "must be at least one", "$.actions"),
     "repeated action": (rank(actions=ACTION + b"," + ACTION), 400, "unique", "$.actions[1].id"),
     "empty action id": (rank(actions=b'{"id":""}'), 400, "length >= 1", "$.actions[0].id"),
     "too many actions": (
