@@ -24,9 +24,7 @@ class InnerError(msgspec.Struct, frozen=True, kw_only=True):
     code: str
 
 
-class PersonalizerError(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"
-):
+class PersonalizerError(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What went wrong.
 
     Attributes:

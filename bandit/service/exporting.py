@@ -1,7 +1,7 @@
 """A surface's log as DSJSON: its decisions joined with their rewards as learners join them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -9,9 +9,8 @@ from bandit.dsjson import Line, LoggedSlot, written
 from bandit.learning.joiner import Joined, Joiner
 from bandit.learning.reading import Reader
 from bandit.learning.totals import window_ms
-from bandit.records import LoggedDecision
+from bandit.records import Exposure, LoggedDecision
 from bandit.specs import Surface
-from bandit.store.logged import LoggedExposure
 from bandit.store.tail import Tail
 
 SLICE_ROWS = 10_000
@@ -48,27 +47,33 @@ class Export:
         drained_ms = self._tail.drained_through_ms(now_ms).through_ms or now_ms
         joiner = Joiner(self._surface)
         reader = Reader(self._tail, self._surface.key, {}, limit=SLICE_ROWS)
-        overridden: dict[str, set[int]] = {}
+        exposures: dict[str, list[Exposure]] = {}
         more = True
         while more:
             rows, through_ms, more = reader.read(drained_ms)
-            _note(overridden, rows.exposures)
+            for row in rows.exposures:
+                if row.record.overridden:
+                    exposures.setdefault(row.record.event_id, []).append(row.record)
             joiner.add(rows)
             watermark_ms = max(0, min(through_ms, drained_ms) - window_ms(self._surface))
             for joined in joiner.close(max(watermark_ms, joiner.watermark_ms)):
-                barred = overridden.pop(joined.decision.event_id, set())
-                if not since_ms <= joined.decision.ts_ms < end_ms:
+                decision = joined.decision
+                if not since_ms <= decision.ts_ms < end_ms:
+                    exposures.pop(decision.event_id, None)
                     continue
-                if not joined.earned:
+                instead = _overridden(joined, exposures.pop(decision.event_id, ()), self._surface)
+                if not joined.earned and not instead:
                     self.unseen_n += 1
                     continue
                 self.lines_n += 1
-                yield written(line_of(joined, barred, self._surface))
+                yield written(line_of(joined, instead, self._surface))
         self.waiting_n = len(joiner)
 
 
 def line_of(joined: Joined, overridden: set[int], surface: Surface) -> Line:
     """A closed decision as a line.
+
+    What a slot earned that showed something else is not what was drawn earned: it has no label.
 
     Args:
         joined: With what its seen slots earned.
@@ -141,9 +146,13 @@ def _top(decision: LoggedDecision, eligible: Sequence[int]) -> tuple[Sequence[fl
     return [p / total if total else p for p in decision.pmf], out
 
 
-def _note(overridden: dict[str, set[int]], exposures: Sequence[LoggedExposure]) -> None:
-    for row in exposures:
-        record = row.record
-        if record.overridden:
-            slots = overridden.setdefault(record.event_id, set())
-            slots.update(slot for slot, _ in record.overridden)
+def _overridden(joined: Joined, exposures: Iterable[Exposure], surface: Surface) -> set[int]:
+    """Slots that showed something else, as far as that was told in the join window."""
+    start_ms = joined.decision.ts_ms
+    return {
+        slot
+        for exposure in exposures
+        if start_ms <= exposure.ts_ms < start_ms + window_ms(surface)
+        for slot, _ in exposure.overridden
+        if slot < len(joined.decision.ranking)
+    }

@@ -133,7 +133,7 @@ class PersonalizingService:
         salt: bytes,
         now_ms: Callable[[], int],
         entropy: Callable[[int], bytes],
-        remembered: int = 10_000,
+        remembered: int = 2_000,
     ) -> None:
         """Make the service.
 
@@ -246,19 +246,18 @@ class PersonalizingService:
         self, surface: ServingSurface, event_ids: Sequence[str], values: Mapping[int, float]
     ) -> int:
         reward_id = make_event_id(self._now_ms(), 0, self._entropy(6), self._salt)
-        return self._accepting.rewards(
-            [
-                RewardRequest(
-                    event_id=event_id,
-                    value=value,
-                    slot=slot,
-                    reward_id=f"{reward_id}/{slot}",
-                    surface=surface.spec.key,
-                )
-                for event_id in event_ids
-                for slot, value in values.items()
-            ]
-        )
+        requests = [
+            RewardRequest(
+                event_id=event_id,
+                value=value,
+                slot=slot,
+                reward_id=f"{reward_id}/{slot}",
+                surface=surface.spec.key,
+            )
+            for event_id in event_ids
+            for slot, value in values.items()
+        ]
+        return self._accepting.rewards(requests if len(requests) > 1 else requests[0])
 
     def _decide(self, surface: ServingSurface, name: str, event_id: str, asked: Asked) -> Ranked:
         request = RankRequest(
