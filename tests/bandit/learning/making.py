@@ -72,7 +72,12 @@ def reward(
     return LoggedReward(writer, seq, Reward(**given))  # type: ignore[arg-type]
 
 
-def exposure(of: LoggedDecision, *slots: int, after_ms: int = 1) -> LoggedExposure:
+def exposure(
+    of: LoggedDecision,
+    *slots: int,
+    after_ms: int = 1,
+    overridden: tuple[tuple[int, str], ...] = (),
+) -> LoggedExposure:
     return LoggedExposure(
         "w1",
         1,
@@ -82,6 +87,7 @@ def exposure(of: LoggedDecision, *slots: int, after_ms: int = 1) -> LoggedExposu
             event_id=of.event_id,
             decision_ts_ms=int(of.event_id.replace("-", "")[:12], 16),
             slots=slots,
+            overridden=overridden,
         ),
     )
 

@@ -2,7 +2,8 @@ import pytest
 
 from bandit.learning.counts import Counts
 from bandit.learning.joiner import MINUTE_MS, SKEW_MS, Joined, Joiner
-from bandit.records import LoggedDecision
+from bandit.records import Action, LoggedDecision
+from tests.bandit.learning.conftest import policy_spec
 from tests.bandit.learning.making import T0, Row, batch, decision, event_id, exposure, reward
 from tests.bandit.learning.making import surface as make_surface
 
@@ -64,6 +65,65 @@ def test_lessons_are_over_the_eligible_actions_that_were_left() -> None:
     assert [a.id for a in below.actions] == ["a1"]
     assert (below.drawn, below.propensity, below.reward) == (0, 1.0, 0.0)
     assert top.context == one.context
+
+
+def test_lessons_are_over_the_pools_that_were_drawn_from() -> None:
+    one = decision(
+        1,
+        actions=tuple(Action.of(f"a{i}") for i in range(5)),
+        pmf=(0.2,) * 5,
+        excluded=(1,),
+        ranking=(3, 4, 0),
+        propensities=(0.5, 1.0, 0.5),
+        blocked=((2, 4), (), ()),
+        pinned=(1,),
+    )
+    (joined,) = closed([one], [reward(one, 0.5, slot=1)])
+    assert joined.earned == ((0, 0.0), (1, 0.5), (2, 0.0))
+    top, below = joined.lessons()  # the pinned slot teaches nothing
+    assert [a.id for a in top.actions] == ["a0", "a3"]
+    assert (top.drawn, top.propensity) == (1, 0.5)
+    assert [a.id for a in below.actions] == ["a0", "a2"]
+    assert (below.drawn, below.propensity) == (0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("slot_model", "slots"),
+    [
+        ("shared", [b"", b""]),
+        ("position", [b'{"position":"0"}', b'{"position":"1"}']),
+        ("ccb", [b'{"position":"0","given":{"w":1}}', b'{"position":"1"}']),
+    ],
+)
+def test_lessons_say_of_their_slot_what_the_slot_model_wants(
+    slot_model: str, slots: list[bytes]
+) -> None:
+    one = decision(1, ranking=(2, 1), propensities=(0.5, 0.6), slot_features=(b'{"w":1}',))
+    (joined,) = closed([one])
+    assert [lesson.slot for lesson in joined.lessons(policy_spec(slot_model=slot_model))] == slots
+
+
+def test_an_overridden_slot_is_not_seen_whatever_it_earned() -> None:
+    one = decision(1, ranking=(1, 0, 2), propensities=(0.3, 0.4, 1.0))
+    over = exposure(one, 0, overridden=((1, "billboard"), (9, "x")))
+    rewards = [reward(one, 0.5, slot=1)]
+    (joined,) = closed([one], rewards, [over])
+    assert joined == Joined(one, ((0, 0.0), (2, 0.0)), False)
+    late = exposure(one, 0, overridden=((1, "billboard"),), after_ms=10_000)
+    assert closed([one], rewards, [late])[0].earned == ((0, 0.0), (1, 0.5), (2, 0.0))
+
+
+def test_a_deferred_decision_that_was_overridden_whole_is_not_seen() -> None:
+    one = decision(1, deferred=True)
+    over = exposure(one, overridden=((0, "billboard"),))
+    assert closed([one], [reward(one)], [over]) == [Joined(one, (), False)]
+
+
+def test_slots_that_were_never_shown_do_not_get_the_default() -> None:
+    one = decision(1, ranking=(1, 0, 2), propensities=(0.3, 0.4, 1.0), deferred=True)
+    for slot in range(3):
+        (joined,) = closed([one], exposures=[exposure(one, slot)], default_reward=-0.5)
+        assert joined.earned == ((slot, -0.5),)
 
 
 def test_a_reward_that_comes_before_its_decision_is_read_waits_for_it() -> None:

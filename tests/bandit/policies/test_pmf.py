@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bandit.errors import BadPmf
 from bandit.policies import draw_ranking, propensities_of, seed_of, with_floor
-from bandit.policies.pmf import uniform_of
+from bandit.policies.pmf import uniform_of, with_bounds
 
 U64 = 2**64
 SEEDS = st.integers(0, U64 - 1)
@@ -223,3 +223,62 @@ def test_another_policy_may_give_a_drawn_action_no_probability():
 def test_a_ranking_of_other_actions_is_a_mistake(ranking):
     with pytest.raises(ValueError, match="not in list"):
         propensities_of([0.5, 0.3, 0.2], ranking)
+
+
+BOUNDED = PMFS.flatmap(
+    lambda pmf: st.tuples(
+        st.just(pmf),
+        st.lists(st.floats(0.0, 1.0 / len(pmf)), min_size=len(pmf), max_size=len(pmf)),
+        st.lists(st.floats(0.0, 1.0), min_size=len(pmf), max_size=len(pmf)),
+    )
+)
+
+
+@given(BOUNDED)
+def test_bounds_hold_and_probability_is_conserved(given_):
+    pmf, least, slack = given_
+    most = [min(1.0, max(low, 1e-3) + more) for low, more in zip(least, slack, strict=True)]
+    bounded = with_bounds(pmf, least, most)
+    assert math.fsum(bounded) == pytest.approx(1.0, abs=1e-12)
+    assert all(p >= low - 1e-12 for p, low in zip(bounded, least, strict=True))
+    if math.fsum(most) >= 1.0:
+        assert all(p <= high + 1e-9 for p, high in zip(bounded, most, strict=True))
+    else:  # no distribution holds every cap: lifted in proportion
+        assert bounded == pytest.approx([high / math.fsum(most) for high in most])
+    assert with_bounds(pmf, least, most) == bounded
+
+
+def test_bounds_keep_those_between_them_in_proportion():
+    # By hand: the excess of 0.3 goes to 0.3 : 0.1; 0.525 is above 0.45, so 0.075 more to the last.
+    bounded = with_bounds([0.6, 0.3, 0.1], [0.0] * 3, [0.3, 0.45, 1.0])
+    assert bounded == pytest.approx([0.3, 0.45, 0.25])
+    # What had nothing shares evenly.
+    assert with_bounds([1.0, 0.0, 0.0], [0.0] * 3, [0.5, 1.0, 1.0]) == [0.5, 0.25, 0.25]
+
+
+@given(PMFS, SEEDS, st.data())
+def test_propensities_in_pools_are_those_of_the_draw(pmf, seed, data):
+    indices = st.integers(0, len(pmf) - 1)
+    blocked = data.draw(st.lists(st.sets(indices, max_size=3), max_size=4))
+    mixed = with_floor(pmf, 0.5 / len(pmf))
+    ranking, propensities = draw_ranking(mixed, 6, seed, blocked)
+    assert propensities_of(mixed, ranking, blocked) == propensities
+    for slot, index in enumerate(ranking[: len(blocked)]):
+        assert index not in blocked[slot]
+    pinned = {0: ranking[0]} if ranking else {}
+    again, given_ = draw_ranking(mixed, 6, seed, blocked, pinned)
+    assert not pinned or (again[0], given_[0]) == (ranking[0], 1.0)
+    assert propensities_of(mixed, again, blocked, pinned) == given_
+
+
+def test_nothing_blocked_is_the_plain_formula():
+    pmf = with_floor([0.5, 0.2, 0.2, 0.1], 0.01)
+    for seed in range(50):
+        plain = draw_ranking(pmf, 4, seed)
+        assert draw_ranking(pmf, 4, seed, [(), ()]) == plain
+        assert propensities_of(pmf, plain[0], [(), ()]) == plain[1]
+
+
+def test_a_blocked_action_in_a_ranking_is_refused():
+    with pytest.raises(ValueError, match="not in list"):
+        propensities_of([0.5, 0.5], [0], [{0}])

@@ -8,7 +8,7 @@ from bandit.records import Exposure, Outcome, Reward
 from bandit.service.accepting import OLDEST_MS, AcceptingService, derived_reward_id
 from bandit.service.event_ids import AHEAD_MS
 from bandit.specs import Surface
-from bandit.wire import ExposureRequest, OutcomeRequest, RewardRequest
+from bandit.wire import ExposureRequest, OutcomeRequest, Pin, RewardRequest
 from tests.bandit.service.making import (
     NOW_MS,
     SALT,
@@ -89,6 +89,26 @@ def test_exposure_keeps_its_slots(service: AcceptingService, journal: MemoryJour
     assert journal.records == [
         Exposure(ts_ms=NOW_MS, event_id=OWN, decision_ts_ms=NOW_MS, slots=(0, 2))
     ]
+
+
+def test_exposure_keeps_what_was_shown_instead(
+    service: AcceptingService, journal: MemoryJournal
+) -> None:
+    over = [Pin(id="\u202ebill\x00board", slot=1), Pin(id="b", slot=3)]
+    service.exposures(ExposureRequest(event_id=OWN, slots=[0], overridden=over))
+    (record,) = journal.records
+    assert isinstance(record, Exposure)
+    assert (record.slots, record.overridden) == ((0,), ((1, over[0].id), (3, "b")))
+
+
+@pytest.mark.parametrize(("slots", "overridden"), [([1], [1]), ([], [2, 2])])
+def test_slot_that_is_named_twice_in_an_exposure_is_refused(
+    service: AcceptingService, journal: MemoryJournal, slots: list[int], overridden: list[int]
+) -> None:
+    over = [Pin(id="b", slot=slot) for slot in overridden]
+    with pytest.raises(RecordError, match=r"named twice.*\$\.overridden\[\d\]\.slot"):
+        service.exposures(ExposureRequest(event_id=OWN, slots=slots, overridden=over))
+    assert journal.records == []
 
 
 def test_same_reward_sent_twice_has_the_same_id_and_other_slots_others(
