@@ -3,7 +3,8 @@
 For each action, over the lessons in which it was shown (context x with a constant, reward r; an
 older lesson of the same action counts `forgetting` times less than the next one):
 
-    A = ridge·I + Σ x·xᵀ,  b = Σ r·x,  worth in context x ~ Normal(xᵀ·A⁻¹·b, scale²·xᵀ·A⁻¹·x)
+    A = ridge·I + Σ x·xᵀ,  b = Σ (r − prior_mean)·x,
+    worth in context x ~ Normal(prior_mean + xᵀ·A⁻¹·b, scale²·xᵀ·A⁻¹·x)
 
 and the pmf is P(argmax), integrated (`bandit.policies.argmax`): so it explores like LinTS and logs
 real propensities, where LinUCB is deterministic. It is disjoint: an action knows its own lessons
@@ -58,6 +59,7 @@ class LinearParameters(Parameters, frozen=True, kw_only=True):
         ids: The most action ids that are remembered; the one that was shown the longest ago is
             forgotten first.
         ridge: How firmly weights are held at 0, in lessons with a feature of 1.
+        prior_mean: What an action is thought to be worth before its first lesson.
         scale: How widely to explore: standard deviation of the worth per unit of xᵀ·A⁻¹·x's root.
         forgetting: What a lesson counts for after the next one of the same action; 1 = for ever.
     """
@@ -65,6 +67,7 @@ class LinearParameters(Parameters, frozen=True, kw_only=True):
     dimensions: Annotated[int, msgspec.Meta(ge=2, le=512)] = 64
     ids: Ids = 1_000
     ridge: Annotated[float, msgspec.Meta(ge=1e-6, le=1e6)] = 1.0
+    prior_mean: Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)] = 0.0
     scale: Annotated[float, msgspec.Meta(ge=1e-6, le=1e3)] = 0.1
     forgetting: Annotated[float, msgspec.Meta(ge=0.5, le=1)] = 1.0
 
@@ -147,7 +150,7 @@ class Linear:
         # Not by BLAS, whose last bits can depend on how many rows and threads there are.
         reduced = np.einsum("kij,j->ki", stack.root, x)
         variances = np.einsum("ki,ki->k", reduced, reduced)
-        means = np.einsum("ki,i->k", stack.mean, x)
+        means = np.einsum("ki,i->k", stack.mean, x)  # less prior_mean, which all have in common
         return normal_argmax(means, self.parameters.scale * np.sqrt(variances))
 
     def check(self, lesson: Lesson) -> None:
@@ -175,7 +178,7 @@ class Linear:
             sums.b[...] *= self.parameters.forgetting
         used = np.flatnonzero(x)
         sums.a[np.ix_(used, used)] += np.multiply.outer(x[used], x[used])
-        sums.b[used] += lesson.reward * x[used]
+        sums.b[used] += (lesson.reward - self.parameters.prior_mean) * x[used]
         self._sums[id_] = sums
         self._sums.move_to_end(id_)
         self._solved.pop(id_, None)

@@ -73,6 +73,17 @@ def test_a_new_action_is_explored():
     assert policy.pmf(b'{"x":1}', some("a", "b", "new"))[2] > 0.1
 
 
+@pytest.mark.parametrize(("prior_mean", "tried"), [(0.0, False), (0.8, True)])
+def test_a_new_action_is_worth_what_was_declared(prior_mean, tried):
+    """Rewards are about 0.8, so a new action that is thought to be worth 0 is hardly tried."""
+    policy, rng = Linear(LinearParameters(prior_mean=prior_mean)), random.Random(6)
+    for _ in range(200):
+        policy.learn(lesson(rng.choice("abc"), 0.8 + rng.gauss(0, 0.1), {"x": rng.random()}))
+    new = policy.pmf(b'{"x":0.5}', some("a", "b", "c", "new"))[3]
+    assert (new > 0.2) is tried
+    assert tried or new < 1e-6
+
+
 def test_the_id_that_was_shown_the_longest_ago_is_forgotten_exactly():
     policy = Linear(LinearParameters(ids=2))
     for id_ in ("a", "b", "a", "c"):
