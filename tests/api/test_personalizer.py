@@ -1,5 +1,6 @@
 """Personalizer's protocol, route by route; its own clients are in `tests/acceptance`."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from litestar import Litestar
 from litestar.testing import TestClient
 
@@ -310,3 +313,50 @@ def test_log_properties_span_the_surface(
     deliver(world, kept[0])
     span = client.get("/personalizer/logs/properties").json()["dateRange"]
     assert span == {"from": "2026-09-21T14:13:20.000Z", "to": "2026-09-21T14:13:20.000Z"}
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+
+
+@pytest.fixture(scope="module")
+def worn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient[Litestar]]:
+    world = World(tmp_path_factory.mktemp("world"), declared=DECLARED)
+    with TestClient(world.app()) as client:
+        yield client
+
+
+@pytest.mark.parametrize("asked", [RANK, SLOTS], ids=["rank", "slots"])
+@given(
+    field=st.sampled_from(
+        ["contextFeatures", "actions", "slots", "excludedActions", "eventId", "deferActivation"]
+    ),
+    value=values,
+)
+@settings(deadline=None, max_examples=150)
+def test_any_value_of_any_field_is_answered_or_refused(
+    worn: TestClient[Litestar], asked: dict[str, Any], field: str, value: object
+) -> None:
+    path = "/personalizer/rank" if asked is RANK else "/personalizer/multislot/rank"
+    body = json.dumps(asked | {field: value})
+    response = worn.post(path, content=body, headers={"content-type": "application/json"})
+    assert response.status_code in {201, 400}, response.text
+
+
+@given(features=st.lists(st.dictionaries(st.text(max_size=8), values), max_size=3))
+@settings(deadline=None, max_examples=200)
+def test_any_features_are_answered_or_refused(
+    worn: TestClient[Litestar], features: list[object]
+) -> None:
+    body = json.dumps(RANK | {"contextFeatures": features})
+    response = worn.post(
+        "/personalizer/rank", content=body, headers={"content-type": "application/json"}
+    )
+    assert response.status_code in {201, 400}, response.text
