@@ -22,6 +22,7 @@ Edges are quintiles, each moved to the nearest gap between two different values,
 that is in more than a fifth of the lessons gets a bucket of its own.
 """
 
+import functools
 import hashlib
 import math
 from bisect import bisect_right
@@ -130,6 +131,11 @@ class Numeric:
             )
         )
 
+    def learned(self) -> bytes:
+        """What encodings depend on besides what was declared, as canonical bytes."""
+        learned = sorted(self._edges.items()), sorted(self._centres.items())
+        return msgspec.msgpack.encode(learned)
+
     def _load(self, saved: bytes) -> None:
         try:
             state = msgspec.msgpack.decode(saved, type=_Saved)
@@ -200,8 +206,7 @@ class Encoded:
         state, inner = (None, None) if weights is None else _apart(weights, self._text)
         self._numeric = Numeric(declared, state)
         self._policy = make(inner)
-        self._contexts: Generations[bytes, bytes] = Generations(_CONTEXTS_N)
-        self._actions: dict[str, tuple[msgspec.Raw, Action]] = {}
+        self._seen = _seen(self._text, self._numeric.learned())
 
     def pmf(self, context: bytes, actions: Sequence[Action], slot: bytes = b"") -> list[float]:
         """The policy's, of the features as it sees them; see `bandit.policies.base.Policy`."""
@@ -214,8 +219,7 @@ class Encoded:
         )
         self._policy.learn(seen)
         if self._numeric.look_at(lesson):
-            self._contexts.clear()
-            self._actions.clear()
+            self._seen = _seen(self._text, self._numeric.learned())
 
     def save(self) -> bytes:
         """The policy's and the numbers', in one frame."""
@@ -228,15 +232,15 @@ class Encoded:
         return hashlib.sha256(state).hexdigest()
 
     def _context(self, raw: bytes) -> bytes:
-        known = self._contexts.get(raw)
+        known = self._seen.contexts.get(raw)
         if known is None:
             features_of(raw, "$.context")
             known = self._numeric.encode(raw, "context")
-            self._contexts.put(raw, known)
+            self._seen.contexts.put(raw, known)
         return known
 
     def _offered(self, actions: Sequence[Action]) -> tuple[Action, ...]:
-        recent = self._actions
+        recent = self._seen.actions
         found = []
         for action in actions:
             known = recent.get(action.id)
@@ -250,10 +254,25 @@ class Encoded:
         features_of(raw, f"$.actions[{action.id!r}].features")
         encoded = msgspec.Raw(self._numeric.encode(raw, "action"))
         known = msgspec.Raw(raw), Action(id=action.id, features=encoded)
-        if len(self._actions) >= _ACTIONS_N:
-            self._actions.clear()
-        self._actions[action.id] = known
+        recent = self._seen.actions
+        if len(recent) >= _ACTIONS_N:
+            recent.clear()
+        recent[action.id] = known
         return known
+
+
+class _Seen:
+    """Features as they were sent and as they are seen, made once while they stay in use."""
+
+    def __init__(self) -> None:
+        self.contexts: Generations[bytes, bytes] = Generations(_CONTEXTS_N)
+        self.actions: dict[str, tuple[msgspec.Raw, Action]] = {}
+
+
+@functools.lru_cache(maxsize=64)
+def _seen(declared: str, learned: bytes) -> _Seen:
+    """One for all that see features alike, so that a new snapshot starts warm."""
+    return _Seen()
 
 
 def quintiles(values: Iterable[float]) -> list[float]:

@@ -201,7 +201,7 @@ def test_a_number_that_no_policy_may_see_is_refused_though_it_would_have_a_bucke
 
 
 def test_examples_are_made_again_at_the_freeze_only(monkeypatch):
-    policy, made = Encoded(make, WHOLE), []
+    policy, made = Encoded(make, {**WHOLE, "context.only-here": AGES}), []
     encode = policy._numeric.encode
     monkeypatch.setattr(
         policy._numeric, "encode", lambda raw, side: made.append(side) or encode(raw, side)
@@ -211,6 +211,17 @@ def test_examples_are_made_again_at_the_freeze_only(monkeypatch):
         policy.pmf(same.context, same.actions)
         policy.learn(same)
         assert len(made) == (3 if turn < FIRST else 6)
+
+
+def test_a_new_snapshot_starts_with_features_that_are_encoded_already(monkeypatch):
+    policy = Encoded(make, WHOLE)
+    for each in lessons(FIRST):
+        policy.learn(each)
+    each = next(lessons(1))
+    expected = policy.pmf(each.context, each.actions)
+    loaded = Encoded(make, WHOLE, policy.save())
+    monkeypatch.setattr(loaded._numeric, "encode", None)
+    assert loaded.pmf(each.context, each.actions) == expected
 
 
 SPECS = [
