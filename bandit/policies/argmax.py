@@ -181,8 +181,8 @@ def _graded(low: float, high: float, width: float, step: float) -> Floats:
     """Nodes from `low` to `high`, an odd number of them."""
     unit = _FINEST * width
     end = math.asinh((high - low) / unit)
-    nodes = low + unit * np.sinh(np.linspace(0.0, end, 2 * math.ceil(end / step / 2) + 1))
-    return np.asarray(nodes)
+    steps_n = 2 * math.ceil(end / step / 2)
+    return np.asarray(low + unit * np.sinh(np.arange(steps_n + 1) * (end / steps_n)))
 
 
 def _log_cdfs(
@@ -209,6 +209,7 @@ def _log_cdfs(
 
 def _cells(log_cdfs: Floats, log_h: Floats) -> Floats:
     """Σ ΔH · Δlog F_i / Δlog H."""
-    steps = np.diff(log_h)
-    share = np.divide(np.diff(np.exp(log_h)), steps, out=np.zeros_like(steps), where=steps > 0.0)
-    return np.asarray(np.einsum("ij,j->i", np.diff(log_cdfs, axis=1), share))
+    h = np.exp(log_h)
+    steps = log_h[1:] - log_h[:-1]
+    share = np.divide(h[1:] - h[:-1], steps, out=np.zeros_like(steps), where=steps > 0.0)
+    return np.asarray(np.einsum("ij,j->i", log_cdfs[:, 1:] - log_cdfs[:, :-1], share))
