@@ -9,7 +9,7 @@ from bandit.learning.counts import Counts
 from bandit.learning.joiner import Joined, Joiner
 from bandit.policies.arguments import read_arguments
 from bandit.policies.base import LearningPolicy, Lesson, Policy
-from bandit.specs import TRAINING_FIELDS, PolicySpec, Surface
+from bandit.specs import TRAINING_FIELDS, Part, PolicySpec, Surface
 from bandit.store.snapshots import Snapshot
 from bandit.store.tail import Tail
 
@@ -151,7 +151,8 @@ def teach(
 
 def needs_support(spec: PolicySpec) -> bool:
     """Whether a policy learns by importance weights, which need every action to have a chance."""
-    return any(_weighs(one.arguments) for one in (spec, *spec.parts) if one.type == "vw")
+    kinds: list[PolicySpec | Part] = [spec, *spec.parts]
+    return any(_weighs(one.arguments) for one in kinds if one.type == "vw")
 
 
 def learns_alike(spec: PolicySpec, other: PolicySpec) -> bool:
