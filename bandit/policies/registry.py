@@ -67,9 +67,9 @@ def check_spec(spec: PolicySpec) -> None:
     """Refuse a policy that could not keep its promises, by trying it out; takes some 20 ms.
 
     Raises:
-        BadSpec: The arguments or parameters can not be used; a saved policy does not go on exactly
-            as it would have without being saved; its probabilities are no distribution, or can be 0
-            where no floor lifts them.
+        BadSpec: The arguments or parameters can not be used; what resumes from a saved policy does
+            not go on exactly as the one that was saved; its probabilities are no distribution, or
+            can be 0 where no floor lifts them.
     """
     if not 0.0 <= spec.floor <= 1.0:
         raise BadSpec(f"floor is {spec.floor!r}, must be in [0, 1]")
