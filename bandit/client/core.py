@@ -235,14 +235,15 @@ class Core:
     ) -> Question[A] | A:
         if self.closed:
             return self._default(answer, "closed")
+        if not self.breaker.allows():
+            return self._default(answer, "breaker")
         try:
-            made = question()
+            return question()
         except Exception as exc:
             if self.options.strict:
                 raise RecordError(f"arguments can not be sent: {exc}") from exc
             self.saying.once(f"arguments can not be sent: {exc}", "arguments", type(exc))
             return self._default(answer, "arguments")
-        return made if self.breaker.allows() else self._default(answer, "breaker")
 
     def _default(self, answer: Callable[[Reason], A], reason: Reason) -> A:
         with self._lock:
