@@ -12,7 +12,7 @@ from rich.table import Table
 from bandit.cli.simulate_slots import command as slots
 from bandit.errors import BanditError
 from bandit.settings import Settings
-from bandit.specs import PolicySpec
+from bandit.specs import LEARNING_TYPES, PolicySpec
 from sims.datasets import DataSetUnavailable
 from sims.plot import plot
 from sims.runner import SURFACE, Run, run
@@ -30,7 +30,8 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     multiple=True,
     default=("vw", "uniform"),
     show_default=True,
-    help="vw, uniform, fixed, or Vowpal Wabbit's options in quotes; "
+    help="A type of policy, with its parameters as JSON if there are any "
+    "('linear {\"scale\": 0.2}'), or Vowpal Wabbit's options, in quotes; "
     "repeat it to compare policies on the same rounds.",
 )
 @click.option("--rounds", type=click.IntRange(min=1), default=4000, show_default=True)
@@ -91,11 +92,25 @@ def spec_of(text: str, number: int, floor: float) -> PolicySpec:
     'uniform'
     >>> spec_of("--cb_explore_adf --squarecb", 2, 0.01).arguments
     '--cb_explore_adf --squarecb'
+    >>> spec_of('thompson {"prior_strength": 4}', 3, 0.01).parameters
+    {'prior_strength': 4}
+
+    Raises:
+        ClickException: What follows a type is not a JSON object.
     """
     if text == "uniform":
         return PolicySpec(key=text, type="uniform", floor=floor)
     if text == "fixed":
         return PolicySpec(key=text, type="fixed")
+    kind, _, parameters = text.partition(" ")
+    if kind in LEARNING_TYPES - {"vw"}:
+        try:
+            given = msgspec.json.decode(parameters or "{}", type=dict[str, object])
+        except msgspec.MsgspecError as exc:
+            raise click.ClickException(f"parameters of {kind}: {exc}") from exc
+        key = f"{kind}-{number}" if given else kind
+        fields = {"key": key, "type": kind, "parameters": given, "floor": floor, "surface": SURFACE}
+        return msgspec.convert(fields, PolicySpec)
     arguments = text.removeprefix("vw").strip()
     key = f"vw-{number}" if arguments else "vw"
     return PolicySpec(key=key, type="vw", arguments=arguments, floor=floor, surface=SURFACE)

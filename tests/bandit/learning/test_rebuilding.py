@@ -11,6 +11,7 @@ from bandit.learning import lineage
 from bandit.learning.learner import Pace
 from bandit.learning.rebuilding import RebuildReport, rebuild
 from bandit.learning.training import Build
+from bandit.specs import Part
 from tests.bandit.learning.conftest import Laboratory, policy_spec
 from tests.bandit.learning.fakes import Diary, FakeDefinitions, ts_ms
 from tests.bandit.learning.making import AnyRow, decision, exposure, reward
@@ -57,6 +58,34 @@ def test_a_policy_that_forgets_something_at_each_save_is_rebuilt_with_the_same_s
     lab = Laboratory()
     spec = policy_spec(arguments=arguments, floor=0.01)
     lab.definitions = FakeDefinitions(make_surface(), spec)
+    live(lab, 15, policies.build)
+    live(lab, 15, policies.build)  # another learner, which resumes
+    report = rebuilt(lab, policies.build)
+    assert report.equal
+    assert report.steps_n > 20
+    assert report.lessons_n > 50
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"type": "thompson", "parameters": {"posterior": "gaussian", "ids": 2}},
+        {"type": "ucb"},
+        {"type": "popularity"},
+        {"type": "linear", "parameters": {"forgetting": 0.9}},
+        {
+            "type": "mixture",
+            "parts": [
+                Part(weight=0.5, type="vw", arguments="--bag 3 -q UA"),
+                Part(weight=0.5, type="linear"),
+            ],
+        },
+    ],
+    ids=lambda given: given["type"],
+)
+def test_policies_of_every_type_are_rebuilt_with_the_same_digest(given: dict[str, object]) -> None:
+    lab = Laboratory()
+    lab.definitions = FakeDefinitions(make_surface(), policy_spec(floor=0.01, **given))
     live(lab, 15, policies.build)
     live(lab, 15, policies.build)  # another learner, which resumes
     report = rebuilt(lab, policies.build)
