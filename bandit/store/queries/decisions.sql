@@ -36,8 +36,8 @@ ORDER BY sipHash64(event_id, {seed:UInt64}), event_id, ts, writer, seq
 LIMIT 1 BY event_id
 
 -- name: decisions_known
--- Which of some event ids the log holds decisions of.
-SELECT DISTINCT toString(event_id) AS event_id
+-- Which of some event ids the log holds decisions of. (An alias `event_id` would be what WHERE sees.)
+SELECT DISTINCT toString(event_id) AS known
 FROM decisions
 WHERE event_id IN {event_ids:Array(UUID)}
   AND ts BETWEEN fromUnixTimestamp64Milli({since_ms:Int64})

@@ -98,3 +98,13 @@ def test_surface_must_be_declared(run, log: LogMaker, command: list[str]) -> Non
     refused = run(*command)
     assert refused.returncode == 1
     assert b"is not declared" in refused.stderr
+
+
+def test_report_reads_what_was_imported(run, log: LogMaker, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "home.dsjson"
+    file.write_bytes(run("export", "home").stdout)
+    assert run("import", file, "--surface", "copy").returncode == 0
+    told = run("report", "--surface", "copy", "--json")
+    assert told.returncode == 0, told.stderr
+    rewards = [p for p in msgspec.json.decode(told.stdout)["policies"] if p["policy"] == "imported"]
+    assert rewards

@@ -64,3 +64,22 @@ def test_sample_is_without_replacement_and_the_same_for_one_seed(decisions: Deci
 def test_sample_of_more_than_there_are_is_all(decisions: Decisions) -> None:
     assert len(decisions.sample(SURFACE, 1_000, seed=0)) == 50
     assert decisions.sample("nowhere", 10, seed=0) == []
+
+
+def test_newest_of_several_event_ids_that_is_there_is_found(decisions: Decisions) -> None:
+    ids = [event(99, T0 + 99), event(30, T0 + 30), event(7, T0 + 7)]
+    assert decisions.find_newest(ids).unit_id == "u-30"
+    with pytest.raises(NotFound, match="none of 1 event ids"):
+        decisions.find_newest(ids[:1])
+
+
+def test_span_is_from_the_first_decision_to_the_last(decisions: Decisions) -> None:
+    assert decisions.span(SURFACE) == (T0 + 1, T0 + 50)
+    assert decisions.span("nothing") is None
+
+
+def test_sample_leaves_out_what_was_imported(decisions: Decisions, store: Store) -> None:
+    sink = ClickHouseSink(store, now_ms=lambda: T0)
+    given = [Entry(n, decision(n, surface="s", policy=p)) for n, p in ((1, "imported"), (2, "p"))]
+    sink.insert("decisions", "w5", given, "imports")
+    assert [found.policy for found in decisions.sample("s", 10, 0)] == ["p"]
