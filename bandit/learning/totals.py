@@ -29,8 +29,8 @@ def slot_totals(
 ) -> dict[int, float]:
     """Totals of the slots that earned anything.
 
-    Values are taken oldest first by `(ts, writer, seq)`, so the answer does not depend on the
-    order in which they were read.
+    Values are taken oldest first by `(ts, writer, seq, surface)`, so the answer does not depend on
+    the order in which they were read.
 
     Args:
         decision: Whose rewards they are.
@@ -63,7 +63,7 @@ def _values(
     slots_n = len(decision.ranking)
     taken: set[str] = set()
     values: dict[tuple[int, str], list[float]] = {}
-    for row in sorted(rows, key=lambda row: (row.record.ts_ms, row.writer, row.seq)):
+    for row in sorted(rows, key=_place):
         reward = row.record
         if not decision.ts_ms <= reward.ts_ms < end_ms:
             counts.late += 1
@@ -77,3 +77,8 @@ def _values(
             taken.add(reward.reward_id)
             values.setdefault((reward.slot, reward.name), []).append(reward.value)
     return values
+
+
+def _place(row: LoggedReward) -> tuple[int, str, int, str]:
+    """A total order: a writer counts rows by surface, and those that name none by themselves."""
+    return row.record.ts_ms, row.writer, row.seq, row.record.surface

@@ -5,17 +5,20 @@
 -- learned from them and no importance weight holds there, so whoever judges a policy by the log
 -- leaves them out. An override says that the slot was looked at: its decision is seen. A decision
 -- whose variant was set by hand is `forced`, and no report counts it.
+--
+-- Rewards are ordered by (ts, writer, seq, surface): a writer counts its rows by surface, and those
+-- that name none by themselves, so two rows of one moment may have one number.
 
 CREATE OR REPLACE VIEW $database.judged_decisions$on_cluster AS
 WITH
-    arraySort(arrayFilter(r -> r.1 >= ts AND r.1 < window_end AND r.7 < slots_n, rows)) AS timely,
+    arraySort(arrayFilter(r -> r.1 >= ts AND r.1 < window_end AND r.8 < slots_n, rows)) AS timely,
     arrayFilter(
-        (r, repetition) -> repetition = 1 AND r.7 = 0,
+        (r, repetition) -> repetition = 1 AND r.8 = 0,
         timely,
-        arrayEnumerateUniq(arrayMap(r -> r.4, timely))
+        arrayEnumerateUniq(arrayMap(r -> r.5, timely))
     ) AS counted,
-    arrayDistinct(arrayMap(r -> r.5, counted)) AS names,
-    arrayMap(n -> arrayMap(r -> r.6, arrayFilter(r -> r.5 = n, counted)), names) AS earned,
+    arrayDistinct(arrayMap(r -> r.6, counted)) AS names,
+    arrayMap(n -> arrayMap(r -> r.7, arrayFilter(r -> r.6 = n, counted)), names) AS earned,
     arrayMap(
         v -> multiIf(
             {aggregation:String} = 'sum', arraySum(v),
@@ -94,7 +97,7 @@ FROM (
 LEFT JOIN (
     SELECT
         event_id,
-        groupArray(tuple(ts, writer, seq, reward_id, name, value, slot)) AS rows
+        groupArray(tuple(ts, writer, seq, rewards.surface, reward_id, name, value, slot)) AS rows
     FROM $database.rewards
     WHERE surface IN ({surface:String}, '')
         AND value BETWEEN {reward_low:Float64} AND {reward_high:Float64}

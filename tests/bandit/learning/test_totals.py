@@ -102,3 +102,15 @@ def test_a_reward_for_a_slot_that_was_not_ranked_is_an_orphan() -> None:
     one, counts = decision(1), Counts()
     assert slot_totals(one, [reward(one, slot=1)], surface(), counts) == {}
     assert counts == Counts(orphan=1)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_rows_that_tie_but_for_their_stream_give_one_answer_in_any_order(turn: int) -> None:
+    # A writer counts rows that name no surface by themselves: two of one millisecond could have
+    # one number, and what was learned depended on which was read first.
+    one = decision(1)
+    rows = [
+        reward(one, 0.25, surface="", reward_id="r"),
+        reward(one, -0.5, surface="home", reward_id="r"),
+    ]
+    assert slot_totals(one, rows[::turn], surface(), Counts()) == {0: 0.25}

@@ -3,6 +3,7 @@
 import random
 from collections import defaultdict
 from itertools import product
+from typing import NamedTuple
 
 import pytest
 
@@ -11,7 +12,15 @@ from bandit.ope import WeightMoments
 from bandit.specs import Metric, Surface
 from bandit.stats import Moments
 from bandit.store.client import Store
-from bandit.store.reports import LogRows, Members, PolicyMoments, Reports, Scope, VariantUnits
+from bandit.store.reports import (
+    LogRows,
+    Members,
+    PolicyMoments,
+    Reports,
+    Scope,
+    VariantUnits,
+    _joining,
+)
 from bandit.store.tail import Tail
 from tests.bandit.logs import T0, LogMaker, publish
 
@@ -24,14 +33,16 @@ def surface(**changes) -> Surface:
     return Surface(**given)
 
 
-def messy_log(log: LogMaker, rng: random.Random, decisions_n: int = 60) -> None:
+def messy_log(log: LogMaker, rng: random.Random, decisions_n: int = 100) -> None:
     """Everything that may happen to a decision's rewards; decisions 10 ms apart."""
     for n in range(decisions_n):
+        pinned = rng.choice([(), (), (), (0,), (1,)])
         decision = log.decide(
             10 * n,
             unit=f"u{n % 7}",
             deferred=rng.random() < 0.4,
-            propensities=(0.25, 0.3),
+            propensities=tuple(1.0 if slot in pinned else 0.25 for slot in (0, 1)),
+            pinned=pinned,
             writer=rng.choice(["w1", "w2"]),
         )
         if rng.random() < 0.1:  # a client's retry that another worker answered
@@ -49,6 +60,35 @@ def messy_log(log: LogMaker, rng: random.Random, decisions_n: int = 60) -> None:
             )
         if rng.random() < 0.3:
             log.expose(decision, rng.choice([(0,), (1,), (0, 1)]), rng.choice([1, 999, 1000]))
+        if rng.random() < 0.4:
+            replaced = tuple((slot, "editorial") for slot in rng.choice([(0,), (1,), (0, 1), (7,)]))
+            log.expose(decision, (), rng.choice([-1, 1, 3, 999, 1000]), overridden=replaced)
+
+
+class Judged(NamedTuple):
+    ts_ms: int
+    reward: float
+    pinned: bool
+    overridden: bool
+
+
+def judged_decisions(store: Store, scope: Scope) -> list[Judged]:
+    """Seen decisions, as anybody gets them from the view."""
+    given = _joining(scope)
+    named = ", ".join(f"{name} = {literal(value)}" for name, value in given.items())
+    found = store._client.query(
+        "SELECT toUnixTimestamp64Milli(ts), reward, pinned, overridden "
+        f"FROM {store.database}.judged_decisions({named}) WHERE seen"
+    )
+    return [Judged(*row) for row in found.result_rows]
+
+
+def literal(value: object) -> str:
+    """A value in ClickHouse's SQL."""
+    if isinstance(value, list):
+        kind = "Float64" if value and isinstance(value[0], float) else "String"
+        return f"[{', '.join(map(repr, value))}]" if value else f"CAST([], 'Array({kind})')"
+    return repr(value)
 
 
 @pytest.mark.parametrize(
@@ -67,12 +107,17 @@ def test_a_decision_earns_what_the_learner_learns(
     learned = {
         joined.decision.ts_ms: dict(joined.earned)[0]
         for joined in joiner.close(LATER)
-        if 0 in dict(joined.earned)
+        if 0 in dict(joined.earned) and 0 not in joined.decision.pinned
     }
-    buckets = Reports(store).running(Scope(rules, LATER), "policy", bucket_ms=1)
-    reported = {bucket.at_ms: bucket.reward_sum for bucket in buckets}
-    assert len(learned) > 30
+    judged = judged_decisions(store, Scope(rules, LATER))
+    barred = {row.ts_ms for row in judged if row.pinned or row.overridden}
+    reported = {row.ts_ms: row.reward for row in judged if row.ts_ms not in barred}
+    assert len(learned) > 20
     assert reported == pytest.approx(learned)
+    assert {row.pinned for row in judged} == {row.overridden for row in judged} == {True, False}
+    # What is not learned from counts for variants all the same.
+    buckets = Reports(store).running(Scope(rules, LATER), "policy", bucket_ms=1)
+    assert {b.at_ms: b.reward_sum for b in buckets} == {row.ts_ms: row.reward for row in judged}
     assert all(bucket.decisions_n == 1 for bucket in buckets)
 
 
