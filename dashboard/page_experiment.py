@@ -23,6 +23,7 @@ from dashboard.parts import (
     choose,
     choose_level,
     open_page,
+    ordered_experiments,
     show_age,
     show_chart,
     show_downloads,
@@ -52,14 +53,19 @@ def render(source: Source) -> None:
     overview = open_page(source, "Experiment", archived=shown)
     if overview is None:
         return
-    if overview.archived_n:
-        choose("Archived experiments", ARCHIVED, "archived")
     if not overview.experiments:
         st.info(nothing_in_words(overview), icon=":material/inbox:")
+        if overview.archived_n:
+            choose("Archived experiments", ARCHIVED, "archived")
         return
-    which, level, look, scale = st.columns(4)
+    which, level, look, scale, *more = st.columns(5 if overview.archived_n else 4)
+    for column in more:
+        with column:
+            choose("Archived experiments", ARCHIVED, "archived")
     with which:
-        key = choose("Experiment", experiment_keys(overview), "experiment")
+        key = choose(
+            "Experiment", [found.key for found in ordered_experiments(overview)], "experiment"
+        )
     with level:
         alpha = choose_level()
     with look:
@@ -76,12 +82,6 @@ def nothing_in_words(overview: Overview) -> str:
     if overview.archived_n:
         return f"All experiments are archived, and hidden: {overview.archived_n:,}."
     return "No experiment is declared: `PUT /v1/experiments/{key}`."
-
-
-def experiment_keys(overview: Overview) -> list[str]:
-    """The running ones first, then those with the most units."""
-    ordered = sorted(overview.experiments, key=lambda e: (e.status != "running", -e.units_n))
-    return [found.key for found in ordered]
 
 
 @st.fragment(run_every=REFRESH_S)

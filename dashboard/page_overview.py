@@ -8,6 +8,7 @@ from bandit.service.reporting_payloads import ExperimentHeadline
 from bandit.service.reporting_words import DASH, duration, number
 from dashboard.parts import (
     REFRESH_S,
+    ordered_experiments,
     show_age,
     show_killed_of,
     show_missing,
@@ -41,7 +42,7 @@ def _live(source: Source, experiment_page: StreamlitPage | None) -> None:
     st.header("Experiments")
     if not overview.experiments and not overview.archived_n:
         st.markdown("No experiment is declared: `PUT /v1/experiments/{key}`.")
-    for found in overview.experiments:
+    for found in ordered_experiments(overview):
         _experiment(found, experiment_page)
     if overview.archived_n:
         st.caption(f"Archived, and hidden here: {overview.archived_n:,}; see *Experiment*.")
@@ -69,8 +70,8 @@ def surface_rows(overview: Overview) -> list[dict[str, str]]:
 def _experiment(found: ExperimentHeadline, page: StreamlitPage | None) -> None:
     with st.container(border=True):
         st.subheader(found.key, anchor=False)
-        where = "payloads" if found.surface is None else f"on {found.surface}"
-        st.caption(f"{found.status} {where} · {found.units_n:,} units")
+        where = ", payloads" if found.surface is None else f" on {found.surface}"
+        st.caption(f"{found.status}{where} · {found.units_n:,} units")
         if found.description:
             st.markdown(found.description)
         show_verdict(found.verdict)

@@ -7,7 +7,12 @@ import pandas as pd
 import streamlit as st
 
 from bandit.service.reporting import Overview
-from bandit.service.reporting_payloads import Problem, SurfaceHeadline, Verdict
+from bandit.service.reporting_payloads import (
+    ExperimentHeadline,
+    Problem,
+    SurfaceHeadline,
+    Verdict,
+)
 from dashboard.charts import Drawing
 from dashboard.source import Source
 
@@ -52,6 +57,11 @@ def choose(label: str, options: Sequence[str], parameter: str, default: str = ""
     chosen = st.selectbox(label, options, index=index, key=parameter)
     st.query_params[parameter] = chosen
     return chosen
+
+
+def ordered_experiments(overview: Overview) -> list[ExperimentHeadline]:
+    """The running ones first, then those with the most units."""
+    return sorted(overview.experiments, key=lambda e: (e.status != "running", -e.units_n))
 
 
 def choose_surface(overview: Overview) -> str:

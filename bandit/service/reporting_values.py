@@ -6,7 +6,7 @@ from bandit.ope import ips, snips
 from bandit.service.reporting_declared import REWARD
 from bandit.service.reporting_effects import metric_effect
 from bandit.service.reporting_payloads import PolicyValue, Yardstick
-from bandit.specs import UNIFORM_SLICE, PolicySpec
+from bandit.specs import KILL_SWITCH, UNIFORM_SLICE, PolicySpec
 from bandit.stats.moments import NONE
 from bandit.store.reports import LabelCounts, Log, PolicyMoments, Reports, Scope, TargetMoments
 
@@ -34,7 +34,8 @@ def values_of(
     values = []
     for policy in keys:
         own_n = counts[policy].counted_n if policy in counts else 0
-        for log in logs:
+        # Nobody declares what is built in, so no log but its own can tell of it.
+        for log in logs[:1] if policy in (KILL_SWITCH, UNIFORM_SLICE) else logs:
             target = found.get((policy, log), TargetMoments())
             moments = target.moments
             in_log_n = counted_n if log == "all" else counted_n - own_n
