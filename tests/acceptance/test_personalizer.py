@@ -1,5 +1,7 @@
 """Microsoft's own Personalizer clients, unmodified, against `bandit api` as it is started."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,23 @@ def test_client_of_the_preview_fills_slots(service: Service) -> None:
     with pytest.raises(HttpResponseError) as refused:
         client.reward_multi_slot("m-1", {"reward": [{"slotId": "foot", "value": 0.5}]})
     assert refused.value.status_code == 400
+
+
+def test_event_is_rewarded_by_workers_that_never_saw_it(service: Service) -> None:
+    actions = [{"id": f"a{n}", "features": [{"topic": f"t{n}"}]} for n in range(3)]
+    slots = [{"id": "hero", "baselineAction": "a0"}, {"id": "side", "baselineAction": "a1"}]
+    client = NewClient(endpoint(service), AzureKeyCredential(KEY))
+    asked = {"actions": actions, "slots": slots, "eventId": "page 7"}
+    answer = client.rank_multi_slot(asked)
+    last = client.rank({"actions": actions})
+    explained(service, last["eventId"])  # the journal is in order, so the slots are in the log, too
+    before = service.workers().values()
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    service.workers(but=before)
+    client.reward_multi_slot("page 7", {"reward": [{"slotId": "side", "value": 0.5}]})
+    client.activate_multi_slot("page 7")
+    assert client.rank_multi_slot(asked) == answer
 
 
 def test_administration_client_reads_and_changes_the_surface(service: Service) -> None:

@@ -36,7 +36,7 @@ ORDER BY sipHash64(event_id, {seed:UInt64}), event_id, ts, writer, seq
 LIMIT 1 BY event_id
 
 -- name: decisions_known
--- Which of some event ids the log holds decisions of. (An alias `event_id` would be what WHERE sees.)
+-- Which of some event ids the log holds decisions of; WHERE would see an alias called event_id.
 SELECT DISTINCT toString(event_id) AS known
 FROM decisions
 WHERE event_id IN {event_ids:Array(UUID)}
