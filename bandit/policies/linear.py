@@ -44,8 +44,8 @@ from bandit.records import Action
 
 Floats = npt.NDArray[np.float64]
 
-MOST_NUMBERS = 2**22
-"""Of all A together, 32 MB."""
+MOST_NUMBERS = 2**23
+"""Of all A together: 64 MB, and about half of that in a snapshot."""
 _STACKED = 2**20  # numbers in a generation of gathered actions
 _JITTER = 1e-10  # of a matrix with 1 on its diagonal; keeps it invertible whatever is in it
 
