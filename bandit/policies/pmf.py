@@ -140,8 +140,8 @@ def uniform_of(seed: int, slot: int) -> float:
     return ((x ^ (x >> 31)) >> 11) * 2.0**-53
 
 
-def draw_one(weights: Sequence[float], uniform: float) -> tuple[int, float]:
-    """Draw one of a slot's pool: (place, its propensity in (0, 1]).
+def draw_one(weights: Sequence[float], uniform: float) -> tuple[int, float] | None:
+    """Draw one of a slot's pool: (place, its propensity in (0, 1]); None if none has any weight.
 
     The first place whose running sum is above `uniform` × the whole sum; its weight ÷ that sum.
 
@@ -149,11 +149,13 @@ def draw_one(weights: Sequence[float], uniform: float) -> tuple[int, float]:
     (1, 0.3333333333333333)
 
     Args:
-        weights: Probabilities of the actions in the pool, in offered order; at least one above 0.
+        weights: `(k,)`, k ≥ 1: probabilities of the actions in the pool, in offered order.
         uniform: What `uniform_of` says.
     """
     sums = list(accumulate(weights))
     total = sums[-1]
+    if total <= 0.0:
+        return None
     # Bounded by the first place that holds the whole sum, so that rounding can neither fall off the
     # end nor reach a trailing action of probability 0.
     place = min(bisect_right(sums, uniform * total), bisect_left(sums, total))
@@ -207,10 +209,7 @@ def draw_ranking(
     ranking: list[int] = []
     propensities: list[float] = []
     for slot in range(min(slots, len(left))):
-        if any(weights):
-            place, propensity = draw_one(weights, uniform_of(seed, slot))
-        else:
-            place, propensity = _forced(pmf, left), 1.0
+        place, propensity = draw_one(weights, uniform_of(seed, slot)) or (_forced(pmf, left), 1.0)
         propensities.append(propensity)
         ranking.append(left.pop(place))
         del weights[place]
@@ -290,12 +289,9 @@ def _draw_in_pools(
             pool = [i for i in left if i not in gone]
             if not pool:
                 break
-            weights = [pmf[i] for i in pool]
-            if any(weights):
-                place, propensity = draw_one(weights, uniform_of(seed, slot))
-                index = pool[place]
-            else:
-                index = pool[_forced(pmf, pool)]
+            one = draw_one([pmf[i] for i in pool], uniform_of(seed, slot))
+            place, propensity = one or (_forced(pmf, pool), 1.0)
+            index = pool[place]
         ranking.append(index)
         propensities.append(propensity)
         left.remove(index)

@@ -14,7 +14,7 @@ from bandit.policies.features import features_of
 from bandit.records import Action, Decision
 from bandit.service.choosing import Chosen, choose
 from bandit.service.drawing import Drawn, draw_in_pools, judge, pins_of, placed, top_of
-from bandit.service.eligibility import DenyLists, eligible
+from bandit.service.eligibility import EVERY, DenyLists, eligible
 from bandit.service.event_ids import given_event_id
 from bandit.service.offering import Offer, offer_of
 from bandit.service.probabilities import Asked, pack, spread
@@ -122,8 +122,10 @@ class DecisionService:
     ) -> Decision:
         context, actions = bytes(request.context), offer.actions
         rules, policy = surface.spec.rules, chosen.policy
-        left = eligible(request, self._denied.of(surface.spec.key, rules), actions)
-        indices = left.indices
+        indices, excluded = EVERY
+        if request.exclude or request.seen or rules.denied:
+            denied = self._denied.of(surface.spec.key, rules)
+            indices, excluded = eligible(request, denied, actions)
         offered = actions if indices is None else [actions[index] for index in indices]
         if indices is not None:  # the policy checks what it sees; the log gets the others too
             check_features(context, actions)
@@ -166,7 +168,7 @@ class DecisionService:
             shadows=shadows,
             shadow_tops=tops,
             surface_version=surface.version,
-            excluded=left.excluded,
+            excluded=excluded,
             blocked=drawn.blocked,
             pinned=drawn.pinned,
             catalogue=offer.catalogue,

@@ -213,11 +213,12 @@ class _Rest:
     def draw(self, slot: int, gone: Collection[int], uniform: float) -> tuple[int, float] | None:
         """An action and its propensity; None if there is none to draw."""
         pool = self._pool(gone)
-        weights = self._weights(slot, pool)
-        if any(weights):
-            place, propensity = draw_one(weights, uniform)
-            return pool[place], propensity
-        return (pool[0], 1.0) if pool and self._in_order else None
+        if not pool:
+            return None
+        one = draw_one(self._weights(slot, pool), uniform)
+        if one is None:
+            return (pool[0], 1.0) if self._in_order else None
+        return pool[one[0]], one[1]
 
     def propensity(self, slot: int, gone: Collection[int], index: int) -> float:
         pool = self._pool(gone)
