@@ -16,7 +16,7 @@ def all_errors(root: type[BanditError] = BanditError) -> Iterator[type[BanditErr
             yield from all_errors(child)
 
 
-@pytest.mark.parametrize("kind", all_errors(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", list(all_errors()), ids=lambda kind: kind.__name__)
 def test_every_error_has_a_status_and_a_code(kind: type[BanditError]) -> None:
     assert 400 <= STATUS[kind] <= 503
     assert kind.code
