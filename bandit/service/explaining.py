@@ -255,7 +255,7 @@ def _filled(decision: LoggedDecision, known: Known, slot: int) -> str:
             + (": explored, for another was likelier" if drawn.explored else "")
         )
         if drawn.blocked:
-            said += f"; {len(drawn.blocked)} others were blocked by pins and diversity"
+            said += f"; pins and diversity blocked {len(drawn.blocked)} of those left"
     if drawn.overridden is not None:
         said += f"; {drawn.overridden!r} was shown there instead, so nothing is learned from it"
     return said

@@ -4,7 +4,7 @@ from bandit.errors import NotFound
 from bandit.store.client import Store
 from bandit.store.decisions import Decisions
 from bandit.store.sink import ClickHouseSink
-from tests.bandit.store.making import SURFACE, T0, Entry, decision, entries, event
+from tests.bandit.store.making import SURFACE, T0, Entry, decision, entries, event, exposure
 
 
 @pytest.fixture
@@ -83,3 +83,17 @@ def test_sample_leaves_out_what_was_imported(decisions: Decisions, store: Store)
     given = [Entry(n, decision(n, surface="s", policy=p)) for n, p in ((1, "imported"), (2, "p"))]
     sink.insert("decisions", "w5", given, "imports")
     assert [found.policy for found in decisions.sample("s", 10, 0)] == ["p"]
+
+
+def test_overrides_of_a_decision_are_those_that_were_said_first(store: Store) -> None:
+    said = [
+        exposure(3, slots=(0,), overridden=((1, "billboard"), (2, "\u202e\x00"))),
+        exposure(3, slots=(), ts_ms=T0 + 9_000, overridden=((1, "later"),)),
+        exposure(4, slots=(), overridden=((0, "another decision's"),)),
+    ]
+    ClickHouseSink(store, now_ms=lambda: T0).insert(
+        "exposures", "w1", [Entry(seq, one) for seq, one in enumerate(said, 1)], "t"
+    )
+    decisions = Decisions(store)
+    assert decisions.overrides(event(3, T0 + 3)) == {1: "billboard", 2: "\u202e\x00"}
+    assert decisions.overrides(event(5, T0 + 5)) == {}
