@@ -6,12 +6,14 @@ import sys
 from tests.bench.everything import everything
 from tests.bench.learner import learner
 from tests.bench.serving import latency, serving
+from tests.bench.stored import stored
 
 BENCHES = {
     "serving": serving,
     "everything": everything,
     "latency": latency,
     "learner": learner,
+    "stored": stored,
 }
 
 
