@@ -43,14 +43,14 @@ import numpy.typing as npt
 # call, which costs as much as the prediction.
 from vowpal_wabbit_next import _core as core
 
-from bandit.errors import BadPropensity, BadSpec, RecordError, SnapshotCorrupt
+from bandit.errors import BadSpec, RecordError, SnapshotCorrupt
 from bandit.policies.arguments import Arguments, read_arguments
-from bandit.policies.base import Lesson
+from bandit.policies.base import Lesson, check_lesson
 from bandit.policies.cache import Generations
 from bandit.policies.features import features_of
 from bandit.policies.framing import frame, unframe
 from bandit.policies.vw_bytes import digest_of
-from bandit.records import Action, check_number
+from bandit.records import Action
 
 LEAST_PROPENSITY = 1e-9
 """What a lesson's propensity counts as if it is smaller; 1e-20 would break a model for good."""
@@ -118,13 +118,7 @@ class VowpalWabbit:
         Raises:
             RecordError: A number that could harm the model; nothing was learned.
         """
-        check_number("reward", lesson.reward)
-        if not 0 <= lesson.drawn < len(lesson.actions):
-            raise RecordError(
-                f"drawn is {lesson.drawn}, must be an index into {len(lesson.actions)} actions"
-            )
-        if not 0.0 < lesson.propensity <= 1.0:
-            raise BadPropensity(lesson.propensity)
+        check_lesson(lesson)
         examples = self._examples.of(lesson.context, lesson.actions, lesson.slot)
         cost = -lesson.reward  # the one place where a reward becomes a cost
         label = core.CBLabel(label=(cost, max(lesson.propensity, LEAST_PROPENSITY)))
