@@ -1,4 +1,4 @@
-"""Bytes a decision in ClickHouse: features in requests, ids out of a catalogue, or nothing named."""
+"""Bytes a decision in ClickHouse: features in requests, ids out of a catalogue, nothing named."""
 
 import itertools
 import os
