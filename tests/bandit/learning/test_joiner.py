@@ -44,6 +44,18 @@ def test_a_seen_slot_without_rewards_earns_the_default() -> None:
     assert (joined.earned, joined.rewarded) == (((0, -0.25), (1, -0.25)), False)
 
 
+@pytest.mark.parametrize("aggregation", ["sum", "first", "last", "mean", "max", "min"])
+@pytest.mark.parametrize(("values", "earned"), [([0.0, 0.0], 0.0), ([-0.5], -0.5)])
+def test_rewards_of_zero_and_below_are_never_taken_for_none(
+    aggregation: str, values: list[float], earned: float
+) -> None:
+    # rlclientlib's `max` began at the smallest positive float: such rewards became the default.
+    one = decision(1)
+    rewards: list[Row] = [reward(one, value, seq=n) for n, value in enumerate(values)]
+    (joined,) = closed([one], rewards, aggregation=aggregation, default_reward=0.25)
+    assert (joined.earned, joined.rewarded) == (((0, earned),), True)
+
+
 def test_a_deferred_decision_is_seen_where_an_exposure_in_the_window_or_a_reward_says_so() -> None:
     one = decision(1, ranking=(1, 0, 2), propensities=(0.3, 0.4, 1.0), deferred=True)
     (joined,) = closed([one])
