@@ -1,9 +1,12 @@
 """The stock OpenFeature provider, unmodified, against `bandit api` as it is started."""
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from openfeature import api
 from openfeature.client import OpenFeatureClient
@@ -13,7 +16,7 @@ from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
 
 from bandit.assign import bucket
-from tests.acceptance.test_api import Service
+from tests.acceptance.test_api import WITHIN_S, Service
 
 pytestmark = pytest.mark.acceptance
 UNITS = [f"user-{n}" for n in range(40)]
@@ -88,6 +91,25 @@ def test_every_kind_of_flag_is_evaluated_as_it_was_declared(client: OpenFeatureC
         assert client.get_float_value("ratio", 0.0, context) == (0.75 if b else 0.5)
         columns = client.get_object_value("layout", {}, context)
         assert columns == {"columns": [1, 2] if b else 1}
+
+
+def test_evaluations_reach_the_log_as_assignments(
+    service: Service, client: OpenFeatureClient, clickhouse_url: str
+) -> None:
+    inside = sorted(key for key in UNITS if bucket("exp-7", key) < 8000)
+    for key in UNITS * 2:
+        client.get_boolean_value("shiny", default_value=False, evaluation_context=unit(key))
+    database = service.environ["BANDIT_CLICKHOUSE_DATABASE"]
+    query = (
+        "SELECT arraySort(groupUniqArray(unit_id)), count() <= 2 * uniqExact(unit_id) "
+        f"FROM {database}.assignments WHERE experiment = 'shiny' FORMAT JSONCompactEachRow"
+    )
+    deadline, found = time.monotonic() + WITHIN_S, [[], 0]
+    while found != [inside, 1]:  # once a day for a unit, as far as each of two workers knows
+        assert time.monotonic() < deadline, found
+        response = httpx.post(clickhouse_url, content=query)
+        found = response.json() if response.status_code == 200 else found
+        threading.Event().wait(0.05)
 
 
 def test_callers_default_holds_where_no_variant_does(client: OpenFeatureClient) -> None:
