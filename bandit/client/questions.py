@@ -1,5 +1,6 @@
 """A question to the service: its body, how its answer is read, and what is answered without it."""
 
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
@@ -19,7 +20,28 @@ DefaultVariant = str | tuple[str, Any]
 """A variant's key, or the key and the payload."""
 
 A = TypeVar("A", Ranking, Assignments)
-encode = msgspec.json.Encoder().encode
+
+
+def plain(value: object) -> object:
+    """What JSON has no word for by itself, such as a number of NumPy's or a frozen mapping.
+
+    Raises:
+        TypeError: It can not be sent.
+    """
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return list(value)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    raise TypeError(
+        f"value of type {type(value).__name__} can not be sent, must be what JSON can hold"
+    )
+
+
+encode = msgspec.json.Encoder(enc_hook=plain).encode
 
 
 class Question(NamedTuple, Generic[A]):
@@ -200,7 +222,7 @@ def offered_ids(actions: object, action_ids: object) -> tuple[str, ...]:
             id_ := action.id
             if isinstance(action, Action)
             else action.get("id")
-            if isinstance(action, dict)
+            if isinstance(action, (dict, Mapping))
             else None,
             str,
         )

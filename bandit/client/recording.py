@@ -125,8 +125,9 @@ class Recorder:
                 core.count("withheld")
                 return
             made = body()
-            msgspec.convert(made, kind)  # one bad record would have its whole batch refused
             encoded = encode(made)
+            # One bad record would have its whole batch refused.
+            msgspec.json.decode(encoded, type=kind)
         except Exception as exc:
             core.count("bad_records")
             if core.options.strict:

@@ -5,8 +5,10 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
+from types import MappingProxyType
 
 import httpx
+import numpy as np
 import pytest
 
 from bandit.client import Action, BanditClient, Options, Ranking
@@ -63,6 +65,16 @@ def test_served_ranking_is_what_the_service_said(client: BanditClient, service: 
 def test_actions_may_be_records(client: BanditClient, service: Service) -> None:
     ask(client, actions=[Action.of("a", topic="go")], default="offered order")
     assert service.asked[0]["actions"] == [{"id": "a", "features": {"topic": "go"}}]
+
+
+def test_numbers_of_numpy_and_frozen_mappings_are_sent(
+    client: BanditClient, service: Service
+) -> None:
+    context = MappingProxyType({"a": np.float32(0.5), "b": np.int64(7), "c": range(2)})
+    action = MappingProxyType({"id": "a1"})
+    service.troubles["/v1/rank"] = [503]
+    assert ask(client, context=context, actions=[action], default="offered order").ids == ("a1",)
+    assert service.asked[0]["context"] == {"a": 0.5, "b": 7, "c": [0, 1]}
 
 
 def test_event_id_is_a_uuid7_of_now_with_the_tag_of_its_surface(service: Service) -> None:
@@ -163,7 +175,7 @@ def test_default_is_never_longer_than_asked_and_never_what_is_excluded(
         ({"slots": 0}, "slots is 0"),
         ({"slots": "3"}, "slots is '3'"),
         ({"deadline_s": -1}, "deadline_s is -1"),
-        ({"context": {"x": object()}}, "unsupported"),
+        ({"context": {"x": object()}}, "type object can not be sent"),
         ({"context": {"x": "\ud800"}}, "surrogates"),
     ],
     ids=str,
@@ -323,6 +335,13 @@ def test_deferred_decision_that_came_too_late_needs_no_override(
     ask(client, defer=True)
     client.flush(5.0)
     assert not service.accepted
+
+
+def test_reward_may_be_a_number_of_numpy(client: BanditClient, service: Service) -> None:
+    client.reward(ask(client), np.float32(0.5), slot=np.int64(1))  # type: ignore[arg-type]
+    client.flush(5.0)
+    [reward] = service.accepted["/v1/rewards"]
+    assert (reward["value"], reward["slot"]) == (0.5, 1)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e9, "1", None], ids=str)
