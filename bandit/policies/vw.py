@@ -61,6 +61,7 @@ _BITS, _WHOLE_BITS = 18, 64  # VW's own default of `-b`; all that an index has
 _LEAST = 1.2e-38  # smallest normal float32; VW leaves out features of value 0
 _ACTIONS_N = 2_048  # a VW example is 32 kB: 65 MB a generation, 200 MB if every one is another's
 _CONTEXTS_N = 256
+_WHOLES_N = 16  # catalogues that are offered whole
 _INDICES_BYTES = 8 * 1024 * 1024
 
 
@@ -182,6 +183,7 @@ class _Examples:
         self._with_id = with_id
         self._mask = np.uint64((1 << bits) - 1)
         self._recent: dict[str, _Known] = {}
+        self._wholes: dict[int, tuple[tuple[Action, ...], list[core.Example]]] = {}
         self._actions: Generations[tuple[str, bytes], _Known] = Generations(_ACTIONS_N)
         self._contexts: Generations[bytes | tuple[bytes, bytes], core.Example] = Generations(
             _CONTEXTS_N
@@ -196,7 +198,11 @@ class _Examples:
             RecordError: Features that no policy may see, or an action that is offered twice.
         """
         shared = self._contexts.get((context, slot) if slot else context)
-        examples = [shared or self._make_context(context, slot)]
+        shared = shared or self._make_context(context, slot)
+        whole = self._wholes.get(id(actions))  # it keeps the tuple, so nothing else has its id
+        if whole is not None:
+            return [shared, *whole[1]]
+        examples = [shared]
         recent = self._recent
         for action in actions:
             known = recent.get(action.id)
@@ -206,6 +212,11 @@ class _Examples:
         if len(set(examples)) < len(examples):
             # VW would leave an example that comes twice half set up, and hand it out again as new.
             raise RecordError("actions hold an id twice, must have different ids")
+        if isinstance(actions, tuple):  # a whole catalogue comes again and again
+            kept_n = sum(len(examples) for _, examples in self._wholes.values())
+            if len(self._wholes) >= _WHOLES_N or kept_n + len(actions) > _ACTIONS_N:
+                self._wholes.clear()
+            self._wholes[id(actions)] = (actions, examples[1:])
         return examples
 
     def labelled(self, action: Action, label: core.CBLabel) -> core.Example:
@@ -217,6 +228,7 @@ class _Examples:
 
     def clear(self) -> None:
         self._recent.clear()
+        self._wholes.clear()
         self._actions.clear()
         self._contexts.clear()
 

@@ -409,3 +409,21 @@ def test_an_untrained_policy_has_the_digest_of_nothing():
     # printf '' | sha256sum
     nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert VowpalWabbit("").digest() == VowpalWabbit("-b 10").digest() == nothing
+
+
+def test_a_catalogue_that_is_offered_whole_again_gives_what_its_actions_give() -> None:
+    policy = VowpalWabbit("--epsilon 0.3 -q UA")
+    wholes = [
+        tuple(Action.of(f"a{n}", n=n % 7, of=size) for n in range(size)) for size in range(2, 40)
+    ]
+    for whole in wholes:
+        lesson = Lesson(context=b"{}", actions=whole, drawn=1, propensity=0.5, reward=1.0)
+        policy.learn(lesson)
+    for _ in range(2):
+        for whole in wholes:
+            for context in (b"{}", b'{"hour":9}'):
+                assert policy.pmf(context, whole) == policy.pmf(context, list(whole))
+    twice = (*wholes[0], wholes[0][0])
+    for _ in range(2):
+        with pytest.raises(RecordError, match="an id twice"):
+            policy.pmf(b"{}", twice)
