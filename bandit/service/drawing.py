@@ -115,7 +115,8 @@ def draw_in_pools(
         diversity: Of the surface's rules.
     """
     rest = _Rest(asked, pmf, actions)
-    alike = _Alike(diversity, actions)
+    # One slot is like no other: nothing to count.
+    alike = _Alike(diversity if pins or slots > 1 else (), actions)
     for index in pins.values():
         alike.take(index)
     waiting = dict(pins)

@@ -73,11 +73,11 @@ class Asked:
 
 
 def _bounded(pmf: list[float], rules: Rules, actions: Sequence[Action]) -> list[float]:
-    least = [rules.least.get(action.id, 0.0) for action in actions]
-    most = [rules.most.get(action.id, 1.0) for action in actions]
-    if any(least) or min(most) < 1.0:
-        return with_bounds(pmf, least, most)
-    return pmf
+    ids = [action.id for action in actions]
+    if rules.least.keys().isdisjoint(ids) and rules.most.keys().isdisjoint(ids):
+        return pmf
+    least_of, most_of = rules.least.get, rules.most.get
+    return with_bounds(pmf, [least_of(id_, 0.0) for id_ in ids], [most_of(id_, 1.0) for id_ in ids])
 
 
 def spread(pmf: Sequence[float], eligible: Sequence[int], k: int) -> tuple[float, ...]:
