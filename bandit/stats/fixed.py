@@ -93,13 +93,7 @@ def non_inferiority(
     >>> f"p = {r.p_value:.4f}, relative effect above {r.relative_ci_low:.2%}"
     'p = 0.0117, relative effect above -2.45%'
     """
-    sign = -1.0 if better == "higher" else 1.0
-    question = _Question(
-        alternative="greater" if better == "higher" else "less",
-        hypothesis="non_inferiority",
-        margin=margin,
-        shift=sign,
-    )
+    question = _to_the_good_side(better, "non_inferiority", margin, ahead=-1.0)
     return _test(estimate, question, method, alpha, relative)
 
 
@@ -119,13 +113,7 @@ def superiority(
     >>> round(superiority(e, Margin(0.2)).p_value, 5)
     0.00041
     """
-    sign = 1.0 if better == "higher" else -1.0
-    question = _Question(
-        alternative="greater" if better == "higher" else "less",
-        hypothesis="superiority",
-        margin=margin,
-        shift=sign,
-    )
+    question = _to_the_good_side(better, "superiority", margin, ahead=1.0)
     return _test(estimate, question, method, alpha, relative)
 
 
@@ -187,6 +175,15 @@ class _Question(NamedTuple):
     hypothesis: Hypothesis = "difference"
     margin: Margin | None = None
     shift: float = 0.0
+
+
+def _to_the_good_side(
+    better: Literal["higher", "lower"], hypothesis: Hypothesis, margin: Margin, *, ahead: float
+) -> _Question:
+    """A one-sided question whose null value is the margin ahead (1) of the control, or behind."""
+    if better == "higher":
+        return _Question("greater", hypothesis, margin, ahead)
+    return _Question("less", hypothesis, margin, -ahead)
 
 
 def critical_value(probability: float, df: float) -> float:

@@ -137,15 +137,10 @@ def anytime_comparison(
     critical = critical_value(n, alpha, precision, alternative=alternative)
     statistic = pair.effect / std_error
     p_value = always_valid_p_value(statistic, n, precision, alternative=alternative)
-    ends = pair.intervals(critical, alternative, relative)
     return msgspec.structs.replace(
         known,
-        effect_ci_low=ends.low,
-        effect_ci_high=ends.high,
-        relative_ci_low=ends.relative_low,
-        relative_ci_high=ends.relative_high,
         statistic=statistic,
         critical=critical,
         p_value=min(earlier_p_value, p_value),
-        relative_reason=ends.relative_reason,
+        **pair.intervals(critical, alternative, relative).named(),
     )

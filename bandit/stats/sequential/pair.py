@@ -16,6 +16,16 @@ class Intervals(NamedTuple):
     relative_high: float | None
     relative_reason: Literal["control_is_zero", "control_near_zero"] | None
 
+    def named(self) -> dict[str, float | str | None]:
+        """As effects name them."""
+        return {
+            "effect_ci_low": self.low,
+            "effect_ci_high": self.high,
+            "relative_ci_low": self.relative_low,
+            "relative_ci_high": self.relative_high,
+            "relative_reason": self.relative_reason,
+        }
+
 
 class Pair(NamedTuple):
     """Control and treatment, with the variances and the covariance of their *estimates*."""

@@ -9,7 +9,7 @@ import msgspec
 from bandit.records import Record
 from bandit.stats.sequential.checks import Alternative, check_level
 from bandit.stats.sequential.group import spending_design
-from bandit.stats.sequential.pair import Intervals, Pair, one_side
+from bandit.stats.sequential.pair import Pair, one_side
 from bandit.stats.sequential.spending import OBRIEN_FLEMING, Spending
 from bandit.stats.sequential.stagewise import stagewise_interval, stagewise_p_value
 
@@ -135,21 +135,13 @@ def planned_comparison(
     if known.bound is None:
         return _without(known, "nothing_to_spend")
     crossed = (abs(statistic) if sides == 2 else facing_z) >= known.bound
-    look = _with_intervals(known, pair.intervals(known.bound, alternative), crossed=crossed)
-    return _with_final(look, fractions, design.bounds) if look.finished else look
-
-
-def _with_intervals(known: PlannedEffect, ends: Intervals, *, crossed: bool) -> PlannedEffect:
-    return msgspec.structs.replace(
+    look = msgspec.structs.replace(
         known,
-        effect_ci_low=ends.low,
-        effect_ci_high=ends.high,
-        relative_ci_low=ends.relative_low,
-        relative_ci_high=ends.relative_high,
-        relative_reason=ends.relative_reason,
         crossed=crossed,
         finished=known.finished or crossed,
+        **pair.intervals(known.bound, alternative).named(),
     )
+    return _with_final(look, fractions, design.bounds) if look.finished else look
 
 
 def _with_final(
