@@ -97,17 +97,14 @@ class ExposureRequest(Record, frozen=True, kw_only=True):
 
     Attributes:
         slots: Slots that were seen as ranked.
-        overridden: Slots that showed another item than the one ranked, and which.
+        overridden: Slots that showed another item than the one ranked, and which. One of the two
+            names at least one slot.
     """
 
     event_id: str
     slots: Annotated[list[Slot], msgspec.Meta(max_length=1000)] = []
     overridden: Annotated[list[Pin], msgspec.Meta(max_length=1000)] = []
     surface: Key | None = None
-
-    def __post_init__(self) -> None:
-        if not self.slots and not self.overridden:
-            raise RecordError("slots and overridden are empty, must name at least one slot")
 
 
 class OutcomeRequest(Record, frozen=True, kw_only=True):

@@ -99,6 +99,10 @@ class AcceptingService:
         )
 
     def _exposure(self, request: ExposureRequest, state: ServingState, now_ms: int) -> Exposure:
+        if not request.slots and not request.overridden:
+            raise RecordError(
+                "slots and overridden are empty, must name at least one slot - at `$.slots`"
+            )
         place = self._place(request.event_id, request.surface, state, now_ms)
         return Exposure(
             ts_ms=now_ms,
