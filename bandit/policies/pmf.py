@@ -20,6 +20,8 @@ FLOAT32 = 2.0**-23
 
 NO_PINS: Mapping[int, int] = {}
 
+_LEAST = 1e-290
+"""Less than this is next to nothing: its parts have lost the digits that a proportion needs."""
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 _GAMMA = 0x9E37_79B9_7F4A_7C15
 
@@ -59,8 +61,9 @@ def with_bounds(pmf: Sequence[float], least: Sequence[float], most: Sequence[flo
 
     First `least + (1 − Σ least)·pmf`: mixing, as for the floor, which shrinks by the same factor as
     all else. Then what is above its most is cut to it and the excess goes to the others in
-    proportion to what they have (evenly, if that is nothing), again until none is above. Where all
-    are cut and mass is left, no distribution can hold every cap: they are lifted in proportion.
+    proportion to what they have (evenly, if that is next to nothing), again until none is above.
+    Where all are cut and mass is left, no distribution can hold every cap: they are lifted in
+    proportion.
 
     >>> with_bounds([0.5, 0.5, 0.0], [0.0, 0.0, 0.25], [1.0, 1.0, 1.0])
     [0.375, 0.375, 0.25]
@@ -96,7 +99,7 @@ def with_bounds(pmf: Sequence[float], least: Sequence[float], most: Sequence[flo
         have = math.fsum(mixed[i] for i in free)
         room = max(0.0, 1.0 - math.fsum(mixed[i] for i in cut))
         for i in free:
-            mixed[i] = mixed[i] * room / have if have > 0.0 else room / len(free)
+            mixed[i] = mixed[i] * room / have if have > _LEAST else room / len(free)
 
 
 def seed_of(event_id: str, salt: bytes) -> int:
