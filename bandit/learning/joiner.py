@@ -42,13 +42,16 @@ class Joined(msgspec.Struct, frozen=True):
     def lessons(self, spec: PolicySpec | None = None) -> list[Lesson]:
         """One lesson per slot that was drawn and seen, over the pool that it was drawn from.
 
-        A pinned slot gives none: nobody chose what it showed.
+        A pinned slot gives none: nobody chose what it showed. Nor does a decision whose variant
+        was set by hand: who tests is not who comes.
 
         Args:
             spec: Whose `slot_model` decides what a lesson says of its slot; None: nothing.
         """
         decision = self.decision
-        lessons = []
+        lessons: list[Lesson] = []
+        if decision.forced:
+            return lessons
         for slot, reward in self.earned:
             if slot in decision.pinned:
                 continue

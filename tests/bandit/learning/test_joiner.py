@@ -1,4 +1,5 @@
 import pytest
+from msgspec.structs import replace
 
 from bandit.learning.counts import Counts
 from bandit.learning.joiner import MINUTE_MS, SKEW_MS, Joined, Joiner
@@ -254,3 +255,12 @@ def test_settled_means_that_closing_would_do_nothing() -> None:
     joiner.add(batch([], [reward(decision(2))]))
     assert joiner.is_settled(T0 + SKEW_MS)
     assert not joiner.is_settled(T0 + SKEW_MS + MINUTE_MS)
+
+
+def test_a_decision_whose_variant_was_set_by_hand_gives_no_lesson() -> None:
+    # Who tests is not who comes: the same row without `forced` teaches.
+    one = decision(1, experiment="e", variant="t", forced=True)
+    (joined,) = closed([one], [reward(one)])
+    assert (joined.earned, joined.lessons()) == (((0, 1.0),), [])
+    (joined,) = closed([replace(one, forced=False)], [reward(one)])
+    assert [lesson.reward for lesson in joined.lessons()] == [1.0]
