@@ -32,7 +32,11 @@ def check_experiment(experiment: Experiment, declared: Declared) -> None:
             f"layer_buckets are {experiment.layer_buckets}, must be left out without a layer"
         )
     for key in experiment.metrics:
-        declared.get(Metric, key)
+        if declared.get(Metric, key).source == "reward" and experiment.surface is None:
+            raise BadSpec(
+                f"metric {key!r} is of rewards and experiment {experiment.key!r} has no surface "
+                "that could earn any, must be of outcomes"
+            )
     before = declared.find(Experiment, experiment.key)
     if before is not None:
         _check_change(before, experiment)
@@ -93,17 +97,22 @@ def _check_salts(experiment: Experiment, layer: Layer) -> None:
 
 
 def _check_neighbours(experiment: Experiment, declared: Declared) -> None:
-    """No unit may be in two experiments of one layer, nor in two of one surface."""
+    """No unit may be in two experiments of one layer or surface, no two may split units alike."""
     for other in running(declared):
         if other.key == experiment.key:
             continue
         if experiment.layer is None or other.layer != experiment.layer:
-            if experiment.surface is None or other.surface != experiment.surface:
-                continue
-            raise BadSpec(
-                f"experiment {other.key!r} is running on surface {other.surface!r}, must be "
-                "stopped before another one runs there, unless both are in one layer"
-            )
+            if experiment.surface is not None and other.surface == experiment.surface:
+                raise BadSpec(
+                    f"experiment {other.key!r} is running on surface {other.surface!r}, must be "
+                    "stopped before another one runs there, unless both are in one layer"
+                )
+            if other.salt == experiment.salt:
+                raise BadSpec(
+                    f"salt of experiment {experiment.key!r} is {other.salt!r}, as that of running "
+                    f"experiment {other.key!r}, must be its own: else their variants go together"
+                )
+            continue
         shared = _buckets(experiment.layer_buckets) & _buckets(other.layer_buckets)
         if shared:
             raise BadSpec(

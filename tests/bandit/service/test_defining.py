@@ -161,8 +161,8 @@ def test_surface_whose_event_ids_would_look_like_another_ones_is_refused() -> No
             replace(EXPERIMENT, variants=variants([(0, 5000)], [(5000, 7000), (9000, 10_000)])),
             [UNIFORM, FIXED, SURFACE, EXPERIMENT],
         ),
-        (BUTTON, [UNIFORM, FIXED, SURFACE, EXPERIMENT]),
-        (replace(BUTTON, key="other"), [BUTTON]),
+        (replace(BUTTON, salt="button-1"), [UNIFORM, FIXED, SURFACE, EXPERIMENT]),
+        (replace(BUTTON, key="other", salt="other-1"), [BUTTON]),
         (SECOND_HALF, [UNIFORM, FIXED, SURFACE, LAYER, FIRST_HALF]),
         (
             replace(SECOND_HALF, layer_buckets=[(0, 10_000)]),
@@ -258,3 +258,16 @@ def test_what_was_once_running_keeps_its_meaning(
     others = [spec for spec in (LAYER, FIRST_HALF) if spec.key != before.key]
     with pytest.raises(BadSpec, match=says):
         put(after, UNIFORM, FIXED, SURFACE, *others, before)
+
+
+def test_two_experiments_that_run_do_not_split_units_alike() -> None:
+    twin = replace(BUTTON, key="twin")
+    with pytest.raises(BadSpec, match="must be its own: else their variants go together"):
+        put(twin, BUTTON)
+    put(replace(twin, salt="another"), BUTTON)
+
+
+def test_payloads_are_judged_by_outcomes_only() -> None:
+    earned = Metric(key="earned", source="reward")
+    with pytest.raises(BadSpec, match="must be of outcomes"):
+        put(replace(BUTTON, metrics=["earned"]), earned)
