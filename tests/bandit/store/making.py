@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from bandit.event_id import make_event_id, surface_tag
-from bandit.records import Assigned, Action, AnyLogRecord, Decision, Exposure, Outcome, Reward
+from bandit.records import Action, AnyLogRecord, Assigned, Decision, Exposure, Outcome, Reward
 from bandit.wire import RankRequest
 
 T0 = 1_790_000_000_000
