@@ -16,7 +16,7 @@ later parses them again.
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
 import msgspec
@@ -43,18 +43,22 @@ class Features(NamedTuple):
     values: tuple[float, ...]
 
 
-def check_features(context: bytes, actions: Sequence[Action]) -> None:
+def check_features(
+    context: bytes, actions: Sequence[Action], indices: Iterable[int] | None = None
+) -> None:
     """Refuse features that no policy may see; cheap for those seen before.
 
     Args:
         context: JSON as sent.
         actions: As offered.
+        indices: Which of them to look at; None: all.
 
     Raises:
         RecordError: With the place, such as `$.actions[3].features.age_days`.
     """
     features_of(context, "$.context")
-    for index, action in enumerate(actions):
+    for index in range(len(actions)) if indices is None else indices:
+        action = actions[index]
         raw = action.features
         if _recent.get(action.id) != raw:
             features_of(bytes(raw), f"$.actions[{index}].features")

@@ -14,13 +14,13 @@ from bandit.policies.features import features_of
 from bandit.records import Action, Decision
 from bandit.service.choosing import Chosen, choose
 from bandit.service.drawing import Drawn, draw_in_pools, judge, pins_of, placed, top_of
-from bandit.service.eligibility import EVERY, DenyLists, eligible
+from bandit.service.eligibility import EVERY, DenyLists, Eligible, eligible
 from bandit.service.event_ids import given_event_id
 from bandit.service.offering import Offer, offer_of
 from bandit.service.probabilities import Asked, pack, spread
 from bandit.service.repeats import IN_FLIGHT_MS, PastDecisions, RecentAnswers, answer_of
-from bandit.service.serving_state import Serving, ServingSurface
-from bandit.specs import Rules
+from bandit.service.serving_state import RunnablePolicy, Serving, ServingSurface
+from bandit.specs import Surface
 from bandit.wire import RankAnswer, RankedAction, RankRequest
 
 OLDEST_MS = 3_600_000
@@ -120,34 +120,17 @@ class DecisionService:
         event_id: str,
         now_ms: int,
     ) -> Decision:
-        context, actions = bytes(request.context), offer.actions
-        rules, policy = surface.spec.rules, chosen.policy
-        indices, excluded = EVERY
-        if request.exclude or request.seen or rules.denied:
-            denied = self._denied.of(surface.spec.key, rules)
-            indices, excluded = eligible(request, denied, actions)
+        actions, policy, assigned = offer.actions, chosen.policy, chosen.assigned
+        indices, excluded = self._eligible(request, surface.spec, offer)
         offered = actions if indices is None else [actions[index] for index in indices]
-        if indices is not None:  # the policy checks what it sees; the log gets the others too
-            check_features(context, actions)
-        if request.slot_features:
-            _check_slot_features(request)
-        asked = Asked(
-            policy.policy, policy.spec, policy.spec.floor, context, rules, request.slot_features
-        )
-        try:
-            pmf = asked.pmf(offered)
-        except RecordError:
-            check_features(context, actions)  # names the place as the client knows it
-            raise
         seed = seed_of(event_id, self._salt)
-        drawn = _drawn(request, rules, asked, pmf, offered, seed)
+        pmf, drawn, asked = _draw(request, surface, policy, actions, offered, seed)
         shadows, tops = _NO_SHADOWS
         if surface.shadows:
-            shadows, tops = self._shadows(surface, context, request, offered, drawn)
+            shadows, tops = self._shadows(surface, asked, offered, drawn)
         if indices is not None:
             drawn, pmf = placed(drawn, indices), spread(pmf, indices, len(actions))
             tops = {key: indices[top] for key, top in tops.items()}
-        assigned = chosen.assigned
         return Decision(
             ts_ms=now_ms,
             surface=surface.spec.key,
@@ -176,11 +159,20 @@ class DecisionService:
             forced=chosen.forced,
         )
 
+    def _eligible(self, request: RankRequest, spec: Surface, offer: Offer) -> Eligible:
+        if not (request.exclude or request.seen or spec.rules.denied):
+            return EVERY
+        found = eligible(request, self._denied.of(spec.key, spec.rules), offer.actions)
+        # The policy checks what it sees; the log gets the others too. A catalogue was checked.
+        if found.indices is not None and not offer.catalogue:
+            for indices in found.excluded.values():
+                check_features(bytes(request.context), offer.actions, indices)
+        return found
+
     def _shadows(
         self,
         surface: ServingSurface,
-        context: bytes,
-        request: RankRequest,
+        asked: Asked,
         offered: Sequence[Action],
         drawn: Drawn,
     ) -> tuple[dict[str, tuple[float, ...]], dict[str, int]]:
@@ -188,14 +180,11 @@ class DecisionService:
         found: dict[str, tuple[float, ...]] = {}
         tops: dict[str, int] = {}
         for shadow in surface.shadows:
-            spec = shadow.spec
-            asked = Asked(
-                shadow.policy, spec, spec.floor, context, surface.spec.rules, request.slot_features
-            )
+            asked = asked.of(shadow.policy, shadow.spec)
             try:
                 pmf = asked.pmf(offered)
-                found[spec.key] = judge(asked, pmf, offered, drawn)
-                tops[spec.key] = top_of(pmf, drawn)
+                found[shadow.spec.key] = judge(asked, pmf, offered, drawn)
+                tops[shadow.spec.key] = top_of(pmf, drawn)
             except ValueError:  # a shadow must never cost a client its answer
                 self.shadows_failed += 1
         return found, tops
@@ -204,17 +193,30 @@ class DecisionService:
 _NO_SHADOWS: tuple[dict[str, tuple[float, ...]], dict[str, int]] = {}, {}
 
 
-def _drawn(
+def _draw(
     request: RankRequest,
-    rules: Rules,
-    asked: Asked,
-    pmf: Sequence[float],
+    surface: ServingSurface,
+    policy: RunnablePolicy,
+    actions: Sequence[Action],
     offered: Sequence[Action],
     seed: int,
-) -> Drawn:
-    if not (request.pins or rules.pins or rules.diversity or asked.by_slot):
-        return Drawn(*draw_ranking(pmf, _slots(request.slots, pmf), seed))
-    return draw_in_pools(
+) -> tuple[Sequence[float], Drawn, Asked]:
+    """The pmf over the eligible actions, what was drawn from it, and who was asked."""
+    context, rules = bytes(request.context), surface.spec.rules
+    if request.slot_features:
+        _check_slot_features(request)
+    asked = Asked(
+        policy.policy, policy.spec, policy.spec.floor, context, rules, request.slot_features
+    )
+    try:
+        pmf = asked.pmf(offered)
+    except RecordError:
+        check_features(context, actions)  # names the place as the client knows it
+        raise
+    alike = rules.diversity if request.slots > 1 else ()  # one slot is like no other
+    if not (request.pins or rules.pins or alike or asked.by_slot):
+        return pmf, Drawn(*draw_ranking(pmf, _slots(request.slots, pmf), seed)), asked
+    drawn = draw_in_pools(
         asked,
         pmf,
         offered,
@@ -223,6 +225,7 @@ def _drawn(
         pins=pins_of(request, rules, offered),
         diversity=rules.diversity,
     )
+    return pmf, drawn, asked
 
 
 def _check_slot_features(request: RankRequest) -> None:

@@ -52,8 +52,10 @@ def pins_of(request: RankRequest, rules: Rules, actions: Sequence[Action]) -> di
     Raises:
         RecordError: A pin of the request can not hold.
     """
-    places = {action.id: index for index, action in enumerate(actions)}
     pins: dict[int, int] = {}
+    if not (request.pins or rules.pins):
+        return pins
+    places = {action.id: index for index, action in enumerate(actions)}
     for place, pin in enumerate(request.pins):
         _check_pin(pin, place, request, places, pins)
         pins[pin.slot] = places[pin.id]

@@ -9,7 +9,8 @@
 An action has one reason, the first of these. Ids that are not offered are ignored.
 """
 
-from collections.abc import Collection, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
 from bandit.errors import RecordError
@@ -63,31 +64,32 @@ def eligible(request: RankRequest, denied: Collection[str], actions: Sequence[Ac
     if not (request.exclude or request.seen or denied):
         return EVERY
     asked, seen = set(request.exclude), set(request.seen)
-    left: list[int] = []
-    fresh: list[int] = []
-    by_request: list[int] = []
-    by_surface: list[int] = []
-    for index, action in enumerate(actions):
-        if action.id in asked:
-            by_request.append(index)
-        elif action.id in denied:
-            by_surface.append(index)
-        else:
-            left.append(index)
-            if action.id not in seen:
-                fresh.append(index)
-    if not left:
+    named = asked | seen
+    # Most are named nowhere: they are passed over before it is asked who names the others.
+    found = [
+        (index, action.id)
+        for index, action in enumerate(actions)
+        if action.id in denied or action.id in named
+    ]
+    by_request = [index for index, id_ in found if id_ in asked]
+    by_surface = [index for index, id_ in found if id_ in denied and id_ not in asked]
+    by_unit = [index for index, id_ in found if id_ not in asked and id_ not in denied]
+    left_n = len(actions) - len(by_request) - len(by_surface)
+    if not left_n:
         _refuse(request, len(by_request), len(by_surface))
-    kept = fresh or left
-    by_reason = {
-        "request": tuple(by_request),
-        "denied": tuple(by_surface),
-        "seen": tuple(index for index in left if actions[index].id in seen) if fresh else (),
-    }
-    return Eligible(
-        kept if len(kept) < len(actions) else None,
-        {reason: indices for reason, indices in by_reason.items() if indices},
-    )
+    if len(by_unit) == left_n:
+        by_unit = []
+    by_reason = {"request": by_request, "denied": by_surface, "seen": by_unit}
+    excluded = {reason: tuple(indices) for reason, indices in by_reason.items() if indices}
+    return Eligible(_others(excluded.values(), len(actions)) if excluded else None, excluded)
+
+
+def _others(excluded: Iterable[Sequence[int]], k: int) -> list[int]:
+    """Indices of the `k` offered actions that are not excluded."""
+    left = list(range(k))
+    for index in sorted(itertools.chain(*excluded), reverse=True):
+        del left[index]
+    return left
 
 
 def _refuse(request: RankRequest, by_request: int, by_surface: int) -> NoReturn:

@@ -22,7 +22,9 @@ class Asked:
             drawn from the one of slot 0.
     """
 
-    __slots__ = ("_context", "_floor", "_policy", "_rules", "_slot_features", "_spec", "by_slot")
+    __slots__ = (
+        "_context", "_floor", "_given", "_policy", "_rules", "_slot_features", "_spec", "by_slot"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -50,7 +52,12 @@ class Asked:
         self._context = context
         self._slot_features = slot_features
         self._rules = rules if (rules.least or rules.most) and spec.type != "fixed" else None
+        self._given = rules
         self.by_slot = spec.slot_model == "ccb"
+
+    def of(self, policy: Policy, spec: PolicySpec) -> "Asked":
+        """Another policy, asked the same."""
+        return Asked(policy, spec, spec.floor, self._context, self._given, self._slot_features)
 
     def pmf(self, actions: Sequence[Action], slot: int = 0) -> tuple[float, ...]:
         """Probabilities over `actions`, which are left for the slot, `(k,)`, in float32.
