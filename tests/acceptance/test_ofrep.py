@@ -24,7 +24,7 @@ UNITS = [f"user-{n}" for n in range(40)]
 
 def experiment(payloads: list[Any], **more: Any) -> dict[str, Any]:
     return {
-        "salt": "exp-7",
+        "salt": f"flag-{payloads[1]}",
         "status": "running",
         "control": "a",
         "variants": [
