@@ -24,7 +24,6 @@ UNITS = [f"user-{n}" for n in range(40)]
 
 def experiment(payloads: list[Any], **more: Any) -> dict[str, Any]:
     return {
-        "salt": f"flag-{payloads[1]}",
         "status": "running",
         "control": "a",
         "variants": [
@@ -43,6 +42,19 @@ FLAGS = {
     "layout": experiment([{"columns": 1}, {"columns": [1, 2]}]),
     "later": experiment([False, True], status="draft"),
 }
+for key, body in FLAGS.items():
+    body["salt"] = key
+
+
+def given(flag: str, unit: str) -> str | None:
+    """The variant that the published hash gives a unit; None outside both."""
+    place = bucket(flag, unit)
+    return None if place >= 8000 else "b" if place >= 5000 else "a"
+
+
+def someone_in(flag: str) -> str:
+    """A unit with a variant."""
+    return next(key for key in UNITS if given(flag, key) is not None)
 
 
 @pytest.fixture
@@ -75,28 +87,27 @@ def unit(key: str | None, **attributes: Any) -> EvaluationContext:
 
 
 def test_every_kind_of_flag_is_evaluated_as_it_was_declared(client: OpenFeatureClient) -> None:
+    payloads: dict[str, Any] = {
+        "shiny": (False, client.get_boolean_details),
+        "colour": ("?", client.get_string_details),
+        "rows": (0, client.get_integer_details),
+        "ratio": (0.0, client.get_float_details),
+        "layout": ({}, client.get_object_details),
+    }
     for key in UNITS:
-        place = bucket("exp-7", key)
-        inside, b = place < 8000, place >= 5000
-        context = unit(key, country="US")
-        shiny = client.get_boolean_details("shiny", default_value=False, evaluation_context=context)
-        assert (shiny.value, shiny.variant) == (inside and b, ("b" if b else "a") if inside else "")
-        assert shiny.reason == (Reason.SPLIT if inside else Reason.DEFAULT)
-        assert shiny.error_code is None
-        assert shiny.flag_metadata["experiment_version"] == 1
-        if not inside:
-            continue
-        assert client.get_string_value("colour", "?", context) == ("red" if b else "blue")
-        assert client.get_integer_value("rows", 0, context) == (5 if b else 3)
-        assert client.get_float_value("ratio", 0.0, context) == (0.75 if b else 0.5)
-        columns = client.get_object_value("layout", {}, context)
-        assert columns == {"columns": [1, 2] if b else 1}
+        for flag, (default, details) in payloads.items():
+            found, variant = details(flag, default, unit(key, country="US")), given(flag, key)
+            told = {one["key"]: one["payload"] for one in FLAGS[flag]["variants"]}
+            assert (found.value, found.variant) == (told.get(variant, default), variant or "")
+            assert found.reason == (Reason.SPLIT if variant else Reason.DEFAULT)
+            assert found.error_code is None
+            assert found.flag_metadata["experiment_version"] == 1
 
 
 def test_evaluations_reach_the_log_as_assignments(
     service: Service, client: OpenFeatureClient, clickhouse_url: str
 ) -> None:
-    inside = sorted(key for key in UNITS if bucket("exp-7", key) < 8000)
+    inside = sorted(key for key in UNITS if given("shiny", key))
     for key in UNITS * 2:
         client.get_boolean_value("shiny", default_value=False, evaluation_context=unit(key))
     database = service.environ["BANDIT_CLICKHOUSE_DATABASE"]
@@ -113,10 +124,9 @@ def test_evaluations_reach_the_log_as_assignments(
 
 
 def test_callers_default_holds_where_no_variant_does(client: OpenFeatureClient) -> None:
-    inside = next(key for key in UNITS if bucket("exp-7", key) < 8000)
-    there = client.get_string_details("colour", "none", unit(inside, country="FR"))
+    there = client.get_string_details("colour", "none", unit(someone_in("colour"), country="FR"))
     assert (there.value, there.reason) == ("none", Reason.DEFAULT)
-    later = client.get_boolean_details("later", default_value=True, evaluation_context=unit(inside))
+    later = client.get_boolean_details("later", default_value=True, evaluation_context=unit("u"))
     assert (later.value, later.reason) == (True, Reason.DISABLED)
     forced = client.get_integer_details("rows", 0, unit("qa"))
     assert (forced.value, forced.reason) == (5, Reason.TARGETING_MATCH)
@@ -134,5 +144,4 @@ def test_errors_are_told_as_the_sdk_knows_them(client: OpenFeatureClient) -> Non
         ErrorCode.TARGETING_KEY_MISSING,
     )
     assert details("colour", unit("u" * 300)) == ("default", ErrorCode.INVALID_CONTEXT)
-    inside = next(key for key in UNITS if bucket("exp-7", key) < 8000)
-    assert details("rows", unit(inside)) == ("default", ErrorCode.TYPE_MISMATCH)
+    assert details("rows", unit(someone_in("rows"))) == ("default", ErrorCode.TYPE_MISMATCH)
