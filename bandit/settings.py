@@ -25,6 +25,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     host: str = "127.0.0.1"
     port: Port = 8080
     workers: Count = 2
+    auth: Literal["keys", "off"] = "off"
+    """Whether requests must bring an API key; off is refused where other machines can ask."""
     dashboard_port: Port = 8501
     gateway_port: Port = 8123
     clickhouse_url: str | None = None

@@ -10,7 +10,7 @@ from granian.log import LogLevels
 from msgspec.structs import replace
 
 from bandit.cli import up
-from bandit.cli.binding import free_port, require_loopback
+from bandit.cli.binding import free_port, require_keys
 from bandit.cli.wiring import project_salt
 from bandit.errors import SettingsError
 from bandit.settings import Settings
@@ -25,17 +25,14 @@ an answer: it must be far above what keep-alive clients hold. Requests are shed 
 @click.option("--port", type=click.IntRange(0, 65535), help="0: any free one.  [BANDIT_PORT]")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [BANDIT_WORKERS]")
 @click.option("--drain/--no-drain", default=True, help="Also deliver the journal to ClickHouse.")
-@click.option("--insecure-bind", is_flag=True, help="Listen where other machines can reach it.")
-def command(
-    host: str | None, port: int | None, workers: int | None, drain: bool, insecure_bind: bool
-) -> None:
+def command(host: str | None, port: int | None, workers: int | None, drain: bool) -> None:
     """Serve rankings and accept rewards; drain the journal."""
     try:
         settings = Settings.from_environ(os.environ)
     except SettingsError as exc:
         raise click.UsageError(str(exc)) from exc
     host = host or settings.host
-    require_loopback(host, insecure=insecure_bind)
+    require_keys(host, settings.auth)
     settings = replace(
         settings,
         host=host,
@@ -43,7 +40,7 @@ def command(
         workers=workers or settings.workers,
     )
     if drain:
-        up.run(settings, ("drain", "api"), insecure_bind=insecure_bind)
+        up.run(settings, ("drain", "api"))
     else:
         _serve(settings)
 

@@ -6,16 +6,30 @@ import socket
 import click
 
 
-def require_loopback(host: str, *, insecure: bool) -> None:
-    """Refuse to be reachable from other machines unless somebody insists.
+def require_keys(host: str, auth: str) -> None:
+    """Refuse to be reachable from other machines without asking for keys.
+
+    Raises:
+        UsageError: `host` is not loopback, and `auth` is off.
+    """
+    if auth == "off" and not is_loopback(host):
+        raise click.UsageError(
+            f"host {host} can be reached from other machines, and BANDIT_AUTH is off: must be "
+            "BANDIT_AUTH=keys (make a key with `bandit keys create`), or listen on 127.0.0.1"
+        )
+
+
+def require_loopback(host: str) -> None:
+    """Refuse to be reachable from other machines.
 
     Raises:
         UsageError: `host` is not loopback.
     """
-    if not insecure and not is_loopback(host):
+    if not is_loopback(host):
         raise click.UsageError(
-            f"--host {host} can be reached from other machines, and nobody is asked who they are: "
-            "must be loopback, or put a proxy that authenticates in front and say --insecure-bind"
+            f"--host {host} can be reached from other machines, and the dashboard asks nobody who "
+            "they are: must be loopback; put a proxy that authenticates in front of it, or forward "
+            "the port over ssh"
         )
 
 

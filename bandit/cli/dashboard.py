@@ -28,11 +28,10 @@ OPTIONS = {
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="0: any free one.  [BANDIT_DASHBOARD_PORT]"
 )
-@click.option("--insecure-bind", is_flag=True, help="Listen where other machines can reach it.")
-def command(host: str, port: int | None, insecure_bind: bool) -> None:
+def command(host: str, port: int | None) -> None:
     """Show experiments and policies in the browser; it only reads."""
     settings = Settings.from_environ(os.environ)
-    require_loopback(host, insecure=insecure_bind)
+    require_loopback(host)
     port = free_port(host, settings.dashboard_port if port is None else port)
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"dashboard: http://{shown}:{port}/ (pid {os.getpid()})")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import click
 import httpx
 
-from bandit.cli.binding import free_port, require_loopback
+from bandit.cli.binding import free_port, require_keys
 from bandit.cli.processes import Processes
 from bandit.cli.supervisor import Child, Supervisor
 from bandit.errors import SettingsError
@@ -41,10 +41,7 @@ class Address(NamedTuple):
 
 @click.command()
 @click.option("--dashboard/--no-dashboard", default=True, help="Also run the dashboard.")
-@click.option(
-    "--insecure-bind", is_flag=True, help="Let the API listen where other machines can reach it."
-)
-def command(dashboard: bool, insecure_bind: bool) -> None:
+def command(dashboard: bool) -> None:
     """Run everything under one supervisor and restart what dies.
 
     The embedded ClickHouse (unless BANDIT_CLICKHOUSE_URL names a real one), the API, the drain, the
@@ -58,22 +55,22 @@ def command(dashboard: bool, insecure_bind: bool) -> None:
     if not dashboard:
         without.add("dashboard")
     names = [name for name in NAMES if name not in without]
-    run(settings, names, insecure_bind=insecure_bind)
+    run(settings, names)
 
 
-def run(settings: Settings, names: Sequence[str] = NAMES, *, insecure_bind: bool = False) -> None:
+def run(settings: Settings, names: Sequence[str] = NAMES) -> None:
     """Run children until a signal, and print where they answer once they do.
 
     Raises:
         UsageError: An address that must not be used, or is used already.
     """
-    require_loopback(settings.host, insecure=insecure_bind)
+    require_keys(settings.host, settings.auth)
     found = addresses(settings, names)
     for address in found:
         url = httpx.URL(address.url)
         free_port(url.host, url.port or 80)
     stop = threading.Event()
-    with running(settings, names, insecure_bind=insecure_bind) as supervisor:
+    with running(settings, names) as supervisor:
 
         def end(*_: object) -> None:
             if stop.is_set():
@@ -93,7 +90,6 @@ def running(
     settings: Settings,
     names: Sequence[str] = NAMES,
     *,
-    insecure_bind: bool = False,
     logs: Path | None = None,
     tell: Callable[[str], None] = click.echo,
 ) -> Iterator[Supervisor]:
@@ -102,7 +98,6 @@ def running(
     Args:
         settings: Passed on to every child, whatever the environment says.
         names: Which of `NAMES`.
-        insecure_bind: Let the API listen where other machines can reach it.
         logs: Folder for each child's lines; without it they go to standard output, named.
         tell: Takes lines about deaths and restarts.
     """
@@ -113,7 +108,7 @@ def running(
 
     processes = Processes(logs=logs)
     supervisor = Supervisor(
-        children(settings, names, insecure_bind=insecure_bind),
+        children(settings, names),
         spawn=processes.spawn,
         monotonic_s=time.monotonic,
         tell=tell_named,
@@ -125,14 +120,15 @@ def running(
         processes.close()
 
 
-def children(
-    settings: Settings, names: Sequence[str] = NAMES, *, insecure_bind: bool = False
-) -> list[Child]:
+def children(settings: Settings, names: Sequence[str] = NAMES) -> list[Child]:
     """What to run: one command each, with its settings in the environment."""
-    api = ("--no-drain", "--insecure-bind") if insecure_bind else ("--no-drain",)
     env = environ_of(settings, os.environ)
     return [
-        Child(name, (sys.executable, "-m", "bandit", name, *(api if name == "api" else ())), env)
+        Child(
+            name,
+            (sys.executable, "-m", "bandit", name, *(("--no-drain",) if name == "api" else ())),
+            env,
+        )
         for name in NAMES
         if name in names
     ]

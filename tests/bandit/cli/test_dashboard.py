@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from bandit.cli.dashboard import OPTIONS, command, streamlit_arguments
 
 
-def test_it_is_not_reachable_from_other_machines_unless_somebody_insists():
+def test_it_is_not_reachable_from_other_machines():
     got = CliRunner().invoke(command, ["--host", "0.0.0.0"])
     assert got.exit_code == 2
     assert "must be loopback" in got.stderr
