@@ -1,5 +1,7 @@
 -- Receipts of what was forgotten. They name nobody: the unit is a keyed digest, which tells whoever
--- knows the unit that it was done, and nobody else whose it was.
+-- knows the unit that it was done, and nobody else whose it was. An erasure is one row per state it
+-- came to; how many were erased of what a policy had learned from says which of its snapshots may
+-- still be resumed.
 
 CREATE TABLE IF NOT EXISTS $database.erasures$local$on_cluster
 (
@@ -8,6 +10,7 @@ CREATE TABLE IF NOT EXISTS $database.erasures$local$on_cluster
     state        LowCardinality(String) COMMENT 'requested, erased, rebuilt',
     removed      Map(LowCardinality(String), UInt64) COMMENT 'rows or files, by where they were',
     policies     Array(String) COMMENT 'learned again without it',
+    digests      Map(String, String) COMMENT 'policy@number: digest, of what was learned instead',
     at           DateTime64(3, 'UTC') CODEC(ZSTD(1)),
     author       LowCardinality(String)
 )
@@ -18,3 +21,10 @@ SETTINGS $durable;
 -- on a cluster only
 CREATE TABLE IF NOT EXISTS $database.erasures$on_cluster AS $database.erasures_local
 ENGINE = Distributed('$cluster', $database, erasures_local, cityHash64(erasure_id));
+
+ALTER TABLE $database.snapshots$local$on_cluster
+    ADD COLUMN IF NOT EXISTS erasures UInt64
+        COMMENT 'how many erasures its policy had undergone when its weights were started';
+
+-- on a cluster only
+ALTER TABLE $database.snapshots$on_cluster ADD COLUMN IF NOT EXISTS erasures UInt64;
