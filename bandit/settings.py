@@ -45,6 +45,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     segment_max_age_s: Positive = 5.0
     max_body_bytes: Count = 2 * 1024 * 1024
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+    """`json`: one object a line, see api/OBSERVABILITY.md."""
+    tracing: Literal["off", "otlp"] = "off"
+    """`otlp`: spans of the API go where OpenTelemetry's own `OTEL_*` variables say."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":

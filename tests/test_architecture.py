@@ -13,6 +13,7 @@ TOP = ("bandit", "api", "dashboard", "sims")
 RANK = {
     "bandit": 0,
     "bandit.errors": 0,
+    "bandit.logs": 1,
     "bandit.settings": 1,
     "bandit.records": 1,
     "bandit.secrets": 2,
