@@ -38,6 +38,7 @@ STATUS: Mapping[type[BanditError], int] = {
     errors.JournalUnavailable: 503,
     errors.StoreError: 500,
     errors.StoreUnavailable: 503,
+    errors.StorageFull: 503,
     errors.StoreRejected: 500,
 }
 """What each error raised on purpose answers; a test holds it complete."""

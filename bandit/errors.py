@@ -16,6 +16,7 @@ BanditError
 ├── JournalUnavailable              an accepted record could not be made durable
 └── StoreError
     ├── StoreUnavailable            ClickHouse can not be reached or did not answer in time
+│   └── StorageFull                 because there is no room for it
     └── StoreRejected               ClickHouse answered, and refused
 ```
 
@@ -140,3 +141,9 @@ class StoreRejected(StoreError):
     """ClickHouse answered, and refused."""
 
     code = "store_rejected"
+class StorageFull(JournalUnavailable):
+    """The disk has no room for records: send them again later."""
+
+    code = "storage_full"
+
+

@@ -97,6 +97,8 @@ class Decision(LogRecord, frozen=True, kw_only=True, tag="decision"):
         catalogue: Version of the catalogue whose features hold; 0: the request brought them.
         offered: JSON array of the offered ids, if the request named no actions.
         forced: The unit's variant was set by hand: no report counts it.
+        keep_share: Probability with which a decision was logged when this one was, (0, 1]: below 1
+            while load is shed.
     """
 
     table: ClassVar[str] = "decisions"
@@ -124,6 +126,7 @@ class Decision(LogRecord, frozen=True, kw_only=True, tag="decision"):
     catalogue: int = 0
     offered: bytes = b""
     forced: bool = False
+    keep_share: float = 1.0
 
     def __post_init__(self) -> None:
         if len(self.ranking) != len(self.propensities) or not self.ranking:
@@ -134,6 +137,8 @@ class Decision(LogRecord, frozen=True, kw_only=True, tag="decision"):
         for propensity in self.propensities:
             if not 0.0 < propensity <= 1.0:
                 raise BadPropensity(propensity)
+        if not 0.0 < self.keep_share <= 1.0:
+            raise RecordError(f"keep_share is {self.keep_share!r}, must be in (0, 1]")
 
 
 class Reward(LogRecord, frozen=True, kw_only=True, tag="reward"):
@@ -259,6 +264,7 @@ class LoggedDecision(Record, frozen=True, kw_only=True):
     slot_features: tuple[bytes, ...] = ()
     catalogue: int = 0
     forced: bool = False
+    keep_share: float = 1.0
 
 
 def check_number(what: str, value: float, low: float = -1e6, high: float = 1e6) -> None:

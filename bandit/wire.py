@@ -69,13 +69,21 @@ class AssignedVariant(Record, frozen=True, kw_only=True):
 
 
 class RankAnswer(Record, frozen=True, kw_only=True):
-    """Answer of `POST /v1/rank`."""
+    """Answer of `POST /v1/rank`.
+
+    Attributes:
+        logged: False: the log does not hold the decision (the disk is full, or load is shed), so
+            that what comes back under its `event_id` is answered and counts nowhere.
+        token: On a signed surface: what rewards and exposures of this decision must bring.
+    """
 
     event_id: str
     ranking: list[RankedAction]
     experiment: AssignedVariant | None
     policy: str
     snapshot: str
+    logged: bool = True
+    token: str | None = None
 
 
 class RewardRequest(Record, frozen=True, kw_only=True):
@@ -151,7 +159,10 @@ class AssignmentAnswer(Record, frozen=True, kw_only=True):
 
 
 class Accepted(Record, frozen=True, kw_only=True):
-    """Answer of every route that only records: so many records are durable now."""
+    """Answer of every route that only records: so many records are durable now.
+
+    Those that belong to a decision that was answered `logged: false` are not among them.
+    """
 
     accepted: int
 

@@ -46,6 +46,7 @@ def _decisions(records: Sequence[Decision]) -> Columns:
         "pinned",
         "catalogue",
         "forced",
+        "keep_share",
     )
     requests = [_REQUEST.decode(record.request) for record in records]
     columns["context"] = [bytes(request.context) for request in requests]

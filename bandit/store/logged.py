@@ -53,6 +53,7 @@ def decision_of(row: Sequence[Any], actions: tuple[Action, ...] | None = None) -
         snapshot, context, ids, features, excluded, pmf, ranking, propensities, floor, seed,
         deferred, shadow_policies, shadow_probabilities, writer, seq, shadow_tops, surface_version,
         excluded_reasons, blocked, pinned, slot_features, catalogue, forced,
+        keep_share,
     ) = row  # fmt: skip
     return LoggedDecision(
         event_id=event_id,
@@ -95,6 +96,7 @@ def decision_of(row: Sequence[Any], actions: tuple[Action, ...] | None = None) -
         slot_features=tuple(slot_features),
         catalogue=catalogue,
         forced=forced,
+        keep_share=keep_share,
     )
 
 

@@ -1,9 +1,12 @@
+import hashlib
+from uuid import UUID
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bandit.errors import RecordError
-from bandit.event_id import make_event_id, read_event_id, surface_tag
+from bandit.event_id import EventId, make_event_id, read_event_id, surface_tag, unlogged_id
 
 SALT = b"s" * 32
 
@@ -13,6 +16,17 @@ def test_formula_has_golden_values() -> None:
     assert surface_tag("home.feed") == 1791
     made = make_event_id(1763880000000, 1791, b"\x00\x01\x02\x03\x04\x05", SALT)
     assert made == "019aaf70-da00-76ff-9fd8-000102030405"
+    unlogged = make_event_id(1763880000000, 1791, b"\x00\x01\x02\x03\x04\x05", SALT, logged=False)
+    assert unlogged == by_hand(1763880000000, 1791, b"\x00\x01\x02")
+    assert unlogged == "019aaf70-da00-76ff-bf9d-0001021b9228"
+
+
+def by_hand(ts_ms: int, tag: int, entropy: bytes) -> str:
+    """An unlogged id from the layout: 14 and 24 bits of one keyed hash."""
+    told = ts_ms.to_bytes(6, "big") + tag.to_bytes(2, "big") + entropy
+    check = hashlib.blake2b(told, digest_size=5, key=SALT, person=b"event-unlogged").digest()
+    high = 0x8000 | int.from_bytes(check[:2], "big") % 2**14
+    return str(UUID(f"{ts_ms:012x}7{tag:03x}{high:04x}{entropy.hex()}{check[2:].hex()}"))
 
 
 @given(
@@ -21,7 +35,25 @@ def test_formula_has_golden_values() -> None:
     entropy=st.binary(min_size=6, max_size=6),
 )
 def test_an_id_of_ours_tells_its_time_and_surface(ts_ms: int, tag: int, entropy: bytes) -> None:
-    assert read_event_id(make_event_id(ts_ms, tag, entropy, SALT), SALT) == (ts_ms, tag)
+    made = make_event_id(ts_ms, tag, entropy, SALT)
+    assert read_event_id(made, SALT) == EventId(ts_ms, tag)
+    unlogged = EventId(ts_ms, tag, logged=False)
+    assert read_event_id(make_event_id(ts_ms, tag, entropy, SALT, logged=False), SALT) == unlogged
+    assert read_event_id(unlogged_id(made, tag, SALT), SALT) == unlogged
+
+
+def test_an_id_that_was_not_logged_is_the_same_whoever_makes_it() -> None:
+    theirs = "019aaf70-da00-7abc-8def-0123456789ab"
+    told = {unlogged_id(theirs, 1791, SALT) for _ in range(3)}
+    assert len(told) == 1
+    assert not told & {theirs, unlogged_id(theirs, 1792, SALT), unlogged_id(theirs, 1791, b"o")}
+
+
+def test_a_client_s_own_id_is_never_taken_for_one_that_was_not_logged() -> None:
+    # 14 bits of check alone would have taken one in 16,384 for it, and dropped its rewards.
+    ids = (UUID(int=(1 << 80) | (7 << 76) | (2 << 62) | n << 20).hex for n in range(60_000))
+    read = (read_event_id(f"{i[:8]}-{i[8:12]}-{i[12:16]}-{i[16:20]}-{i[20:]}", SALT) for i in ids)
+    assert all(each.logged for each in read)
 
 
 def test_an_id_made_under_another_salt_is_not_ours() -> None:

@@ -34,6 +34,12 @@ def test_ranking_and_propensities_have_one_length(propensities: tuple[float, ...
         Decision(**{**DECISION, "propensities": propensities})
 
 
+@pytest.mark.parametrize("share", [0.0, -0.5, 1.5, math.nan])
+def test_a_share_that_nothing_is_kept_by_is_refused(share: float) -> None:
+    with pytest.raises(RecordError, match=r"keep_share is .*, must be in \(0, 1\]"):
+        Decision(**{**DECISION, "keep_share": share})
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e39, -1e7])
 def test_a_number_that_could_harm_a_model_is_refused(value: float) -> None:
     with pytest.raises(RecordError, match=r"reward is .*, must be in \[-1e\+06, 1e\+06\]"):

@@ -5,7 +5,7 @@ SELECT toString(event_id), toUnixTimestamp64Milli(ts), surface, unit_id, experim
        experiment_version, variant, policy, snapshot, context, actions, action_features, excluded,
        pmf, ranking, propensities, floor, seed, deferred, shadow_policies, shadow_probabilities,
        writer, seq, shadow_tops, surface_version, excluded_reasons, blocked, pinned, slot_features,
-       catalogue, forced
+       catalogue, forced, keep_share
 FROM decisions
 WHERE event_id = {event_id:UUID}
   AND ts BETWEEN fromUnixTimestamp64Milli({since_ms:Int64})
@@ -21,7 +21,7 @@ SELECT toString(event_id) AS event, toUnixTimestamp64Milli(ts), surface, unit_id
        experiment_version, variant, policy, snapshot, context, actions, action_features, excluded,
        pmf, ranking, propensities, floor, seed, deferred, shadow_policies, shadow_probabilities,
        writer, seq, shadow_tops, surface_version, excluded_reasons, blocked, pinned, slot_features,
-       catalogue, forced
+       catalogue, forced, keep_share
 FROM decisions
 WHERE surface = {surface:String}
   AND event_id IN (

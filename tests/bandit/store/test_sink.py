@@ -88,6 +88,7 @@ def test_decision_comes_back_as_it_was(sink: ClickHouseSink, store: Store) -> No
         pinned=(1,),
         catalogue=0,
         forced=True,
+        keep_share=0.25,
     )
     sink.insert("decisions", "w", [Entry(5, given)], "token")
     logged = Decisions(store).find(given.event_id)
