@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -68,6 +69,8 @@ class Journal:
         self._disk = disk or Disk()
         self._folder = root / writer
         self._seqs: dict[tuple[str, str], int] = {}
+        self.appended_bytes = 0
+        """Of whole frames, since the start."""
         self._number = 0
         self._segment: _Segment | None = None
         self._commits = GroupCommit(self._disk, self._folder) if durability == "disk" else None
@@ -76,6 +79,14 @@ class Journal:
             self._roll()
         except OSError as exc:
             raise self._unavailable(exc) from exc
+
+    @property
+    def appended(self) -> Counter[str]:
+        """Records since the start, by table."""
+        found: Counter[str] = Counter()
+        for (table, _), seq in self._seqs.items():
+            found[table] += seq
+        return found
 
     def append(self, record: AnyLogRecord) -> None:
         """Write one record.
@@ -185,6 +196,7 @@ class Journal:
 
     def _grow(self, segment: _Segment, written: int) -> None:
         segment.size += written
+        self.appended_bytes += written
         if segment.first_ms is None:
             segment.first_ms = self._now_ms()
         if self._commits is not None:

@@ -10,7 +10,7 @@ import pytest
 from bandit.errors import JournalUnavailable
 from bandit.journal.base import Entry
 from bandit.journal.disk import Disk
-from bandit.journal.frames import encode
+from bandit.journal.frames import Header, encode, encode_header
 from bandit.journal.reader import SegmentReader
 from bandit.journal.segments import LOCK, is_held
 from bandit.records import AnyLogRecord
@@ -50,6 +50,15 @@ def test_seq_counts_per_table_and_surface(tmp_path: Path, clock: Clock) -> None:
         (2, "rewards", "home"),
         (3, "rewards", "home"),
     ]
+
+
+def test_what_was_appended_is_counted_by_table_and_in_bytes(tmp_path: Path, clock: Clock) -> None:
+    journal = make_journal(tmp_path, clock)
+    journal.append_many([reward(1, surface="home"), reward(2, surface="cart"), decision(3)])
+    (segment,) = segments(tmp_path)
+    head = len(encode_header(Header(writer=journal.writer)))
+    assert journal.appended == {"rewards": 2, "decisions": 1}
+    assert journal.appended_bytes == segment.stat().st_size - head
 
 
 @pytest.mark.parametrize("records", [[reward(1)], [reward(1), decision(2), outcome(3)]])
