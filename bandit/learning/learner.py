@@ -70,6 +70,8 @@ class LearnStep(NamedTuple):
         more: Whether there is more to do at once.
         behind_ms: Whatever was accepted longer ago is read; None if nothing was read.
         waiting_n: Decisions read whose window has not ended.
+        holes_n: Streams that stand still because a number is missing.
+        silent_n: Hosts that are not waited for, because they have said nothing lately.
     """
 
     rows_n: int = 0
@@ -78,6 +80,8 @@ class LearnStep(NamedTuple):
     more: bool = False
     behind_ms: int | None = None
     waiting_n: int = 0
+    holes_n: int = 0
+    silent_n: int = 0
 
 
 class _Lineage(NamedTuple):
@@ -141,6 +145,11 @@ class Learner:
         """As of now, published or not; zeros while nothing runs."""
         return self._running.training.joiner.counts if self._running else Counts()
 
+    @property
+    def watermark_ms(self) -> int | None:
+        """Decisions up to then are closed; None while nothing runs or nothing was ever closed."""
+        return (self._running.training.joiner.watermark_ms or None) if self._running else None
+
     def redeclare(self, task: Task) -> None:
         """Go on with changed definitions.
 
@@ -185,7 +194,7 @@ class Learner:
         joiner = running.training.joiner
         drained = self._tail.drained_through_ms(now_ms)  # before reading: rows may come in between
         if drained.through_ms is None:
-            return LearnStep(waiting_n=len(joiner))
+            return LearnStep(waiting_n=len(joiner), silent_n=drained.silent_n)
         rows, through_ms, more = running.reader.read(drained.through_ms)
         self._watch.look(drained, rows.holes, now_ms)
         joiner.add(rows)
@@ -197,6 +206,8 @@ class Learner:
             more=more,
             behind_ms=now_ms - through_ms,
             waiting_n=len(joiner),
+            holes_n=len(rows.holes),
+            silent_n=drained.silent_n,
         )
 
     def _is_time(self, running: "_Running", now_ms: int, *, finish: bool) -> bool:

@@ -27,6 +27,15 @@ def test_a_decision_is_learned_and_published_once_its_window_has_ended(lab: Labo
     assert (snapshot.spec_version, snapshot.surface_version) == (1, 1)
 
 
+def test_a_learner_tells_up_to_when_it_has_closed(lab: Laboratory) -> None:
+    learner = lab.learner()
+    assert learner.watermark_ms is None
+    lab.log.write(decision(1))
+    lab.pass_s(10)
+    learner.step()
+    assert learner.watermark_ms == T0
+
+
 def test_nothing_is_closed_before_every_host_has_delivered(lab: Laboratory) -> None:
     learner = lab.learner()
     lab.log.write(decision(1))
