@@ -1,7 +1,8 @@
 """New rows of the log, stream by stream, none skipped and none twice.
 
 A stream is what one writer put into one table for one surface; its rows are numbered 1, 2, 3 … A
-row is read once all before it are there: a hole stops its stream (and no other) until it is filled.
+row is read once all before it are there: a hole stops its stream (and no other) until it is filled,
+or declared a gap (`bandit.store.gaps`). What is in a gap is never read, even if it is there.
 Times are no cursors: rows become visible in any order.
 """
 
@@ -14,6 +15,7 @@ from bandit.errors import NotFound, StoreUnavailable
 from bandit.records import LoggedDecision
 from bandit.store.catalogue_history import CatalogueHistory
 from bandit.store.client import Store
+from bandit.store.gaps import NO_GAPS, StreamGaps, gaps_of
 from bandit.store.logged import LoggedExposure, LoggedReward, exposure_of, reward_of
 
 Cursor = dict[str, int]
@@ -26,6 +28,8 @@ SWEEP_EVERY = 1_000
 _END_OF_TIME_MS = 7_258_118_400_000  # the year 2200: DateTime64 has an end
 
 _TABLES = ("decisions", "rewards", "exposures")
+_PLACES = {"decisions": (21, 22), "rewards": (0, 1), "exposures": (0, 1)}
+"""Where writer and seq stand among the columns of `tail_<table>`."""
 
 
 class TailBatch(NamedTuple):
@@ -40,6 +44,8 @@ class TailBatch(NamedTuple):
     """Whether the limit left rows that could be read now."""
     holes: tuple[str, ...] = ()
     """Streams in which a later row is there and the next one is not."""
+    given_up_n: int = 0
+    """Numbers in gaps that the cursor went over."""
 
 
 class Drained(NamedTuple):
@@ -58,10 +64,22 @@ class _Span(NamedTuple):
     stream: str
     after: int
     upto: int
+    gaps: StreamGaps = NO_GAPS
+
+    @property
+    def given_up_n(self) -> int:
+        return self.gaps.within(self.after, self.upto) if self.gaps else 0
 
     @property
     def rows_n(self) -> int:
-        return self.upto - self.after
+        return self.upto - self.after - self.given_up_n
+
+
+class _Run(NamedTuple):
+    """What can be read of a span: all up to its end, or up to a hole."""
+
+    span: _Span
+    is_cut: bool
 
 
 class _Bookmark(NamedTuple):
@@ -101,30 +119,33 @@ class Tail:
         """
         since_ms, reads_n = self._where_to_look(surface, cursor)
         heads = self._store.rows("tail_heads", surface=surface, arrived_since_ms=since_ms)
-        news = [
+        news = self._with_gaps(
             _Span(stream, cursor.get(stream, 0), head)
             for stream, head in ((f"{row[0]}/{row[1]}/{row[2]}", row[3]) for row in heads)
             if head > cursor.get(stream, 0)
-        ]
+        )
         runs, arrived_ms = self._runs(news, since_ms, limit, until_ms)
-        taken = _shared_out(runs, limit)
+        taken = _shared_out([run.span for run in runs], limit)
         batch = self._fetch(taken, arrived_since_ms=since_ms)
         if _rows_n(batch) != sum(span.rows_n for span in taken):
             raise StoreUnavailable(f"the log of {surface!r} changed while it was read")
-        new = cursor | {span.stream: span.upto for span in taken if span.rows_n}
+        new = cursor | {span.stream: span.upto for span in taken if span.upto > span.after}
         left = [span for span in news if new.get(span.stream, 0) < span.upto]
         if heads:
             arrivals = [max(row[4] for row in heads), *(arrived_ms[s.stream] for s in left)]
             since_ms = max(since_ms, min(arrivals) - ARRIVAL_SLACK_MS)
         self._bookmarks[surface] = _Bookmark(new, since_ms, reads_n)
         stopped = {
-            run.stream for run in runs if run.rows_n < limit and new.get(run.stream, 0) == run.upto
+            run.span.stream
+            for run in runs
+            if run.is_cut and new.get(run.span.stream, 0) == run.span.upto
         }
         holes = sorted(span.stream for span in left if span.stream in stopped)
         more = len(holes) < len(left)
         if until_ms is not None:  # a later row looks like a hole
             holes = []
-        return batch._replace(cursor=new, more=more, holes=tuple(holes))
+        given_up_n = sum(span.given_up_n for span in taken)
+        return batch._replace(cursor=new, more=more, holes=tuple(holes), given_up_n=given_up_n)
 
     def reread(
         self,
@@ -145,7 +166,9 @@ class Tail:
         Raises:
             StoreUnavailable: The store did not answer; read again.
         """
-        spans = [_Span(stream, 0, seq) for stream, seq in _streams_of(surface, cursor)]
+        spans = self._with_gaps(
+            _Span(stream, 0, seq) for stream, seq in _streams_of(surface, cursor)
+        )
         if decisions_since_ms is None:
             return self._fetch(spans, decided_since_ms=since_ms)._replace(cursor=cursor)
         decisions = [span for span in spans if span.stream.startswith("decisions/")]
@@ -186,12 +209,13 @@ class Tail:
             NotFound: The log does not hold them all any more.
             StoreUnavailable: The store did not answer; read again.
         """
-        spans = [
-            span
+        spans = self._with_gaps(
+            _Span(stream, after.get(stream, 0), seq)
             for stream, seq in _streams_of(surface, upto)
-            if (span := _Span(stream, after.get(stream, 0), seq)).rows_n > 0
-        ]
-        batch = self._fetch(spans)._replace(cursor=upto)
+            if seq > after.get(stream, 0)
+        )
+        given_up_n = sum(span.given_up_n for span in spans)
+        batch = self._fetch(spans)._replace(cursor=upto, given_up_n=given_up_n)
         have, need = _rows_n(batch), sum(span.rows_n for span in spans)
         if have != need:
             raise NotFound(f"the log of {surface!r} holds {have} of {need} rows to learn from")
@@ -218,13 +242,19 @@ class Tail:
             return 0, 0
         return mark.arrived_since_ms, mark.reads_n + 1
 
+    def _with_gaps(self, spans: Iterable[_Span]) -> list[_Span]:
+        plain = list(spans)
+        gaps = gaps_of(self._store, {span.stream: span.after for span in plain})
+        return [span._replace(gaps=gaps.get(span.stream, NO_GAPS)) for span in plain]
+
     def _runs(
         self, news: Sequence[_Span], since_ms: int, limit: int, until_ms: int | None
-    ) -> tuple[list[_Span], dict[str, int]]:
+    ) -> tuple[list[_Run], dict[str, int]]:
         """The part of each span without holes, and when its earliest row arrived."""
-        runs: list[_Span] = []
+        runs: list[_Run] = []
         arrived_ms: dict[str, int] = {}
         for (table, surface), spans in _by_table_and_surface(news):
+            ends = [min(span.upto, span.gaps.reach(span.after, limit)) for span in spans]
             found = {
                 f"{table}/{surface}/{writer}": (seqs, arrived)
                 for writer, seqs, arrived in self._store.rows(
@@ -233,14 +263,15 @@ class Tail:
                     surface=surface,
                     writers=[_writer(span) for span in spans],
                     after=[span.after for span in spans],
-                    upto=[min(span.upto, span.after + limit) for span in spans],
+                    upto=ends,
                     arrived_since_ms=since_ms,
                     until_ms=_END_OF_TIME_MS if until_ms is None else until_ms,
                 )
             }
-            for span in spans:
+            for span, end in zip(spans, ends, strict=True):
                 seqs, arrived_ms[span.stream] = found.get(span.stream, ((), since_ms))
-                runs.append(span._replace(upto=_end_of_run(span.after, seqs)))
+                upto = min(end, _end_of_run(span.after, seqs, span.gaps))
+                runs.append(_Run(span._replace(upto=upto), is_cut=upto < end))
         return runs, arrived_ms
 
     def _fetch(
@@ -257,7 +288,7 @@ class Tail:
                 decided_since_ms=decided_since_ms,
                 arrived_since_ms=arrived_since_ms,
             )
-            getattr(batch, table).extend(self._build[table](rows))
+            getattr(batch, table).extend(self._build[table](_given(rows, table, streams)))
         batch.rewards.sort(key=_place)  # of two surfaces
         batch.exposures.sort(key=_place)
         return batch
@@ -275,7 +306,7 @@ def _by_table_and_surface(
     spans: Iterable[_Span],
 ) -> Iterator[tuple[tuple[str, str], list[_Span]]]:
     groups: dict[tuple[str, str], list[_Span]] = defaultdict(list)
-    for span in sorted(spans):
+    for span in sorted(spans, key=lambda span: span.stream):
         table, surface, _ = span.stream.split("/", 2)
         groups[table, surface].append(span)
     yield from groups.items()
@@ -293,16 +324,29 @@ def _rows_n(batch: TailBatch) -> int:
     return len(batch.decisions) + len(batch.rewards) + len(batch.exposures)
 
 
-def _end_of_run(after: int, seqs: Sequence[int]) -> int:
+def _given(
+    rows: Sequence[Sequence[Any]], table: str, streams: Iterable[_Span]
+) -> Sequence[Sequence[Any]]:
+    """Rows that are in no gap."""
+    gaps = {_writer(span): span.gaps for span in streams if span.gaps}
+    if not gaps:
+        return rows
+    writer, seq = _PLACES[table]
+    return [row for row in rows if row[seq] not in gaps.get(row[writer], NO_GAPS)]
+
+
+def _end_of_run(after: int, seqs: Sequence[int], gaps: StreamGaps) -> int:
     """Last number before the first hole.
 
-    >>> _end_of_run(3, [6, 4, 5, 9])
-    6
+    >>> _end_of_run(3, [6, 4, 5, 9], NO_GAPS), _end_of_run(3, [4, 6, 9], StreamGaps([(5, 7)]))
+    (6, 7)
     """
-    for expected, seq in enumerate(sorted(seqs), start=after + 1):
-        if seq != expected:
-            return expected - 1
-    return after + len(seqs)
+    end = gaps.after(after)
+    for seq in sorted(seqs):
+        if seq > end + 1:
+            break
+        end = gaps.after(max(end, seq))
+    return end
 
 
 def _shared_out(runs: Sequence[_Span], limit: int) -> list[_Span]:
@@ -325,5 +369,7 @@ def _shared_out(runs: Sequence[_Span], limit: int) -> list[_Span]:
         for place, span in enumerate(spans):
             rows_n = min(span.rows_n, max(1, left // (len(spans) - place)))
             left -= rows_n
-            cut.append(span._replace(upto=span.after + rows_n))
+            whole = rows_n == span.rows_n
+            upto = span.upto if whole else span.gaps.reach(span.after, rows_n)
+            cut.append(span._replace(upto=upto))
     return cut

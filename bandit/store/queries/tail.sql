@@ -55,6 +55,17 @@ WHERE surface = {surface:String}
 ORDER BY ts, writer, seq
 LIMIT 1 BY writer, seq
 
+-- name: tail_gaps
+-- Numbers that will never come, of some streams, that end after a number of each.
+SELECT concat(log_table, '/', surface, '/', writer) AS stream, first, last
+FROM gaps
+WHERE log_table IN {log_tables:Array(String)}
+  AND surface IN {surfaces:Array(String)}
+  AND writer IN {writers:Array(String)}
+  AND last > arrayMin({after:Array(UInt64)})
+  AND last > transform(stream, {streams:Array(String)}, {after:Array(UInt64)}, last)
+ORDER BY stream, first, last
+
 -- name: tail_event_ids
 -- Event ids of the decisions of some streams of one surface, up to a number of each, made in a time.
 SELECT DISTINCT toString(event_id) AS event_id
@@ -62,6 +73,15 @@ FROM decisions
 WHERE surface = {surface:String}
   AND writer IN {writers:Array(String)}
   AND seq <= transform(writer, {writers:Array(String)}, {upto:Array(UInt64)}, 0)
+  AND (writer, seq) GLOBAL NOT IN (
+      SELECT writer,
+             arrayJoin(range(first, least(last, transform(writer, {writers:Array(String)},
+                                                          {upto:Array(UInt64)}, 0)) + 1)) AS seq
+      FROM gaps
+      WHERE log_table = 'decisions'
+        AND surface = {surface:String}
+        AND writer IN {writers:Array(String)}
+  )
   AND ts BETWEEN fromUnixTimestamp64Milli({since_ms:Int64})
              AND fromUnixTimestamp64Milli({until_ms:Int64})
 

@@ -1,4 +1,5 @@
 import random
+import uuid
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,6 +9,7 @@ from bandit.errors import NotFound
 from bandit.journal.base import Progress
 from bandit.store import tail as tail_module
 from bandit.store.client import Store
+from bandit.store.gaps import Gap, declare, gaps_at
 from bandit.store.sink import ClickHouseSink
 from bandit.store.tail import Cursor, Drained, Tail, TailBatch
 from tests.bandit.store.making import SURFACE, T0, entries
@@ -353,3 +355,91 @@ def test_decisions_can_be_read_again_as_bare_event_ids_up_to_a_time(log: Log) ->
     assert log.tail.event_ids(SURFACE, {}, 0, rows[3].ts_ms) == ()
     again = log.tail.reread(SURFACE, cursor, 0, decisions_since_ms=rows[2].ts_ms)
     assert places(again) == {"decisions": [("w", 3)], "rewards": [("w", 1)]}
+
+
+def lose(log: Log, table: str, writer: str, first: int, last: int, surface: str = SURFACE) -> None:
+    gap = Gap(table, surface, writer, first, last)
+    declare(log.store, [gap], reason="lost", now_ms=T0)
+
+
+def test_a_gap_lets_a_stream_go_on_over_what_never_came(log: Log) -> None:
+    log.put("rewards", "w1", 1, 4, 6)
+    stopped = log.read({})
+    assert (stopped.holes, stopped.more) == ((f"rewards/{SURFACE}/w1",), False)
+    lose(log, "rewards", "w1", 2, 3)
+    lose(log, "rewards", "w2", 5, 5)
+    on = log.read(stopped.cursor)
+    assert places(on) == {"rewards": [("w1", 4)]}
+    assert (on.given_up_n, on.holes) == (2, (f"rewards/{SURFACE}/w1",))
+    lose(log, "rewards", "w1", 5, 5)
+    end = log.read(on.cursor)
+    assert places(end) == {"rewards": [("w1", 6)]}
+    assert (end.given_up_n, end.cursor[f"rewards/{SURFACE}/w1"], end.holes) == (1, 6, ())
+
+
+def test_what_comes_after_it_was_declared_a_gap_is_never_read(log: Log) -> None:
+    # Symptom: a rebuild learned a reward that had been given up when the learner went on without.
+    log.put("decisions", "w1", 1, 4)
+    log.put("rewards", "w1", 1, 3)
+    lose(log, "decisions", "w1", 2, 3)
+    lose(log, "rewards", "w1", 2, 2)
+    first = log.read({})
+    log.put("decisions", "w1", 2, 3)
+    log.put("rewards", "w1", 2)
+    seen = {"decisions": [("w1", 1), ("w1", 4)], "rewards": [("w1", 1), ("w1", 3)]}
+    assert places(first) == seen
+    for again in (
+        log.read({}),
+        log.tail.between(SURFACE, {}, first.cursor),
+        log.tail.reread(SURFACE, first.cursor, 0),
+    ):
+        assert places(again) == seen
+    event_ids = log.tail.event_ids(SURFACE, first.cursor, 0, T0 + 1_000_000)
+    assert sorted(event_ids) == [decision.event_id for decision in first.decisions]
+    between = log.tail.between(SURFACE, {}, first.cursor)
+    assert (between.given_up_n, first.given_up_n) == (3, 3)
+
+
+def test_a_gap_longer_than_a_read_is_passed_at_once(log: Log) -> None:
+    log.put("rewards", "w1", 1, 2_000_001, 2_000_002)
+    lose(log, "rewards", "w1", 2, 2_000_000)
+    batch = log.read({}, limit=2)
+    assert places(batch) == {"rewards": [("w1", 1), ("w1", 2_000_001)]}
+    assert batch.more
+    assert places(log.read(batch.cursor)) == {"rewards": [("w1", 2_000_002)]}
+
+
+def test_a_stream_that_ends_in_rows_given_up_is_read_to_its_end(log: Log) -> None:
+    log.put("rewards", "w1", 1, 2, 3)
+    lose(log, "rewards", "w1", 2, 9)
+    batch = log.read({})
+    assert places(batch) == {"rewards": [("w1", 1)]}
+    assert (batch.more, batch.holes) == (False, ())
+    assert log.read(batch.cursor) == TailBatch([], [], [], batch.cursor)
+    log.put("rewards", "w1", 10)
+    assert places(log.read(batch.cursor)) == {"rewards": [("w1", 10)]}
+
+
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(given_up=st.sets(st.integers(1, 30)), limit=st.integers(1, 12))
+def test_reading_in_pieces_goes_over_gaps_as_reading_at_once(
+    store: Store, given_up: set[int], limit: int
+) -> None:
+    writer = uuid.uuid4().hex  # `random` is the same for every example
+    log = Log(store)
+    sink = ClickHouseSink(store, now_ms=lambda: T0)
+    sink.insert("exposures", writer, entries("exposures", *range(1, 31)), writer)
+    places_of = [("exposures", SURFACE, writer, seq) for seq in given_up]
+    declare(store, gaps_at(places_of), reason="forgotten", now_ms=T0)
+    read: list[int] = []
+    cursor: Cursor = {}
+    given_up_n, more = 0, True
+    while more:
+        batch = log.tail.read(SURFACE, cursor, limit=limit)
+        read += [row.seq for row in batch.exposures if row.writer == writer]
+        given_up_n += batch.given_up_n
+        cursor, more = batch.cursor, batch.more
+    assert read == [seq for seq in range(1, 31) if seq not in given_up]
+    assert cursor[f"exposures/{SURFACE}/{writer}"] == 30
