@@ -27,11 +27,17 @@ UNIFORM_SLICE = "uniform-slice"
 
 
 class Spec(Record, frozen=True, kw_only=True):
-    """Base of every declaration."""
+    """Base of every declaration.
+
+    Attributes:
+        project: Whose it is; it never changes, and what a declaration names is of its own project.
+            Keys are one namespace over all projects.
+    """
 
     kind: ClassVar[str]
 
     key: Key
+    project: Key = "default"
 
 
 class Diversity(Record, frozen=True, kw_only=True):
@@ -80,6 +86,28 @@ class Rules(Record, frozen=True, kw_only=True):
             raise BadSpec("rules.pins name a slot or an id twice, must name each once")
 
 
+class ContextRule(Record, frozen=True, kw_only=True):
+    """What is left of a member of the context; `bandit.service.withholding` applies it.
+
+    Attributes:
+        rule: `keep` = the value, `drop` = nothing, `hash` = a text that stands for it, `bucket` =
+            of a number the interval between two edges that it is in, of anything else nothing.
+        edges: For `bucket` only, ascending; a number on an edge belongs above it.
+    """
+
+    rule: Literal["keep", "drop", "hash", "bucket"]
+    edges: Annotated[list[float], msgspec.Meta(max_length=1000)] = []
+
+    def __post_init__(self) -> None:
+        if bool(self.edges) != (self.rule == "bucket"):
+            raise BadSpec(
+                f"a {self.rule} rule has {len(self.edges)} edges, "
+                "must have at least one for bucket and none for others"
+            )
+        if any(not low < high for low, high in itertools.pairwise(self.edges)):
+            raise BadSpec(f"edges are {self.edges}, must ascend")
+
+
 class Surface(Spec, frozen=True, kw_only=True):
     """A named place in the product that asks for a ranking.
 
@@ -94,10 +122,17 @@ class Surface(Spec, frozen=True, kw_only=True):
         aggregation: How several rewards of one name and slot become one number.
         max_actions: The most candidates one request may offer.
         rules: What holds before the draw, whatever policy draws.
+        context: What is left of the context's members before anything looks at them or is logged,
+            by name, `a.b` for a member of an object; a rule holds for all below its name, unless
+            one with a longer name does.
+        context_unnamed: What becomes of members that no rule holds for.
         uniform_share: Share of units whose decisions are always drawn uniformly and that are in
             no experiment: the honest yardstick. By hash of the surface's key, so it only grows or
             shrinks at its edge.
         killed: Serve the offered order at once, whatever else is declared.
+        signed: Rewards and exposures must bring the token of their decision.
+        unit_rewards_per_hour: The most rewards of one unit that one worker accepts in an hour,
+            about; needs `signed`, since it goes by the unit inside the token.
     """
 
     kind: ClassVar[str] = "surface"
@@ -112,8 +147,12 @@ class Surface(Spec, frozen=True, kw_only=True):
     aggregation: Literal["sum", "first", "last", "mean", "max", "min"] = "sum"
     max_actions: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 200
     rules: Rules = msgspec.field(default_factory=Rules)
+    context: dict[Annotated[str, msgspec.Meta(min_length=1, max_length=1000)], ContextRule] = {}
+    context_unnamed: Literal["keep", "drop"] = "keep"
     uniform_share: Share = 0.0
     killed: bool = False
+    signed: bool = False
+    unit_rewards_per_hour: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -121,6 +160,11 @@ class Surface(Spec, frozen=True, kw_only=True):
             raise BadSpec(
                 f"rewards are bounded by [{self.reward_low!r}, {self.reward_high!r}], "
                 "must be two numbers in [-1e6, 1e6], the lower first"
+            )
+        if self.unit_rewards_per_hour is not None and not self.signed:
+            raise BadSpec(
+                f"unit_rewards_per_hour is {self.unit_rewards_per_hour} and signed is false, must "
+                "be true: who earned is read from the token"
             )
         if not self.reward_low <= self.default_reward <= self.reward_high:
             raise BadSpec(

@@ -41,6 +41,7 @@ class AssigningService:
         serving: Serving,
         journal: Journal,
         *,
+        salt: bytes,
         now_ms: Callable[[], int],
         remembered: int = REMEMBERED,
     ) -> None:
@@ -49,12 +50,14 @@ class AssigningService:
         Args:
             serving: What is declared now.
             journal: Where assignments go.
+            salt: The project's secret; keys what surfaces see of contexts instead.
             now_ms: The clock.
             remembered: How many assignments of the day are remembered; of more, the oldest are
                 forgotten, and would be logged again.
         """
         self._serving = serving
         self._journal = journal
+        self._salt = salt
         self._now_ms = now_ms
         self._remembered = remembered
         self._day = 0
@@ -101,7 +104,9 @@ class AssigningService:
             _declared(state, key)
             for key in (sorted(state.experiments) if keys is None else dict.fromkeys(keys))
         ]
-        told = [Told(e, _placed(state, e, unit_id, context, facts)) for e in experiments]
+        told = [
+            Told(e, _placed(state, e, unit_id, context, facts, self._salt)) for e in experiments
+        ]
         if log:
             self._log(unit_id, told)
         return told
@@ -145,14 +150,24 @@ def _declared(state: ServingState, key: str) -> ServingExperiment:
 
 
 def _placed(
-    state: ServingState, experiment: ServingExperiment, unit_id: str, context: bytes, facts: Facts
+    state: ServingState,
+    experiment: ServingExperiment,
+    unit_id: str,
+    context: bytes,
+    facts: Facts,
+    salt: bytes,
 ) -> Placement | None:
     """Where a unit is; on a surface, where a decision made now would put it."""
-    placed = experiment.placing.place(unit_id, facts)
-    if placed is None or experiment.spec.surface is None:
-        return placed
+    if experiment.spec.surface is None:
+        return experiment.placing.place(unit_id, facts)
     surface = state.surfaces.get(experiment.spec.surface)
     if surface is None:
+        return None
+    if surface.withholding is not None:
+        context = surface.withholding.context(context, salt)
+        facts = Facts(unit_id, context)
+    placed = experiment.placing.place(unit_id, facts)
+    if placed is None:
         return None
     assigned = choose(surface, unit_id, context).assigned
     return placed if assigned is not None and assigned.key == experiment.spec.key else None

@@ -120,8 +120,18 @@ def _check_surface(surface: Surface, declared: Declared) -> None:
         _check_floor(declared.get(PolicySpec, key), surface)
     if len(set(surface.shadows)) != len(surface.shadows):
         raise BadSpec(f"shadows are {surface.shadows}, must be different policies")
+    before = declared.find(Surface, surface.key) or surface
+    is_other = (before.context, before.context_unnamed) != (
+        surface.context,
+        surface.context_unnamed,
+    )
     for experiment in running(declared, surface.key):
         _check_served(experiment, surface, declared)
+        if is_other and experiment.targeting:
+            raise BadSpec(
+                f"experiment {experiment.key!r} with targeting runs on surface {surface.key!r}, so "
+                "what is left of its context must stay as it is: stop the experiment first"
+            )
     tag = surface_tag(surface.key)
     for other in declared.each(Surface):
         if other.key != surface.key and surface_tag(other.key) == tag:

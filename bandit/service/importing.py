@@ -26,6 +26,7 @@ from bandit.policies import check_features
 from bandit.records import Action, AnyLogRecord, Decision, Reward, check_number
 from bandit.service.accepting import derived_reward_id
 from bandit.service.aliases import is_ours
+from bandit.service.withholding import withholding
 from bandit.specs import Surface
 from bandit.store.blocks import BLOCKS
 from bandit.store.sink import ClickHouseSink
@@ -186,6 +187,8 @@ def decision_of(line: Line, surface: Surface, salt: bytes) -> Decision:
         slot_features=[_raw(slot.features) for slot in labelled] if len(line.slots) > 1 else [],
     )
     body = msgspec.json.encode(request)
+    if rules := withholding(surface):
+        request, body = rules.request(request, salt)
     try:
         _REQUEST.decode(body)
     except msgspec.ValidationError as exc:

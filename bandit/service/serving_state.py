@@ -11,6 +11,7 @@ from bandit.event_id import surface_tag
 from bandit.policies import build
 from bandit.policies.base import Policy
 from bandit.service.serving_catalogue import ServingCatalogue
+from bandit.service.withholding import Withholding, withholding
 from bandit.specs import (
     BUCKETS,
     BUILT_IN,
@@ -82,6 +83,7 @@ class ServingSurface:
         overrides: Units whose variant is set by hand, and the experiment that it is of.
         uniform_buckets: So many of the first buckets of `uniform_salt` are the uniform slice.
         catalogue: Actions that a request may name by id, or leave out; None: it holds none.
+        withholding: What it may not know of a context; None: it may know all.
     """
 
     spec: Surface
@@ -94,6 +96,7 @@ class ServingSurface:
     uniform_buckets: int = 0
     uniform_salt: str = ""
     catalogue: ServingCatalogue | None = None
+    withholding: Withholding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class ServingState:
         tags: Surface keys by the tag that event ids carry.
         experiments: Every declared experiment, in any status, by key.
         policies: By key.
+        signed: Any surface is signed.
     """
 
     revision: int | None = None
@@ -113,6 +117,7 @@ class ServingState:
     tags: Mapping[int, str] = field(default_factory=dict)
     experiments: Mapping[str, ServingExperiment] = field(default_factory=dict)
     policies: Mapping[str, RunnablePolicy] = field(default_factory=dict)
+    signed: bool = False
 
     def surface(self, key: str) -> ServingSurface:
         """The surface of that key.
@@ -178,6 +183,7 @@ def assemble(
         tags={surface.tag: key for key, surface in surfaces.items()},
         experiments=experiments,
         policies=policies,
+        signed=any(isinstance(each.spec, Surface) and each.spec.signed for each in known),
     )
 
 
@@ -209,7 +215,15 @@ def _serving_surface(
 ) -> ServingSurface | None:
     tag = surface_tag(spec.key)
     if spec.killed:
-        return ServingSurface(spec, version, tag, BUILT_IN_POLICIES[KILL_SWITCH], (), ())
+        return ServingSurface(
+            spec,
+            version,
+            tag,
+            BUILT_IN_POLICIES[KILL_SWITCH],
+            (),
+            (),
+            withholding=withholding(spec),
+        )
     keys = sorted(
         experiment.key
         for experiment, _ in _of_kind(Experiment, known)
@@ -229,6 +243,7 @@ def _serving_surface(
         overrides={unit: e for e in reversed(running) for unit in e.placing.overridden},
         uniform_buckets=round(spec.uniform_share * BUCKETS),
         uniform_salt=f"{UNIFORM_SLICE}:{spec.key}",
+        withholding=withholding(spec),
     )
 
 

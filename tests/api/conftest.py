@@ -127,7 +127,7 @@ class World:
             journal=self.journal,
             deciding=DecisionService(self.serving, self.journal, past=past, **common),  # type: ignore[arg-type]
             accepting=accepting,
-            assigning=AssigningService(self.serving, self.journal, now_ms=now_ms),
+            assigning=AssigningService(self.serving, self.journal, salt=SALT, now_ms=now_ms),
             defining=defining,
             cataloguing=CatalogueService(
                 lambda: self.catalogues,  # type: ignore[arg-type, return-value]

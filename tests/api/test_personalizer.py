@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from litestar import Litestar
 from litestar.testing import TestClient
+from msgspec.structs import replace
 
 from api.personalizer import NOT_OFFERED, VERSIONS
 from bandit.records import AnyLogRecord, Decision, Exposure, Reward
 from bandit.service.aliases import BUCKET_MS
-from bandit.specs import PolicySpec, Surface
+from bandit.specs import ContextRule, PolicySpec, Surface
 from bandit.wire import RankRequest
 from tests.api.conftest import World
 from tests.bandit.service.making import NOW_MS, logged
@@ -100,6 +101,19 @@ def test_rank_answers_every_action_with_its_probability(
     assert answer["eventId"] == decision.event_id == decision.unit_id
     assert decision.request.startswith(b'{"surface":"personalizer"')
     assert b'"context":{"user":{"country":"US","hour":13},"tag":"a"}' in decision.request
+
+
+def test_what_the_surface_withholds_is_not_logged(tmp_path: Path) -> None:
+    rules = {"user": ContextRule(rule="hash"), "tag": ContextRule(rule="drop")}
+    *others, last = DECLARED
+    world = World(tmp_path, declared=(*others, replace(last, context=rules)))
+    with TestClient(world.app()) as client:
+        response = client.post("/s/home.feed/personalizer/v1.0/rank", json=RANK)
+        assert response.status_code == 201, response.text
+    [journaled] = [path.read_bytes() for path in world.journal._folder.glob("*.seg")]
+    assert b'"US"' not in journaled
+    assert b'"context":{"user":{"country":"' in journaled
+    assert b'"tag"' not in journaled
 
 
 def test_surface_is_named_by_address_or_header(

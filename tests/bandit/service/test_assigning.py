@@ -16,6 +16,7 @@ from tests.bandit.service.making import (
     EXPERIMENT,
     FIXED,
     NOW_MS,
+    SALT,
     SURFACE,
     UNIFORM,
     MemoryJournal,
@@ -44,6 +45,7 @@ class World:
         self.service = AssigningService(
             serving(UNIFORM, FIXED, *specs),
             self.journal,  # type: ignore[arg-type]
+            salt=SALT,
             now_ms=lambda: self.now_ms,
             remembered=remembered,
         )
@@ -167,6 +169,7 @@ def test_nothing_is_said_before_definitions_are_known() -> None:
     service = AssigningService(
         Serving(),
         MemoryJournal(),  # type: ignore[arg-type]
+        salt=SALT,
         now_ms=lambda: NOW_MS,
     )
     with pytest.raises(StoreUnavailable):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from vowpalwabbit import Workspace
 
 from bandit.dsjson import Line, read_line
@@ -13,7 +14,7 @@ from bandit.ope import from_dsjson
 from bandit.records import Action, Decision
 from bandit.service.exporting import Export
 from bandit.service.importing import Import
-from bandit.specs import Surface
+from bandit.specs import ContextRule, Surface
 from bandit.store.client import Store
 from bandit.store.sink import ClickHouseSink
 from bandit.store.tail import Tail
@@ -113,6 +114,18 @@ def test_what_was_exported_and_imported_is_exported_alike(
     assert numbers(again) == numbers(lines)
     assert importing(store).store(file, checked.digest) == (7, 4, 0)
     assert export(store, OTHER)[0] == again
+
+
+def test_what_a_surface_withholds_of_contexts_is_not_imported(
+    store: Store, log: LogMaker, tmp_path: Path
+) -> None:
+    with_features(log, 1, 2)
+    log.deliver()
+    (tmp_path / "log.dsjson").write_bytes(export(store, SURFACE)[0][0])
+    private = replace(OTHER, context={"user": ContextRule(rule="keep")}, context_unnamed="drop")
+    assert importing(store, private).store(tmp_path / "log.dsjson", "digest").new_n == 1
+    [line] = export(store, OTHER)[0]
+    assert read_line(line).context == {"user": {"deep": {"new": True}}}
 
 
 def test_export_keeps_what_learners_would_keep(store: Store, log: LogMaker) -> None:
