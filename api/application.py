@@ -76,7 +76,7 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
             serving, journal, salt=salt, now_ms=_now_ms, entropy=os.urandom, past=past
         ),
         accepting=accepting,
-        assigning=AssigningService(serving, journal, now_ms=_now_ms),
+        assigning=AssigningService(serving, journal, salt=salt, now_ms=_now_ms),
         defining=defining,
         cataloguing=CatalogueService(
             link.catalogues,

@@ -76,7 +76,8 @@ class DecisionService:
 
         Args:
             request: What the client asked.
-            body: The bytes it came in; they go into the log as they are.
+            body: The bytes it came in; they go into the log as they are, unless the surface
+                withholds something of contexts.
 
         Raises:
             NotDeclared: No such surface.
@@ -90,6 +91,8 @@ class DecisionService:
         now_ms = self._now_ms()
         surface = self._serving.state.surface(request.surface)
         event_id = self._event_id(request, surface, now_ms)
+        if surface.withholding is not None:
+            request, body = surface.withholding.request(request, self._salt)
         offer = offer_of(request, surface)
         chosen = choose(surface, request.unit_id, bytes(request.context))
         decision = self._decide(request, body, surface, chosen, offer, event_id, now_ms)
