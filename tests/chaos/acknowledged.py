@@ -76,7 +76,7 @@ def _attempts(path: Path) -> Iterator[Attempt]:
 
 def attempt(told: dict[str, Any]) -> Attempt:
     """One line of a journal."""
-    # An answer that accepts less than it was given (a reward of an unlogged decision) promises less.
+    # An answer that accepts less than was sent (a reward of an unlogged decision) promises less.
     logged = told["logged"] if "logged" in told else told.get("accepted", 1) == 1
     return Attempt(
         told["kind"],

@@ -1,8 +1,9 @@
 """Open-loop load from a process of its own, with its own journal of what was acknowledged.
 
-`python -m tests.chaos.load --port P --journal FILE` sends at its pace whatever the answers do, until
-SIGTERM; then it waits for what is under way and ends. The journal has one JSON line per attempt, so
-that the oracle knows what was acknowledged, what was only tried, and when rankings were served.
+`python -m tests.chaos.load --port P --journal FILE` sends at its pace whatever the answers do,
+until SIGTERM; then it waits for what is under way and ends. The journal has one JSON line per
+attempt, so that the oracle knows what was acknowledged, what was only tried, and when rankings
+were served.
 """
 
 import argparse

@@ -128,6 +128,7 @@ def _rest(service: Service, log: Log) -> Iterator[str]:
     """Wait until the journal is in the store and every decision is learned."""
     began_ms = wall_ms()
     try:
+        until(service.health, "a worker that serves", QUIET_S)
         until(lambda: drained(log, began_ms), "an empty journal", QUIET_S)
     except AssertionError as exc:
         yield f"not live: {exc}"
@@ -199,7 +200,7 @@ def _duplicates(log: Log, acknowledged: Acknowledged) -> list[str]:
 
 def _stored(log: Log, table: str) -> Mapping[str, int]:
     rows = log.rows(f"SELECT {IDS[table]} AS id, count() FROM {distinct(table)} GROUP BY id")
-    return {id_: n for id_, n in rows}
+    return dict(rows)
 
 
 def _repeats(log: Log, table: str) -> int:
@@ -224,7 +225,7 @@ def _holes(log: Log) -> Iterator[str]:
 
 
 def _propensities(log: Log) -> Iterator[str]:
-    """Every decision's pmf is a distribution, its ranking is of it, its propensities are of both."""
+    """Every pmf is a distribution, every ranking is of it, its propensities follow."""
     bad = log.rows(
         """
         WITH arrayMap(i -> toFloat64(pmf[i + 1]), ranking) AS drawn,
@@ -288,7 +289,7 @@ def _tailed(tail: Tail, log: Log) -> Iterator[str]:
     for table, places in seen.items():
         n = log.one(f"SELECT uniqExact(surface, writer, seq) FROM {table}")
         if not len(set(places)) == len(places) == n:
-            yield f"the tail gives {len(places)} rows of {table}, {len(set(places))} distinct of {n}"
+            yield f"the tail gives {len(places)} rows of {table}, {len(set(places))} unique, of {n}"
 
 
 def _joined(log: Log) -> Iterator[str]:
@@ -318,7 +319,7 @@ def _rebuilt(service: Service, log: Log) -> Iterator[str]:
 
 
 def copied(url: str, log: Log, database: str) -> None:
-    """Every record of the log once, in a database of its own, with the lineage that was published."""
+    """Every record of the log once, in a database of its own, with the published lineage."""
     store = Store.connect(url, database=database)
     try:
         store.apply("DROP DATABASE IF EXISTS $database SYNC", in_database=False)

@@ -53,6 +53,11 @@ class Gateway:
             )
         until(lambda: _answers(f"http://127.0.0.1:{self.port}/ping"), "the gateway", WITHIN_S)
 
+    def url(self, port: int) -> str:
+        """With user and password, by way of a port."""
+        password = (self.folder / "secrets" / "clickhouse_password").read_text()
+        return f"http://default:{password}@127.0.0.1:{port}"
+
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End it, at once with SIGKILL."""
         if self._process is not None:
@@ -98,7 +103,8 @@ class Service:
         self.window_s = window_s
         self.log = folder / "up.log"
         self.port, self._gateway_port = free_ports(2)
-        self._clickhouse_url = clickhouse_url
+        self.past_proxy: str | None = None
+        """How the oracle reaches a ClickHouse that is behind a proxy."""
         self._prefix = list(prefix)
         self.environ = {
             **_environ(environ or {}),
@@ -126,8 +132,8 @@ class Service:
 
     def clickhouse_url(self) -> str:
         """With user and password, past any proxy."""
-        if self._clickhouse_url is not None:
-            return self._clickhouse_url
+        if self.past_proxy is not None:
+            return self.past_proxy
         password = (self.data_dir / "secrets" / "clickhouse_password").read_text()
         return f"http://default:{password}@127.0.0.1:{self._gateway_port}"
 
