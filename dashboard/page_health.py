@@ -84,7 +84,16 @@ def learning_row(policy: PolicyHealth) -> dict[str, str]:
         "feedback → served p50": DASH if latency is None else duration(latency.p50_ms),
         "p95": DASH if latency is None else duration(latency.p95_ms),
     }
-    counts = ("trained", "defaulted", "unseen", "late", "duplicate", "orphan", "out_of_bounds")
+    counts = (
+        "trained",
+        "defaulted",
+        "unseen",
+        "late",
+        "duplicate",
+        "orphan",
+        "out_of_bounds",
+        "given_up",
+    )
     if learning is None:
         return row | dict.fromkeys(counts, DASH)
     row |= {"newest": str(learning.snapshot), "age": duration(learning.age_ms)}

@@ -21,6 +21,7 @@ class Counts(msgspec.Struct, kw_only=True):
         orphan: Rewards that waited their window for a decision or slot that never came.
         out_of_bounds: Rewards outside the surface's bounds (ignored) and slot totals outside
             (clipped).
+        given_up: Rows that will never come (`bandit.store.gaps`), so that nobody waits for them.
     """
 
     trained: int = 0
@@ -30,6 +31,7 @@ class Counts(msgspec.Struct, kw_only=True):
     duplicate: int = 0
     orphan: int = 0
     out_of_bounds: int = 0
+    given_up: int = 0
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Counts":

@@ -135,6 +135,7 @@ class Joiner:
 
     def add(self, rows: TailBatch) -> None:
         """Take rows in, in any order; each row once."""
+        self.counts.given_up += rows.given_up_n
         for decision in rows.decisions:
             self._add_decision(decision)
         for reward_row in rows.rewards:

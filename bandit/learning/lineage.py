@@ -131,6 +131,7 @@ def _split(tail: Tail, surface: str, after: Cursor, group: Sequence[Snapshot]) -
     """Rows up to the last of some snapshots, apart by the first of them that had read them."""
     fetched = tail.between(surface, after, group[-1].cursor)
     parts = [TailBatch([], [], [], snapshot.cursor) for snapshot in group]
+    parts[-1] = parts[-1]._replace(given_up_n=fetched.given_up_n)
     read = {
         stream: [snapshot.cursor.get(stream, 0) for snapshot in group]
         for stream in group[-1].cursor

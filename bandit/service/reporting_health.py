@@ -107,6 +107,7 @@ def _learning(newest: SnapshotCounts, at_ms: int) -> Learning:
         duplicate=newest.duplicate,
         orphan=newest.orphan,
         out_of_bounds=newest.out_of_bounds,
+        given_up=newest.given_up,
     )
 
 

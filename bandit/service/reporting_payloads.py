@@ -218,6 +218,7 @@ class Learning(Record, frozen=True, kw_only=True):
     duplicate: int
     orphan: int
     out_of_bounds: int
+    given_up: int = 0
 
 
 class PolicyHealth(Record, frozen=True, kw_only=True):

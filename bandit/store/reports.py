@@ -178,6 +178,7 @@ class SnapshotCounts(NamedTuple):
     duplicate: int
     orphan: int
     out_of_bounds: int
+    given_up: int
 
 
 class ServedLatency(NamedTuple):

@@ -36,8 +36,8 @@ class Snapshot(Record, frozen=True, kw_only=True):
         sha256: Of the bytes in `weights`, hex.
         cursor: What was read of the log.
         watermark_ms: Decisions up to then were closed.
-        trained, defaulted, unseen, late, duplicate, orphan, out_of_bounds: Counts since the
-            weights were last started from scratch.
+        trained, defaulted, unseen, late, duplicate, orphan, out_of_bounds, given_up: Counts
+            since the weights were last started from scratch.
         learner: Who made it.
         change_id: Distinguishes it from another learner's snapshot of the same number.
     """
@@ -62,6 +62,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     duplicate: int
     orphan: int
     out_of_bounds: int
+    given_up: int = 0
     learner: str
     change_id: str
 

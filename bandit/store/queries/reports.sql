@@ -331,7 +331,8 @@ SELECT
     late,
     duplicate,
     orphan,
-    out_of_bounds
+    out_of_bounds,
+    given_up
 FROM snapshots
 WHERE policy = {policy:String}
     AND created_at <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')

@@ -9,6 +9,7 @@ from bandit.policies import build
 from bandit.records import LoggedDecision
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
+from bandit.store.gaps import Gap, declare
 from bandit.store.snapshots import Snapshot, Snapshots
 from bandit.store.tail import Tail
 from tests.bandit.learning.conftest import policy_spec
@@ -131,3 +132,26 @@ def test_a_hole_is_waited_for_and_then_learned(store: Store) -> None:
     town.log.drained(town.now_ms, town.now_ms)
     step = only(fleet.step())
     assert (step.rows_n, step.lessons_n) == (2, 3)
+
+
+def test_what_is_given_up_is_counted_and_learned_by_nobody_even_if_it_comes(store: Store) -> None:
+    town = Town(store)
+    fleet = town.new_process()
+    rows = [decision(n, T0 + n) for n in (1, 2, 3)]
+    town.log.put((rows[0], 1), (rows[2], 3))
+    declare(store, [Gap("decisions", "home", "w1", 2, 2)], reason="rejected", now_ms=T0)
+    town.now_ms += 20_000
+    town.log.drained(town.now_ms, town.now_ms)
+    step = only(fleet.step())
+    assert (step.rows_n, step.lessons_n, town.newest.given_up) == (2, 2, 1)
+    town.log.put((rows[1], 2))
+    assert only(fleet.step(finish=True)).rows_n == 0
+    assert only(town.new_process().step(finish=True)).rows_n == 0
+    report = rebuild(
+        "vw",
+        tail=Tail(store),
+        snapshots=Snapshots(store),
+        definitions=Definitions(store),
+        build=build,
+    )
+    assert (report.equal, report.counts_equal, report.lessons_n) == (True, True, 2)
