@@ -1,4 +1,4 @@
-"""The last good definitions, snapshots and catalogues on local disk, to start without the store.
+"""The last good definitions, snapshots, catalogues and keys on disk, to start without the store.
 
 Each file is the SHA-256 of its payload and the payload; it is written under another name, synced
 and renamed, so that a reader finds the old one or the new one. A file that fails its digest is as
@@ -16,6 +16,7 @@ from bandit.records import Action, Record
 from bandit.service.serving_catalogue import ServingCatalogue
 from bandit.specs import SPECS
 from bandit.store.definitions import Definition
+from bandit.store.keys import ApiKey
 from bandit.store.snapshots import Snapshot
 
 SNAPSHOTS_KEPT = 2
@@ -129,6 +130,18 @@ class LastGood:
             actions = [Action(id=id_, features=msgspec.Raw(raw)) for id_, raw in pairs]
             found[path.name[:-1]] = ServingCatalogue(kept.version, {one.id: one for one in actions})
         return found
+
+    def save_keys(self, keys: Sequence[ApiKey]) -> None:
+        """Keep the newest API keys, which are digests. Raises `OSError`."""
+        self._write(self._root / "keys", msgspec.json.encode(keys))
+
+    def keys(self) -> list[ApiKey] | None:
+        """The keys that were kept last; None if there are none, or none good."""
+        payload = self._read(self._root / "keys")
+        try:
+            return None if payload is None else msgspec.json.decode(payload, type=list[ApiKey])
+        except msgspec.DecodeError:
+            return None
 
     def _snapshots(self, policy: str) -> list[Path]:
         found = (self._root / "snapshots").glob(f"{policy}@*")

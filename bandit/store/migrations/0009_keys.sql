@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS $database.keys$local$on_cluster
     client     String CODEC(ZSTD(1)) COMMENT 'whose; a client has at most two live keys',
     digest     String CODEC(ZSTD(1)) COMMENT 'SHA-256 of the whole key, hex',
     scopes     Array(LowCardinality(String)) COMMENT 'rank, reward, read, admin',
+    rate_limit Nullable(Float64) COMMENT 'requests a second and worker; NULL: as set for all',
     expires_at Nullable(DateTime64(3, 'UTC')),
     revoked    Bool,
     created_at DateTime64(3, 'UTC') CODEC(ZSTD(1)),
@@ -37,3 +38,12 @@ SETTINGS $durable;
 -- on a cluster only
 CREATE TABLE IF NOT EXISTS $database.key_uses$on_cluster AS $database.key_uses_local
 ENGINE = Distributed('$cluster', $database, key_uses_local, cityHash64(key_id));
+
+-- Outcomes belong to no surface, so they say whose they are by themselves.
+ALTER TABLE $database.outcomes$local$on_cluster
+    ADD COLUMN IF NOT EXISTS project LowCardinality(String) DEFAULT ''
+        COMMENT 'of the key that brought it; empty: of every project, no key was asked for';
+
+-- on a cluster only
+ALTER TABLE $database.outcomes$on_cluster
+    ADD COLUMN IF NOT EXISTS project LowCardinality(String) DEFAULT '';
