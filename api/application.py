@@ -27,6 +27,7 @@ from bandit.service.repeats import PastDecisions
 from bandit.service.replaying import ReplayService
 from bandit.service.retraining import retraining
 from bandit.service.serving_state import Serving
+from bandit.service.token_keys import tokens_of
 from bandit.service.store_link import StoreLink
 from bandit.settings import Settings
 from bandit.store.client import Store
@@ -61,8 +62,11 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
         max_bytes=settings.segment_max_bytes,
         max_age_s=settings.segment_max_age_s,
     )
+    tokens, refresh_tokens = tokens_of(settings, os.urandom, salt=salt)
     link = StoreLink(lambda: _connect(settings), monotonic_s=time.monotonic)
-    accepting = AcceptingService(serving, journal, salt=salt, now_ms=_now_ms, entropy=os.urandom)
+    accepting = AcceptingService(
+        serving, journal, salt=salt, now_ms=_now_ms, entropy=os.urandom, tokens=tokens
+    )
     defining = DefinitionService(
         link.definitions,
         now_ms=_now_ms,
@@ -73,7 +77,13 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
         serving=serving,
         journal=journal,
         deciding=DecisionService(
-            serving, journal, salt=salt, now_ms=_now_ms, entropy=os.urandom, past=past
+            serving,
+            journal,
+            salt=salt,
+            now_ms=_now_ms,
+            entropy=os.urandom,
+            past=past,
+            tokens=tokens,
         ),
         accepting=accepting,
         assigning=AssigningService(serving, journal, salt=salt, now_ms=_now_ms),
@@ -120,6 +130,7 @@ def _now_ms() -> int:
 
 def _meter(settings: Settings, environ: Mapping[str, str]) -> Meter:
     shared = Path(environ[SHARED_METRICS]) if environ.get(SHARED_METRICS) else None
+        refresh_tokens=refresh_tokens,
     if shared is not None:
         forget_the_dead(shared, lambda pid: Path(f"/proc/{pid}").exists())
     return Meter(journal_dir=settings.journal_dir, shared_dir=shared)

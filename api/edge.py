@@ -99,6 +99,7 @@ def _running(services: Services) -> Callable[[Litestar], AbstractAsyncContextMan
 
     return running
 
+        services.refresh_tokens()
 
 async def _tick(services: Services) -> None:
     """Finish old segments, and show what serves."""

@@ -32,13 +32,15 @@ STATUS: Mapping[type[BanditError], int] = {
     errors.NotDeclared: 404,
     errors.NotFound: 404,
     errors.NotOffered: 501,
+    errors.BadToken: 403,
+    errors.TooManyRewards: 429,
     errors.VersionConflict: 409,
     errors.NotEnoughData: 409,
     errors.SnapshotCorrupt: 500,
     errors.JournalUnavailable: 503,
+    errors.StorageFull: 503,
     errors.StoreError: 500,
     errors.StoreUnavailable: 503,
-    errors.StorageFull: 503,
     errors.StoreRejected: 500,
 }
 """What each error raised on purpose answers; a test holds it complete."""
@@ -112,7 +114,8 @@ def _detail(exc: HTTPException) -> str:
 
 def headers_of(exc: BaseException, problem: Problem) -> dict[str, str]:
     """Headers that go with a problem document besides its media type."""
-    retry = {"retry-after": str(RETRY_AFTER_S)} if problem.status == 503 else {}
+    after_s = getattr(exc, "retry_after_s", RETRY_AFTER_S if problem.status == 503 else None)
+    retry = {} if after_s is None else {"retry-after": str(after_s)}
     return retry | dict(getattr(exc, "headers", None) or {})
 
 

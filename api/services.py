@@ -38,6 +38,8 @@ class Services:
     past: PastDecisions
     personalizing: PersonalizingService
     loops: LoopService
+    refresh_tokens: Callable[[], None] = lambda: None
+    """Looks whether the keys of event tokens changed."""
 
     def close(self) -> None:
         """Let go of the journal, the store and threads."""

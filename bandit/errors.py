@@ -9,14 +9,16 @@ BanditError
 ├── SettingsError                   BANDIT_<NAME> holds something unusable
 ├── NotDeclared                     a surface, policy, experiment or metric nobody declared
 ├── NotFound                        a decision or snapshot that the log does not hold
+├── BadToken                    a reward or exposure without the token of its decision
+├── TooManyRewards              more rewards of one unit than its surface takes in an hour
 ├── VersionConflict                 somebody else changed the definition first
 ├── NotOffered                      a protocol's operation that has no place here
 ├── NotEnoughData                   a number that can not be given honestly yet
 ├── SnapshotCorrupt                 snapshot bytes that fail their digest or canary
 ├── JournalUnavailable              an accepted record could not be made durable
+│   └── StorageFull                 because there is no room for it
 └── StoreError
     ├── StoreUnavailable            ClickHouse can not be reached or did not answer in time
-│   └── StorageFull                 because there is no room for it
     └── StoreRejected               ClickHouse answered, and refused
 ```
 
@@ -90,6 +92,34 @@ class NotOffered(BanditError):
     code = "not_offered"
 
 
+class BadToken(BanditError):
+    """A reward or exposure without the token of its decision.
+
+    One wording for all causes: who guesses is not told how near it was.
+    """
+
+    code = "bad_token"
+
+    def __init__(self, place: str = "$.token") -> None:
+        super().__init__(
+            "token is not the one that this decision was answered with, or its time is over; must "
+            f"be sent as it came, within the join window - at `{place}`"
+        )
+
+
+class TooManyRewards(BanditError):
+    """More rewards of one unit than its surface takes in an hour."""
+
+    code = "too_many_rewards"
+
+    def __init__(self, cap: int, place: str, retry_after_s: int) -> None:
+        super().__init__(
+            f"the unit of this decision has earned its {cap} rewards of an hour, must earn the "
+            f"next later - at `{place}`"
+        )
+        self.retry_after_s = retry_after_s
+
+
 class VersionConflict(BanditError):
     """A definition that somebody else changed first."""
 
@@ -125,6 +155,12 @@ class JournalUnavailable(BanditError):
     code = "journal_unavailable"
 
 
+class StorageFull(JournalUnavailable):
+    """The disk has no room for records: send them again later."""
+
+    code = "storage_full"
+
+
 class StoreError(BanditError):
     """Anything ClickHouse did not do."""
 
@@ -141,9 +177,3 @@ class StoreRejected(StoreError):
     """ClickHouse answered, and refused."""
 
     code = "store_rejected"
-class StorageFull(JournalUnavailable):
-    """The disk has no room for records: send them again later."""
-
-    code = "storage_full"
-
-

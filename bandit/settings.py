@@ -38,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What a 2xx survives: `process` = kill -9, `disk` = also power loss."""
     salt: str | None = None
     """Secret of the project that seeds every draw; else one is made and kept in `data_dir`."""
+    token_keys_file: Path | None = None
+    """Keys of event tokens, the same file on every host; else one is made in `data_dir`."""
     drain_interval_s: Positive = 0.2
     refresh_interval_s: Positive = 0.25
     snapshot_interval_s: Positive = 0.5

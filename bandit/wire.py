@@ -89,7 +89,11 @@ class RankAnswer(Record, frozen=True, kw_only=True):
 class RewardRequest(Record, frozen=True, kw_only=True):
     """`POST /v1/rewards`, one or a list of them.
 
-    `surface` is only needed for an `event_id` that the client made itself.
+    Attributes:
+        reward_id: Rewards of one id count once; on a signed surface it is always made of event id,
+            slot and name.
+        surface: Needed for an `event_id` that the client made itself.
+        token: Needed on a signed surface: as the decision was answered with.
     """
 
     event_id: str
@@ -98,6 +102,7 @@ class RewardRequest(Record, frozen=True, kw_only=True):
     name: Name = "reward"
     reward_id: Id | None = None
     surface: Key | None = None
+    token: str | None = None
 
 
 class ExposureRequest(Record, frozen=True, kw_only=True):
@@ -107,12 +112,14 @@ class ExposureRequest(Record, frozen=True, kw_only=True):
         slots: Slots that were seen as ranked.
         overridden: Slots that showed another item than the one ranked, and which. One of the two
             names at least one slot.
+        token: As for a reward.
     """
 
     event_id: str
     slots: Annotated[list[Slot], msgspec.Meta(max_length=1000)] = []
     overridden: Annotated[list[Pin], msgspec.Meta(max_length=1000)] = []
     surface: Key | None = None
+    token: str | None = None
 
 
 class OutcomeRequest(Record, frozen=True, kw_only=True):

@@ -50,6 +50,7 @@ class Ranking(Record, frozen=True, kw_only=True):
         propensities: Of each slot, given the slots above; empty for a default.
         experiment: The variant that chose the policy.
         policy, snapshot: What drew.
+        token: What rewards of a signed surface must bring; they do by themselves.
     """
 
     ids: tuple[str, ...]
@@ -61,6 +62,7 @@ class Ranking(Record, frozen=True, kw_only=True):
     experiment: AssignedVariant | None = None
     policy: str = ""
     snapshot: str = ""
+    token: str = ""
 
     @property
     def served(self) -> bool:

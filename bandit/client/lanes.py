@@ -17,6 +17,8 @@ FAULTS = 5
 """So often a batch may fail with a status that says nothing about later; then it is halved."""
 _LATER = frozenset({408, 425, 429, 502, 503, 504})
 _WHOLE = frozenset({401, 403, 405, 415})
+_OF_ONE = frozenset({"bad_token", "too_many_rewards"})
+"""Problems of the one record that they name, whatever their status says of others."""
 _PLACE = re.compile(r"\$\[(\d+)\]")
 
 
@@ -117,12 +119,13 @@ class Lane:
         if 200 <= reply.status < 300:
             self._done()
             return Settled(delivered=len(part))
-        if reply.status == 0 or reply.status in _LATER or reply.status >= 500:
+        problem = problem_of(reply)
+        later = reply.status == 0 or reply.status in _LATER
+        if (later or reply.status >= 500) and problem.type not in _OF_ONE:
             self._tries += 1
-            if self._tries < FAULTS or reply.status == 0 or reply.status in _LATER:
+            if self._tries < FAULTS or later:
                 self.not_before_s = now_s + self._pause_s(reply, luck)
                 return Settled()
-        problem = problem_of(reply)
         self._done()
         good = _split(part, reply.status, problem)
         self._parts.extend(reversed(good))
@@ -150,7 +153,8 @@ def problem_of(reply: Reply) -> Problem:
 
 def _split(part: list[Outgoing], status: int, problem: Problem) -> list[list[Outgoing]]:
     """What to send of a refused batch after all, in order."""
-    if len(part) == 1 or status in _WHOLE or status < 400:
+    of_one = problem.type in _OF_ONE
+    if len(part) == 1 or (status in _WHOLE and not of_one) or status < 400:
         return []
     if problem.type == "not_declared":
         by_surface: dict[str, list[Outgoing]] = {}

@@ -81,6 +81,7 @@ class _RankAnswer(msgspec.Struct):
     experiment: _Variant | None = None
     policy: str = ""
     snapshot: str = ""
+    token: str | None = None
 
 
 class _Assigned(msgspec.Struct):
@@ -116,6 +117,7 @@ def served_ranking(content: bytes, surface: str) -> Ranking:
         experiment=AssignedVariant(key=chose.key, variant=chose.variant) if chose else None,
         policy=answer.policy,
         snapshot=answer.snapshot,
+        token=answer.token or "",
     )
 
 

@@ -35,6 +35,7 @@ class Recorder:
         name: str = "reward",
         reward_id: str | None = None,
         surface: str | None = None,
+        token: str | None = None,
     ) -> None:
         """Queue what came back for a slot; nothing is sent for a default answer.
 
@@ -46,6 +47,7 @@ class Recorder:
             reward_id: Rewards of one id count once; by default those of one event id, slot and
                 name, as over HTTP. Give your own to reward a slot several times by one name.
             surface: Where it was asked; needed with a bare event id only.
+            token: Of the answer; needed with a bare event id on a signed surface only.
         """
 
         def body() -> dict[str, Any]:
@@ -59,12 +61,17 @@ class Recorder:
                 "name": name,
                 "reward_id": key,
                 "surface": where,
-            }
+            } | _token(answer, token)
 
         self._record(REWARDS, answer, body, RewardRequest)
 
     def exposed(
-        self, answer: Answer, slots: Sequence[int] | None = None, *, surface: str | None = None
+        self,
+        answer: Answer,
+        slots: Sequence[int] | None = None,
+        *,
+        surface: str | None = None,
+        token: str | None = None,
     ) -> None:
         """Queue that slots were really seen; by default all of the ranking."""
 
@@ -75,7 +82,8 @@ class Recorder:
                 seen = range(len(answer.ids))
             if seen is None:
                 raise RecordError("slots are missing, must be given with a bare event id")
-            return {"event_id": event_id, "slots": list(seen), "surface": where}
+            made = {"event_id": event_id, "slots": list(seen), "surface": where}
+            return made | _token(answer, token)
 
         self._record(EXPOSURES, answer, body, ExposureRequest)
 
@@ -86,13 +94,15 @@ class Recorder:
         id: str,  # noqa: A002 (the glossary's word)
         *,
         surface: str | None = None,
+        token: str | None = None,
     ) -> None:
         """Queue that a slot showed another item than the one ranked: nothing is learned there."""
 
         def body() -> dict[str, Any]:
             event_id, where = _named(answer, surface)
             shown = [{"slot": slot, "id": id}]
-            return {"event_id": event_id, "overridden": shown, "surface": where}
+            made = {"event_id": event_id, "overridden": shown, "surface": where}
+            return made | _token(answer, token)
 
         self._record(EXPOSURES, answer, body, ExposureRequest)
 
@@ -152,3 +162,10 @@ def _named(answer: Answer, surface: str | None) -> tuple[str, str | None]:
             f"answer is a {type(answer).__name__}, must be what `rank` answered or its event id"
         )
     return answer, surface
+
+
+def _token(answer: Answer, token: str | None) -> dict[str, str]:
+    """The token of an answer, where it has one."""
+    if token is None and isinstance(answer, Ranking):
+        token = answer.token
+    return {"token": token} if token else {}

@@ -4,12 +4,15 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from bandit.errors import RecordError
-from bandit.event_id import make_event_id
+from bandit.errors import BadToken, RecordError
+from bandit.event_id import EventId, make_event_id
 from bandit.journal import Journal
 from bandit.records import AnyLogRecord, Exposure, Outcome, Reward, check_number
+from bandit.service.caps import Earning, RewardCaps
 from bandit.service.event_ids import given_event_id
 from bandit.service.serving_state import Serving, ServingState
+from bandit.service.signing import require_derived, require_surface, unit_of
+from bandit.service.tokens import Tokens
 from bandit.specs import Surface
 from bandit.wire import ExposureRequest, OutcomeRequest, RewardRequest
 
@@ -23,10 +26,16 @@ REWARD_IDS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:bandit:reward")
 
 
 class Place(NamedTuple):
-    """Where in the log a record about a decision belongs."""
+    """Where in the log a record about a decision belongs.
 
-    decision_ts_ms: int
+    Attributes:
+        surface: Empty where nobody can know it.
+        spec: Of that surface; None where it is empty.
+    """
+
+    read: EventId
     surface: str
+    spec: Surface | None
 
 
 class AcceptingService:
@@ -44,7 +53,20 @@ class AcceptingService:
         salt: bytes,
         now_ms: Callable[[], int],
         entropy: Callable[[int], bytes],
+        tokens: Tokens | None = None,
     ) -> None:
+        """Make the service.
+
+        Args:
+            serving: The worker's state.
+            journal: Where records go.
+            salt: The project's secret.
+            now_ms: The clock.
+            entropy: Random bytes.
+            tokens: Reads tokens; without them every reward of a signed surface is refused.
+        """
+        self._tokens = tokens
+        self._caps = RewardCaps()
         self._serving = serving
         self._journal = journal
         self._salt = salt
@@ -57,15 +79,21 @@ class AcceptingService:
         Raises:
             NotDeclared: A surface that is named does not exist.
             RecordError: A number out of its surface's bounds or an impossible event id.
+            BadToken: The surface is signed, and it is not the token of that decision.
+            TooManyRewards: A unit has earned what its surface takes in an hour.
             JournalUnavailable: None of them is durable.
         """
         state, now_ms = self._serving.state, self._now_ms()
-        return self._append(_each(given, lambda one: self._reward(one, state, now_ms)))
+        earnings: list[Earning] = []
+        made = _each(given, lambda one, at: self._reward(one, at, state, now_ms, earnings))
+        if earnings:
+            self._caps.take(earnings, now_ms)
+        return self._append(made)
 
     def exposures(self, given: ExposureRequest | Sequence[ExposureRequest]) -> int:
         """Journal that slots were seen; raises what `rewards` raises."""
         state, now_ms = self._serving.state, self._now_ms()
-        return self._append(_each(given, lambda one: self._exposure(one, state, now_ms)))
+        return self._append(_each(given, lambda one, _: self._exposure(one, state, now_ms)))
 
     def outcomes(self, given: OutcomeRequest | Sequence[OutcomeRequest]) -> int:
         """Journal outcomes; raises what `rewards` raises.
@@ -73,7 +101,7 @@ class AcceptingService:
         One without an `outcome_id` gets a new one: sent again, it counts again.
         """
         now_ms = self._now_ms()
-        return self._append(_each(given, lambda one: self._outcome(one, now_ms)))
+        return self._append(_each(given, lambda one, _: self._outcome(one, now_ms)))
 
     def _append(self, records: Sequence[AnyLogRecord]) -> int:
         if len(records) == 1:
@@ -82,20 +110,35 @@ class AcceptingService:
             self._journal.append_many(records)
         return len(records)
 
-    def _reward(self, request: RewardRequest, state: ServingState, now_ms: int) -> Reward:
+    def _reward(
+        self,
+        request: RewardRequest,
+        where: str,
+        state: ServingState,
+        now_ms: int,
+        earnings: list[Earning],
+    ) -> Reward:
         place = self._place(request.event_id, request.surface, state, now_ms)
-        surface = state.surfaces.get(place.surface)
-        _check_value(request.value, surface.spec if surface else None)
+        spec = place.spec
+        _check_value(request.value, spec)
+        reward_id = request.reward_id
+        if reward_id is None or (spec is not None and spec.signed):
+            reward_id = derived_reward_id(request.event_id, request.name, request.slot)
+        if spec is not None and spec.signed:
+            require_derived(request.reward_id, reward_id)
+            unit = self._unit(request, place, spec, now_ms)
+            if spec.unit_rewards_per_hour is not None:
+                cap = spec.unit_rewards_per_hour
+                earnings.append(Earning(spec.key, unit, cap, f"{where}.token"))
         return Reward(
             ts_ms=now_ms,
             surface=place.surface,
             event_id=request.event_id,
-            decision_ts_ms=place.decision_ts_ms,
+            decision_ts_ms=place.read.ts_ms,
             slot=request.slot,
             name=request.name,
             value=request.value,
-            reward_id=request.reward_id
-            or derived_reward_id(request.event_id, request.name, request.slot),
+            reward_id=reward_id,
         )
 
     def _exposure(self, request: ExposureRequest, state: ServingState, now_ms: int) -> Exposure:
@@ -104,13 +147,27 @@ class AcceptingService:
                 "slots and overridden are empty, must name at least one slot - at `$.slots`"
             )
         place = self._place(request.event_id, request.surface, state, now_ms)
+        if place.spec is not None and place.spec.signed:
+            self._unit(request, place, place.spec, now_ms)
         return Exposure(
             ts_ms=now_ms,
             surface=place.surface,
             event_id=request.event_id,
-            decision_ts_ms=place.decision_ts_ms,
+            decision_ts_ms=place.read.ts_ms,
             slots=tuple(request.slots),
             overridden=_overridden(request),
+        )
+
+    def _unit(
+        self,
+        request: RewardRequest | ExposureRequest,
+        place: Place,
+        spec: Surface,
+        now_ms: int,
+    ) -> str:
+        """What stands for the unit in the token that the request brings; refuses any other."""
+        return unit_of(
+            self._tokens, request.token, spec, request.event_id, place.read, now_ms=now_ms
         )
 
     def _outcome(self, request: OutcomeRequest, now_ms: int) -> Outcome:
@@ -125,17 +182,21 @@ class AcceptingService:
 
     def _place(self, event_id: str, surface: str | None, state: ServingState, now_ms: int) -> Place:
         """Time and surface of the decision; the surface is '' where nobody can know it."""
-        ts_ms, tag = given_event_id(event_id, self._salt, now_ms=now_ms, oldest_ms=OLDEST_MS)
+        read = given_event_id(event_id, self._salt, now_ms=now_ms, oldest_ms=OLDEST_MS)
+        tag = read.surface_tag
         tagged = state.tags.get(tag) if tag is not None else None
         if surface is None:
-            return Place(ts_ms, tagged or "")
-        state.surface(surface)
+            if tagged is None:
+                require_surface(state)
+                return Place(read, "", None)
+            return Place(read, tagged, state.surfaces[tagged].spec)
+        spec = state.surface(surface).spec
         if tag is not None and tagged is not None and tagged != surface:
             raise RecordError(
                 f"event_id {event_id!r} belongs to surface {tagged!r}, "
                 f"must be one of {surface!r} as the request says - at `$.event_id`"
             )
-        return Place(ts_ms, surface)
+        return Place(read, surface, spec)
 
 
 def _overridden(request: ExposureRequest) -> tuple[tuple[int, str], ...]:
@@ -161,17 +222,19 @@ def _check_value(value: float, surface: Surface | None) -> None:
         raise RecordError(f"{exc} - at `$.value`") from exc
 
 
-def _each(given: Q | Sequence[Q], make: Callable[[Q], R]) -> list[R]:
-    """Make a record of each; an error tells which one of a list it was."""
+def _each(given: Q | Sequence[Q], make: Callable[[Q, str], R]) -> list[R]:
+    """Make a record of each, told its place; an error tells which one of a list it was."""
     if not isinstance(given, Sequence):
-        return [make(given)]
+        return [make(given, "$")]
     made = []
-    for place, one in enumerate(given):
+    for index, one in enumerate(given):
         try:
-            made.append(make(one))
+            made.append(make(one, f"$[{index}]"))
+        except BadToken as exc:
+            raise BadToken(f"$[{index}].token") from exc
         except RecordError as exc:
             text, _, where = str(exc).rpartition(" - at `$")
-            raise RecordError(f"{text} - at `$[{place}]{where}") from exc
+            raise RecordError(f"{text} - at `$[{index}]{where}") from exc
     return made
 
 

@@ -6,6 +6,8 @@ and it uses plain lists, because at tens of microseconds a decision every conver
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from bandit.errors import RecordError
 from bandit.event_id import make_event_id
 from bandit.journal import Journal
@@ -20,6 +22,7 @@ from bandit.service.offering import Offer, offer_of
 from bandit.service.probabilities import Asked, pack, spread
 from bandit.service.repeats import IN_FLIGHT_MS, PastDecisions, RecentAnswers, answer_of
 from bandit.service.serving_state import RunnablePolicy, Serving, ServingSurface
+from bandit.service.tokens import Tokens
 from bandit.specs import Surface
 from bandit.wire import RankAnswer, RankedAction, RankRequest
 
@@ -40,7 +43,20 @@ class DecisionService:
         entropy: Callable[[int], bytes],
         past: PastDecisions,
         recent: RecentAnswers | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
+        """Make the service.
+
+        Args:
+            serving: The worker's state.
+            journal: Where decisions go.
+            salt: The project's secret.
+            now_ms: The clock.
+            entropy: Random bytes.
+            past: Looks decisions up that other workers made.
+            recent: Remembers what was answered.
+            tokens: Signs answers of signed surfaces; without them none gets a token.
+        """
         self._serving = serving
         self._journal = journal
         self._salt = salt
@@ -48,6 +64,7 @@ class DecisionService:
         self._entropy = entropy
         self._past = past
         self._recent = recent or RecentAnswers()
+        self._tokens = tokens
         self._denied = DenyLists()
         self.shadows_failed = 0
         """Shadow policies that gave no distribution; the decision itself went on without them."""
@@ -69,7 +86,8 @@ class DecisionService:
         found = await self._past.find(event_id)
         # Another request may have decided it while this one was waiting.
         if found is not None and self._recent.get(event_id) is None:
-            self._recent.put(event_id, answer_of(found))
+            token = self._token(event_id, found.surface, found.unit_id, now_ms)
+            self._recent.put(event_id, answer_of(found, token))
 
     def rank(self, request: RankRequest, body: bytes) -> RankAnswer:
         """Decide, journal, answer.
@@ -87,7 +105,7 @@ class DecisionService:
         if request.event_id is not None:
             repeated = self._recent.get(request.event_id)
             if repeated is not None:
-                return repeated
+                return repeated if repeated.token is None else self._again(repeated, request)
         now_ms = self._now_ms()
         surface = self._serving.state.surface(request.surface)
         event_id = self._event_id(request, surface, now_ms)
@@ -97,9 +115,25 @@ class DecisionService:
         chosen = choose(surface, request.unit_id, bytes(request.context))
         decision = self._decide(request, body, surface, chosen, offer, event_id, now_ms)
         self._journal.append(decision)
-        answer = _answer(offer.actions, decision, chosen)
+        token = None
+        if surface.spec.signed:
+            token = self._token(event_id, surface.spec.key, request.unit_id, now_ms)
+        answer = _answer(offer.actions, decision, chosen, token)
         self._recent.put(event_id, answer)
         return answer
+
+    def _token(self, event_id: str, surface: str, unit_id: str, now_ms: int) -> str | None:
+        """The token of a decision; None where nobody asks for one."""
+        serving = self._serving.state.surfaces.get(surface)
+        if self._tokens is None or serving is None or not serving.spec.signed:
+            return None
+        return self._tokens.sign(event_id, surface, unit_id, now_ms)
+
+    def _again(self, answer: RankAnswer, request: RankRequest) -> RankAnswer:
+        """A signed answer for whoever asks again: without its token for another unit."""
+        if self._tokens is not None and self._tokens.is_of(answer.token or "", request.unit_id):
+            return answer
+        return msgspec.structs.replace(answer, token=None)
 
     def _event_id(self, request: RankRequest, surface: ServingSurface, now_ms: int) -> str:
         given = request.event_id
@@ -249,7 +283,9 @@ def _slots(asked: int, pmf: Sequence[float]) -> int:
     return min(asked, drawable if drawable > 1 else len(pmf))
 
 
-def _answer(actions: Sequence[Action], decision: Decision, chosen: Chosen) -> RankAnswer:
+def _answer(
+    actions: Sequence[Action], decision: Decision, chosen: Chosen, token: str | None
+) -> RankAnswer:
     return RankAnswer(
         event_id=decision.event_id,
         ranking=[
@@ -261,4 +297,5 @@ def _answer(actions: Sequence[Action], decision: Decision, chosen: Chosen) -> Ra
         experiment=chosen.assigned,
         policy=decision.policy,
         snapshot=chosen.policy.label,
+        token=token,
     )

@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from bandit.errors import RecordError, StoreUnavailable
+from bandit.errors import NotOffered, RecordError, StoreUnavailable
 from bandit.event_id import make_event_id
 from bandit.journal import Journal
 from bandit.learning.totals import window_ms
@@ -173,10 +173,11 @@ class PersonalizingService:
 
         Raises:
             NotDeclared: No such surface.
+            NotOffered: The surface is signed.
             RecordError: The request breaks a rule; nothing was journaled.
             JournalUnavailable: The decision could not be made durable, so none was made.
         """
-        surface = self._serving.state.surface(surface_key)
+        surface = self._surface(surface_key)
         if name is None:
             event_id = make_event_id(self._now_ms(), surface.tag, self._entropy(6), self._salt)
             return self._decide(surface, event_id, event_id, asked)
@@ -201,10 +202,11 @@ class PersonalizingService:
 
         Raises:
             NotDeclared: No such surface.
+            NotOffered: The surface is signed.
             RecordError: A number out of the surface's bounds.
             JournalUnavailable: It is not durable.
         """
-        surface = self._serving.state.surface(surface_key)
+        surface = self._surface(surface_key)
         event_ids, _ = await self._place(surface, name, slots=False)
         return self._reward(surface, event_ids, {0: value})
 
@@ -214,7 +216,7 @@ class PersonalizingService:
         Raises:
             StoreUnavailable: Nobody here can tell which slots the event had: ask again.
         """
-        surface = self._serving.state.surface(surface_key)
+        surface = self._surface(surface_key)
         event_ids, slot_ids = await self._place(surface, name, slots=True)
         for slot_id in values:
             if slot_id not in slot_ids:
@@ -229,10 +231,11 @@ class PersonalizingService:
 
         Raises:
             NotDeclared: No such surface.
+            NotOffered: The surface is signed.
             StoreUnavailable: As for `reward_slots`.
             JournalUnavailable: It is not durable.
         """
-        surface = self._serving.state.surface(surface_key)
+        surface = self._surface(surface_key)
         event_ids, slot_ids = await self._place(surface, name, slots=slots)
         seen = list(range(len(slot_ids))) if slots else [0]
         return self._accepting.exposures(
@@ -241,6 +244,16 @@ class PersonalizingService:
                 for event_id in event_ids
             ]
         )
+
+    def _surface(self, key: str) -> ServingSurface:
+        """The surface, if this protocol can serve it."""
+        surface = self._serving.state.surface(key)
+        if surface.spec.signed:
+            raise NotOffered(
+                f"surface {key!r} is signed, and Personalizer's protocol has no place for event "
+                "tokens: rank and reward there under /v1, or declare another surface"
+            )
+        return surface
 
     def _reward(
         self, surface: ServingSurface, event_ids: Sequence[str], values: Mapping[int, float]

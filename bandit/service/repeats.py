@@ -85,8 +85,8 @@ class PastDecisions:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def answer_of(decision: LoggedDecision) -> RankAnswer:
-    """The answer that a logged decision was given."""
+def answer_of(decision: LoggedDecision, token: str | None = None) -> RankAnswer:
+    """The answer that a logged decision was given, with its token."""
     variant = AssignedVariant(key=decision.experiment, variant=decision.variant)
     return RankAnswer(
         event_id=decision.event_id,
@@ -99,4 +99,5 @@ def answer_of(decision: LoggedDecision) -> RankAnswer:
         experiment=variant if decision.experiment else None,
         policy=decision.policy,
         snapshot=f"{decision.policy}@{decision.snapshot}",
+        token=token,
     )

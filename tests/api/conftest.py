@@ -28,6 +28,7 @@ from bandit.service.refreshing import Refresher
 from bandit.service.repeats import PastDecisions
 from bandit.service.replaying import ReplayService
 from bandit.service.serving_state import Serving
+from bandit.service.tokens import TokenKey, Tokens
 from bandit.specs import AnySpec, Metric
 from tests.bandit.service.making import (
     EXPERIMENT,
@@ -116,7 +117,8 @@ class World:
         changes = itertools.count()
         past = PastDecisions(self.link.find, monotonic_s=time.monotonic)
         common = {"salt": SALT, "now_ms": now_ms, "entropy": entropy}
-        accepting = AcceptingService(self.serving, self.journal, **common)  # type: ignore[arg-type]
+        tokens = Tokens([TokenKey(kid="k-01", secret="01" * 32, signs_from_ms=0)], salt=SALT)
+        accepting = AcceptingService(self.serving, self.journal, tokens=tokens, **common)  # type: ignore[arg-type]
         defining = DefinitionService(
             lambda: self.definitions,  # type: ignore[arg-type, return-value]
             now_ms=now_ms,
@@ -125,7 +127,13 @@ class World:
         return Services(
             serving=self.serving,
             journal=self.journal,
-            deciding=DecisionService(self.serving, self.journal, past=past, **common),  # type: ignore[arg-type]
+            deciding=DecisionService(
+                self.serving,
+                self.journal,
+                past=past,
+                tokens=tokens,
+                **common,  # type: ignore[arg-type]
+            ),
             accepting=accepting,
             assigning=AssigningService(self.serving, self.journal, salt=SALT, now_ms=now_ms),
             defining=defining,

@@ -139,3 +139,19 @@ def test_server_error_is_retried_before_anything_is_given_up() -> None:
     for _ in range(FAULTS - 1):
         assert one.settle(Reply(500), 0.0, 0.0).refused == 0
     assert one.settle(OK, 0.0, 0.0).delivered == 1
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, "bad_token"), (429, "too_many_rewards")])
+def test_record_without_its_right_is_dropped_alone_and_at_once(status: int, kind: str) -> None:
+    """A 403 took its whole batch with it, a 429 held up the lane for an hour."""
+    one = lane(batch_n=5)
+    for number in range(5):
+        one.add(record(number))
+
+    def judge(batch: list[Outgoing]) -> Reply:
+        bodies = [each.body for each in batch]
+        if b"3" not in bodies:
+            return OK
+        return refusal(status, type=kind, place=f"$[{bodies.index(b'3')}].token")
+
+    assert deliver(one, judge) == ([b"0", b"1", b"2", b"4"], 1)
