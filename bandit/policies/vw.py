@@ -32,7 +32,8 @@ Source:
 import functools
 import hashlib
 import math
-from collections.abc import Sequence
+import struct
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, cast
 
 import msgspec
@@ -50,12 +51,22 @@ from bandit.policies.cache import Generations
 from bandit.policies.features import features_of
 from bandit.policies.framing import frame, unframe
 from bandit.policies.vw_bytes import digest_of
+from bandit.policies.vw_costs import (
+    FEWEST,
+    ActionTable,
+    Arrays,
+    Explorer,
+    Offered,
+    costs_of,
+    flat_weights,
+)
 from bandit.records import Action
 
 LEAST_PROPENSITY = 1e-9
 """What a lesson's propensity counts as if it is smaller; 1e-20 would break a model for good."""
 
-_MAGIC = b"bandit-vw\x00\x00\x01"  # the last byte is the format's version
+_MAGIC = b"bandit-vw\x00\x00\x02"  # the last byte is the format's version
+_COUNT = struct.Struct("<Q")  # lessons, which squarecb needs and VW's model hides
 _CONTEXT, _ACTION, _SLOT = ord("U"), ord("A"), ord("S")
 _BITS, _WHOLE_BITS = 18, 64  # VW's own default of `-b`; all that an index has
 _LEAST = 1.2e-38  # smallest normal float32; VW leaves out features of value 0
@@ -94,16 +105,28 @@ class VowpalWabbit:
             SnapshotCorrupt: The weights are not what was saved.
         """
         self._arguments = read_arguments(arguments)
-        model = None if weights is None else unframe(_MAGIC, self._arguments.text, weights)
-        self._go_on_with(_workspace(self._arguments, model))
+        self._lessons_n, model = 0, None
+        if weights is not None:
+            state = unframe(_MAGIC, self._arguments.text, weights)
+            (self._lessons_n,), model = _COUNT.unpack_from(state), state[_COUNT.size :]
         self._examples = _examples(with_id=self._arguments.with_id, bits=_bits(self._arguments))
+        self._explorer = Explorer.of(self._arguments)
+        self._weights: npt.NDArray[np.float32] | None = None
+        self._go_on_with(_workspace(self._arguments, model))
 
     def _go_on_with(self, workspace: core.Workspace) -> None:
         self._workspace = workspace
         self._predict = workspace.predict_multi_ex_one
+        if self._explorer is not None:
+            self._weights = flat_weights(np.asarray(workspace.weights()))
 
     def pmf(self, context: bytes, actions: Sequence[Action], slot: bytes = b"") -> list[float]:
         """VW's probabilities over `actions`; see `bandit.policies.base.Policy`."""
+        if len(actions) >= FEWEST and self._explorer is not None and self._weights is not None:
+            found = self._examples.arrays_of(context, actions, slot, self._explorer.letters)
+            if found is not None:
+                costs = costs_of(self._weights, *found, linear=self._explorer.linear)
+                return self._explorer.pmf(costs, self._lessons_n)
         examples = self._examples.of(context, actions, slot)
         scores = cast("list[tuple[int, float]]", self._predict(examples))
         pmf = [0.0] * len(actions)
@@ -126,6 +149,7 @@ class VowpalWabbit:
         # The labelled example is a new one, so that nobody ever sees a label on a cached one.
         examples[lesson.drawn + 1] = self._examples.labelled(lesson.actions[lesson.drawn], label)
         self._workspace.learn_multi_ex_one(examples)
+        self._lessons_n += 1
 
     def save(self) -> bytes:
         """VW's model in a frame that knows its length, its digest and its arguments.
@@ -136,7 +160,7 @@ class VowpalWabbit:
         model = self._workspace.serialize()
         if self._arguments.several:
             self._go_on_with(_workspace(self._arguments, model))
-        return frame(_MAGIC, self._arguments.text, model)
+        return frame(_MAGIC, self._arguments.text, _COUNT.pack(self._lessons_n) + model)
 
     def digest(self) -> str:
         """SHA-256, in hex, over the weights that are not zero, with what they learn by.
@@ -188,6 +212,23 @@ class _Examples:
         self._contexts: Generations[bytes | tuple[bytes, bytes], core.Example] = Generations(
             _CONTEXTS_N
         )
+        self._shared: Generations[tuple[str, bytes], Arrays] = Generations(_CONTEXTS_N)
+        self._table = ActionTable(self._action_arrays)
+
+    def arrays_of(
+        self, context: bytes, actions: Sequence[Action], slot: bytes, letters: Collection[str]
+    ) -> tuple[Offered, list[Arrays]] | None:
+        """The actions, and what interacts with them; None if an action has too many features.
+
+        Raises:
+            RecordError: As `of`.
+        """
+        shared = [self._shared_of("U", context, "$.context")]  # also checks the context
+        if slot:
+            shared.append(self._shared_of("S", slot, "$.slot"))
+        shared = [arrays for arrays, letter in zip(shared, "US", strict=False) if letter in letters]
+        offered = self._table.offered(actions)
+        return None if offered is None else (offered, shared)
 
     def of(
         self, context: bytes, actions: Sequence[Action], slot: bytes = b""
@@ -231,17 +272,15 @@ class _Examples:
         self._wholes.clear()
         self._actions.clear()
         self._contexts.clear()
+        self._shared.clear()
+        self._table.clear()
 
     def _known(self, action: Action) -> _Known:
         raw = bytes(action.features)
         key = (action.id, raw)
         known = self._actions.get(key)
         if known is None:
-            features = features_of(raw, f"$.actions[{action.id!r}].features")
-            names, values = features.names, features.values
-            if self._with_id:
-                names, values = (f"id={action.id}", *names), (1.0, *values)
-            indices, numbers = self._arrays("A", names, values)
+            indices, numbers = self._action_arrays(action)
             example = _example(_ACTION, indices, numbers, _UNLABELLED)
             known = _Known(msgspec.Raw(raw), example, indices, numbers)
             self._actions.put(key, known)
@@ -250,24 +289,35 @@ class _Examples:
         self._recent[action.id] = known
         return known
 
+    def _action_arrays(self, action: Action) -> Arrays:
+        features = features_of(bytes(action.features), f"$.actions[{action.id!r}].features")
+        names, values = features.names, features.values
+        if self._with_id:
+            names, values = (f"id={action.id}", *names), (1.0, *values)
+        return self._arrays("A", names, values)
+
+    def _shared_of(self, namespace: str, raw: bytes, place: str) -> Arrays:
+        arrays = self._shared.get((namespace, raw))
+        if arrays is None:
+            features = features_of(raw, place)
+            arrays = self._arrays(namespace, features.names, features.values)
+            self._shared.put((namespace, raw), arrays)
+        return arrays
+
     def _make_context(self, raw: bytes, slot: bytes) -> core.Example:
-        features = features_of(raw, "$.context")
-        example = _example(_CONTEXT, *self._arrays("U", features.names, features.values), _SHARED)
+        example = _example(_CONTEXT, *self._shared_of("U", raw, "$.context"), _SHARED)
         if slot:
-            features = features_of(slot, "$.slot")
-            _push(example, _SLOT, *self._arrays("S", features.names, features.values))
+            _push(example, _SLOT, *self._shared_of("S", slot, "$.slot"))
         self._contexts.put((raw, slot) if slot else raw, example)
         return example
 
-    def _arrays(
-        self, namespace: str, names: Sequence[str], values: Sequence[float]
-    ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float32]]:
+    def _arrays(self, namespace: str, names: Sequence[str], values: Sequence[float]) -> Arrays:
         used = [
             (_index(namespace, name), value)
             for name, value in zip(names, values, strict=True)
             if not -_LEAST < value < _LEAST
         ]
-        return (
+        return Arrays(
             np.array([index for index, _ in used], dtype=np.uint64) & self._mask,
             np.array([value for _, value in used], dtype=np.float32),
         )

@@ -62,10 +62,10 @@ def lessons(n: int, seed: int = 7) -> Iterator[Lesson]:
     """Worlds of numbers that VW's text parser reads exactly; of 0.125 it misreads the last bit."""
     rng = random.Random(seed)
     catalogue = [
-        Action.of(f"a{i}", topic=f"t{i % 3}", age=i % 13, tags=[f"g{i % 5}"]) for i in range(30)
+        Action.of(f"a{i}", topic=f"t{i % 3}", age=i % 13, tags=[f"g{i % 5}"]) for i in range(60)
     ]
     for _ in range(n):
-        offered = tuple(rng.sample(catalogue, rng.choice([1, 2, 5, 9])))
+        offered = tuple(rng.sample(catalogue, rng.choice([1, 2, 5, 9, 50])))
         drawn = rng.randrange(len(offered))
         user, hour = rng.randrange(4), rng.randrange(1, 24)
         likes = int(offered[drawn].id[1:]) % 3 == user % 3
