@@ -13,7 +13,7 @@ demo: .venv/service ## set up, then run the whole loop on real data (ARGS=--once
 	$(BIN)/bandit demo $(ARGS)
 
 test: .venv/dev ## set up, then run every test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 lint: .venv/dev ## ruff and mypy
 	$(BIN)/ruff check .
