@@ -2,6 +2,19 @@
 
 import os
 from pathlib import Path
+from typing import NamedTuple
+
+
+class Space(NamedTuple):
+    """Room on a file system, for whoever may not use what is reserved for root."""
+
+    total_bytes: int
+    free_bytes: int
+
+    @property
+    def used_share(self) -> float:
+        """As `df` tells it."""
+        return 1.0 - self.free_bytes / self.total_bytes if self.total_bytes else 1.0
 
 
 class Disk:
@@ -30,3 +43,13 @@ class Disk:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+    def space(self, path: Path) -> Space:
+        """How much room there is where `path` lies."""
+        found = os.statvfs(path)
+        usable = found.f_blocks - found.f_bfree + found.f_bavail
+        return Space(usable * found.f_frsize, found.f_bavail * found.f_frsize)
+
+    def allocate(self, fd: int, size: int) -> None:
+        """Take so much room for a file, whether or not anything is written there."""
+        os.posix_fallocate(fd, 0, size)

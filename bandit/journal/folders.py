@@ -9,7 +9,7 @@ from typing import NamedTuple
 from bandit.journal.blocks import Block, blocks_of
 from bandit.journal.delivery import Delivery, place
 from bandit.journal.quarantine import Quarantine
-from bandit.journal.reader import Chunk, SegmentReader
+from bandit.journal.reader import Chunk, SegmentReader, Verdict
 from bandit.journal.segments import LOCK, NEXT, REJECTED, SUFFIX, is_held, segments_in
 
 log = logging.getLogger(__name__)
@@ -201,6 +201,7 @@ class Folder:
 
     def _read_on(self, segment: Segment) -> None:
         walk, start = segment.walk, segment.walk.reader.offset
+        mark = walk.reader.mark()
         chunk = walk.reader.read(
             segment.size,
             finished=segment.finished,
@@ -215,7 +216,7 @@ class Folder:
             try:
                 self._set_aside(segment, chunk)
             except OSError:
-                walk.reader.offset = start
+                walk.reader.rewind(mark)
                 raise
         check = start < walk.check_upto
         walk.sent = walk.sent or (bool(entries) and not check)
@@ -237,8 +238,23 @@ class Folder:
             self._delivery.counts["spoilt"] += 1
             what = f"{len(spoilt.data)} bytes at {spoilt.start} of {name}"
             log.error("%s were set aside in %s: %s", what, path, spoilt.reason)
+        for verdict in chunk.verdicts:
+            self._judge(segment, verdict)
         if chunk.torn_bytes:
             log.info("%s ends in %d bytes of a torn write", name, chunk.torn_bytes)
+
+    def _judge(self, segment: Segment, verdict: Verdict) -> None:
+        """Say what a footer misses, and keep a segment whose records are gone without a trace."""
+        if verdict.agrees:
+            return
+        name = f"{self.path.name}/{segment.path.name}"
+        there = f"{verdict.found_n} of {verdict.records_n} records of {name} are there"
+        if verdict.is_damaged:
+            log.error("%s, the others were damaged", there)
+            return
+        path = self._quarantine.keep(segment.path)
+        self._delivery.counts["spoilt"] += 1
+        log.error("%s, or others than were written; it is kept as %s", there, path)
 
     def _drop(self, name: str) -> None:
         segment = self.segments.pop(name)

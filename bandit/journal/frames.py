@@ -1,13 +1,20 @@
 """How a record lies in a segment, and how a segment is read however it was left.
 
 ```
-segment   b"BNDTJNL" | u8 format version | frame of the header | frame of a record | …
+segment   b"BNDTJNL" | u8 format version | frame of the header | frame of a record | … | footer
 frame     u32 length | u32 crc32 of the payload | payload             little-endian
 payload   msgpack [seq, record]
+footer    frame of msgpack [n, digest]: of the n records before it, in their order, BLAKE2b-128 of
+          their frames' four bytes of crc32
 ```
+A checksum tells a damaged record; the footer tells records that are gone without a trace. A segment
+whose writer was killed, or whose disk was full, has none. One that could not be left after all goes
+on behind its footer, and gets another.
+
 Nothing here touches a file: bytes in, values out.
 """
 
+import hashlib
 import struct
 import zlib
 from typing import NamedTuple
@@ -21,12 +28,13 @@ FORMAT = 1
 """Version of everything above; a reader refuses a segment of another version."""
 MAX_PAYLOAD_BYTES = 1 << 28
 """A length above this is damage, not a frame."""
+HEADER_BYTES_MAX = 4096
+FOOTER_BYTES_MAX = 40
 
 _MAGIC = b"BNDTJNL"
 _LENGTHS = struct.Struct("<II")
 _PAYLOAD_STARTS_WITH = b"\x92"  # msgpack's array of two, with which every record's payload starts
 _encoder = msgspec.msgpack.Encoder()
-_entries = msgspec.msgpack.Decoder(Entry)
 
 
 class Header(Record, frozen=True, kw_only=True):
@@ -35,8 +43,19 @@ class Header(Record, frozen=True, kw_only=True):
     writer: str
 
 
+class Footer(NamedTuple):
+    """What a finished segment says of the records before this place."""
+
+    records_n: int
+    digest: bytes
+
+
 class UnreadableSegment(Exception):
-    """The file is no segment of this format, or its header is damaged."""
+    """The header is damaged; there may be good frames behind it."""
+
+
+class OtherVersion(UnreadableSegment):
+    """The segment is of another format version: only that version can read it."""
 
 
 class Damage(NamedTuple):
@@ -54,6 +73,8 @@ class Frames(NamedTuple):
     stop: int
     """Where reading goes on: the start of the first frame that is not there as a whole."""
     damage: list[Damage]
+    checks: bytes = b""
+    """The checksums of the payloads, four bytes each."""
 
 
 def encode(seq: int, record: AnyLogRecord) -> bytes:
@@ -68,6 +89,33 @@ def decode(payload: bytes) -> Entry:
         msgspec.MsgspecError: The payload is no record that this version knows.
     """
     return _entries.decode(payload)
+
+
+_entries = msgspec.msgpack.Decoder(Entry)
+_footers = msgspec.msgpack.Decoder(Footer)
+
+
+def check_of(data: bytes) -> bytes:
+    """The checksum that a frame begins with, as it lies there."""
+    return data[4:8]
+
+
+def footer_of(checks: bytes | bytearray) -> Footer:
+    """The footer of records whose checksums these are, one after the other."""
+    return Footer(len(checks) // 4, hashlib.blake2b(checks, digest_size=16).digest())
+
+
+def encode_footer(footer: Footer) -> bytes:
+    """A footer as a frame."""
+    return frame(_encoder.encode(footer))
+
+
+def decode_footer(payload: bytes) -> Footer | None:
+    """The footer in a frame's payload; None if it is something else."""
+    try:
+        return _footers.decode(payload)
+    except msgspec.MsgspecError:
+        return None
 
 
 def frame(payload: bytes) -> bytes:
@@ -90,7 +138,9 @@ def decode_header(data: bytes) -> tuple[Header, int] | None:
     if not data.startswith(_MAGIC[: len(data)]):
         raise UnreadableSegment("it does not start like a segment")
     if len(data) >= start and data[start - 1] != FORMAT:
-        raise UnreadableSegment(f"format version is {data[start - 1]}, must be {FORMAT}")
+        raise OtherVersion(f"format version is {data[start - 1]}, must be {FORMAT}")
+    if len(data) >= start + _LENGTHS.size and _claimed_stop(data, start) > HEADER_BYTES_MAX:
+        raise UnreadableSegment("its header is damaged")
     if _claimed_stop(data, start) > len(data):
         return None
     payload = _payload(data, start)
@@ -114,11 +164,13 @@ def split(data: bytes, *, complete: bool, limit: int | None = None) -> Frames:
     """
     payloads: list[bytes] = []
     damage: list[Damage] = []
+    checks = bytearray()
     at = 0
     while at < len(data) and (limit is None or len(payloads) < limit):
         payload = _payload(data, at)
         if payload is not None:
             payloads.append(payload)
+            checks += data[at + 4 : at + 8]
             at += _LENGTHS.size + len(payload)
         elif complete:
             stop = _next_frame(data, at + 1)
@@ -127,7 +179,12 @@ def split(data: bytes, *, complete: bool, limit: int | None = None) -> Frames:
             at = stop
         else:
             break
-    return Frames(payloads, at, damage)
+    return Frames(payloads, at, damage, bytes(checks))
+
+
+def holds_frames(data: bytes) -> bool:
+    """Whether any good frame of a record or footer is somewhere in `data`."""
+    return _next_frame(data, 0) < len(data)
 
 
 def _payload(data: bytes, at: int) -> bytes | None:

@@ -27,10 +27,23 @@ class Quarantine:
     def put_bytes(self, writer: str, segment: str, spoilt: Spoilt) -> Path:
         """Set bytes that hold no record aside as they are; a good frame as a segment."""
         name = f"{segment.removesuffix(SUFFIX)}-{spoilt.start}"
-        if spoilt.is_frame:
+        if spoilt.holds == "frame":
             data = encode_header(Header(writer=writer)) + spoilt.data
             return self._write(writer, f"{name}{SUFFIX}", data)
-        return self._write(writer, f"{name}.damaged", spoilt.data)
+        suffix = SUFFIX if spoilt.holds == "segment" else ".damaged"
+        return self._write(writer, f"{name}{suffix}", spoilt.data)
+
+    def keep(self, segment: Path) -> Path:
+        """Keep a segment as evidence once it is delivered; until then it takes no further room."""
+        folder = segment.parent / REJECTED
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{segment.stem}.doubtful"
+        path.unlink(missing_ok=True)
+        try:
+            os.link(segment, path)
+        except OSError:  # a file system without links
+            return self._write(segment.parent.name, path.name, segment.read_bytes())
+        return path
 
     def _write(self, writer: str, name: str, data: bytes) -> Path:
         folder = self._root / writer / REJECTED

@@ -6,7 +6,7 @@ import pytest
 from bandit.journal import Drain
 from bandit.journal.base import Progress
 from bandit.journal.folders import Limits
-from bandit.journal.frames import encode, frame
+from bandit.journal.frames import encode, encode_footer, footer_of, frame
 from bandit.journal.quarantine import restore
 from bandit.records import AnyLogRecord
 from tests.bandit.journal.fakes import (
@@ -220,7 +220,7 @@ def test_damage_in_the_middle_is_set_aside_and_the_rest_delivered(
     journal.close()
     (path,) = segments(root)
     bad = bytearray(path.read_bytes())
-    bad[len(bad) // 2] ^= 1
+    bad[_middle(bad).start + 20] ^= 1
     path.write_bytes(bad)
     step = drain.step()
     assert (step.delivered, step.spoilt, step.removed) == (2, 1, 1)
@@ -228,12 +228,13 @@ def test_damage_in_the_middle_is_set_aside_and_the_rest_delivered(
     assert aside.suffix == ".damaged"
     assert aside.read_bytes() == bad[_middle(bad)]
     assert f"were set aside in {aside}: damaged on disk" in caplog.text
+    assert "2 of 3 records of w1/000000000001.seg are there, the others were damaged" in caplog.text
     assert drain.step().spoilt == 0
 
 
 def _middle(segment: bytearray) -> slice:
-    size = len(encode(2, reward(2)))
-    return slice(len(segment) - 2 * size, len(segment) - size)
+    size, footer = len(encode(2, reward(2))), len(encode_footer(footer_of(bytes(12))))
+    return slice(len(segment) - footer - 2 * size, len(segment) - footer - size)
 
 
 def test_rejected_records_are_delivered_when_they_are_moved_back(

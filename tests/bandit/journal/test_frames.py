@@ -64,7 +64,7 @@ def test_a_bad_frame_is_waited_for_while_the_segment_grows() -> None:
 
 
 def test_zeros_are_damage_and_no_empty_frames() -> None:
-    assert split(bytes(100), complete=True) == ([], 100, [Damage(0, 100, torn=False)])
+    assert split(bytes(100), complete=True) == ([], 100, [Damage(0, 100, torn=False)], b"")
 
 
 def test_reading_stops_at_the_limit() -> None:

@@ -53,7 +53,7 @@ def test_a_record_of_another_version_is_kept_as_its_frame(tmp_path: Path) -> Non
     reader = SegmentReader(segment(tmp_path, strange, encode(1, reward(1))), "w1")
     chunk = read_on(reader)
     assert [seq for seq, _ in chunk.entries] == [1]
-    assert [(s.start, s.data, s.is_frame) for s in chunk.spoilt] == [(len(HEADER), strange, True)]
+    assert [(s.start, s.data, s.holds) for s in chunk.spoilt] == [(len(HEADER), strange, "frame")]
 
 
 @pytest.mark.parametrize("cut", [0, 5, len(HEADER) - 1])
