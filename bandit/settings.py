@@ -12,6 +12,8 @@ from bandit.errors import SettingsError
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,12 +47,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     snapshot_interval_s: Positive = 0.5
     segment_max_bytes: Count = 16 * 1024 * 1024
     segment_max_age_s: Positive = 5.0
+    disk_warn_share: Share = 0.80
+    """From this share of the disk used on it is logged that it fills up."""
+    disk_optional_share: Share = 0.90
+    """From here on decisions are thinned, and what is optional is not written."""
+    disk_full_share: Share = 0.95
+    """From here on nothing is written: rankings go on without a log, rewards are refused."""
+    disk_headroom_bytes: Count = 16 * 1024**3
+    """Nothing of it holds while so much is free (twice, four times for the lower two shares)."""
+    ballast_bytes: Natural = 32 * 1024 * 1024
+    """Room that is given up on a full disk, so that what frees it can work; 0: none."""
+    backlog_max_bytes: Count = 1024**3
+    """While more of one worker's journal waits for ClickHouse, decisions are thinned."""
     max_body_bytes: Count = 2 * 1024 * 1024
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
     """`json`: one object a line, see api/OBSERVABILITY.md."""
     tracing: Literal["off", "otlp"] = "off"
     """`otlp`: spans of the API go where OpenTelemetry's own `OTEL_*` variables say."""
+
+    def __post_init__(self) -> None:
+        if not self.disk_warn_share <= self.disk_optional_share <= self.disk_full_share:
+            raise SettingsError(
+                f"BANDIT_DISK_WARN_SHARE, BANDIT_DISK_OPTIONAL_SHARE and BANDIT_DISK_FULL_SHARE are "
+                f"{self.disk_warn_share:g}, {self.disk_optional_share:g} and "
+                f"{self.disk_full_share:g}, must not fall"
+            )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":

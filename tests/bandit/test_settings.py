@@ -39,11 +39,18 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
         ("BANDIT_PORT", "x"),
         ("BANDIT_DURABILITY", "maybe"),
         ("BANDIT_WORKERS", "0"),
+        ("BANDIT_DISK_FULL_SHARE", "1.5"),
+        ("BANDIT_BALLAST_BYTES", "-1"),
     ],
 )
 def test_an_unusable_value_is_refused_with_its_name(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=rf"{name} = '{value}'"):
         Settings.from_environ({name: value})
+
+
+def test_marks_of_a_disk_do_not_fall() -> None:
+    with pytest.raises(SettingsError, match=r"FULL_SHARE are 0.8, 0.97 and 0.95, must not fall"):
+        Settings.from_environ({"BANDIT_DISK_OPTIONAL_SHARE": "0.97"})
 
 
 def test_secrets_do_not_show_in_repr() -> None:
