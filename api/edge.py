@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from litestar import Litestar
+from litestar.datastructures import ResponseHeader
 from litestar.di import Provide
 
 from api.bodies import JsonRequest
@@ -21,6 +22,7 @@ from api.personalizer import personalizer_routes
 from api.problems import problem_handler
 from api.recording import assign, expose, record_outcomes
 from api.reports import report_experiment, report_overview, report_surface
+from api.security import HEADERS
 from api.services import Services
 
 FIRST_LOOK_S = 3.0
@@ -70,6 +72,7 @@ def litestar_app(
         ],
         dependencies={
             "services": Provide(lambda: services, sync_to_thread=False),
+        response_headers=[ResponseHeader(name=n, value=v) for n, v in HEADERS.items()],
             "meter": Provide(lambda: services.meter, sync_to_thread=False),
         },
         exception_handlers={Exception: problem_handler(services.meter.refuse)},

@@ -15,6 +15,7 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 from api.bodies import decode, read_json_body
 from api.metrics import Meter
 from api.problems import MEDIA_TYPE, headers_of, problem_of, report
+from api.security import RAW_HEADERS
 from bandit.journal import Journal
 from bandit.service.accepting import AcceptingService
 from bandit.service.deciding import DecisionService
@@ -26,7 +27,7 @@ Rewards = (
 RANK = msgspec.json.Decoder(RankRequest)
 REWARDS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Rewards)
 ENCODE = msgspec.json.Encoder().encode
-JSON_HEADERS = [(b"content-type", b"application/json")]
+JSON_HEADERS = [(b"content-type", b"application/json"), *RAW_HEADERS]
 
 Hot = Callable[[HTTPScope, Receive], Awaitable[bytes]]
 """Reads a request, returns its answer's body."""

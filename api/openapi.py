@@ -5,6 +5,7 @@ can not see, so their operations are added here, from the same types that decode
 """
 
 import html
+import re
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 import bandit
 from api.hot import Rewards
 from api.problems import MEDIA_TYPE, Problem
+from api.security import PAGE_STYLE
 from bandit.wire import Accepted, RankAnswer, RankRequest
 
 REF = "#/components/schemas/{name}"
@@ -53,23 +55,54 @@ class Page(OpenAPIRenderPlugin):
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """The page."""
-        rows = "".join(
-            _row(method, path, operation)
-            for path, operations in sorted(completed(openapi_schema)["paths"].items())
+        document = completed(openapi_schema)
+        operations = "".join(
+            _operation(method, path, operation)
+            for path, operations in sorted(document["paths"].items())
             for method, operation in operations.items()
+        )
+        schemas = "".join(
+            f'<details id="{html.escape(name)}"><summary><code>{html.escape(name)}</code></summary>'
+            f"{_shown(schema)}</details>"
+            for name, schema in sorted(document["components"]["schemas"].items())
         )
         return (
             "<!doctype html><html lang=en><meta charset=utf-8><title>bandit: routes</title>"
-            "<style>body{font:16px sans-serif;margin:2rem}td{padding:.2rem 1rem}</style>"
+            f"<style>{PAGE_STYLE}</style>"
             "<h1>Routes</h1><p>The whole document: "
-            f'<a href="/schema/openapi.json">openapi.json</a></p><table>{rows}</table></html>'
+            f'<a href="/schema/openapi.json">openapi.json</a></p>{operations}'
+            f"<h2>Schemas</h2>{schemas}</html>"
         ).encode()
 
 
-def _row(method: str, path: str, operation: dict[str, Any]) -> str:
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    """One operation: what it does, what it takes, what it answers."""
     says = operation.get("description") or operation.get("summary", "")
-    cells = f"<code>{method.upper()}</code>", f"<code>{html.escape(path)}</code>", html.escape(says)
-    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    taken = [
+        f"<li><code>{html.escape(one['name'])}</code> ({one['in']}) {_shown(one['schema'])}</li>"
+        for one in operation.get("parameters", [])
+    ]
+    bodies = [("takes", operation.get("requestBody", {}).get("content", {}))]
+    bodies += [(f"answers {s}", a.get("content", {})) for s, a in operation["responses"].items()]
+    shapes = "".join(
+        f"<p>{what}, {html.escape(media)}:</p>{_shown(one.get('schema', {}))}"
+        for what, content in bodies
+        for media, one in content.items()
+    )
+    return (
+        f"<details><summary><code>{method.upper()} {html.escape(path)}</code> "
+        f"{html.escape(says)}</summary><ul>{''.join(taken)}</ul>{shapes}</details>"
+    )
+
+
+def _shown(schema: Any) -> str:
+    """A schema as JSON; what it refers to is a link."""
+    text = html.escape(msgspec.json.format(msgspec.json.encode(schema)).decode(), quote=False)
+    return f"<pre>{_REFERENCE.sub(_LINK, text)}</pre>"
+
+
+_REFERENCE = re.compile(r'"#/components/schemas/([A-Za-z0-9_.-]+)"')
+_LINK = r'<a href="#\1">\1</a>'
 
 
 def completed(schema: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from api.security import HEADERS
 from bandit import errors
 from bandit.errors import BanditError
 
@@ -113,10 +114,10 @@ def _detail(exc: HTTPException) -> str:
 
 
 def headers_of(exc: BaseException, problem: Problem) -> dict[str, str]:
-    """Headers that go with a problem document besides its media type."""
+    """Headers of a problem document besides its media type: every answer's, and its own."""
     after_s = getattr(exc, "retry_after_s", RETRY_AFTER_S if problem.status == 503 else None)
     retry = {} if after_s is None else {"retry-after": str(after_s)}
-    return retry | dict(getattr(exc, "headers", None) or {})
+    return HEADERS | retry | dict(getattr(exc, "headers", None) or {})
 
 
 def report(exc: BaseException, problem: Problem) -> None:

@@ -37,6 +37,7 @@ def test_rank_is_answered_in_the_public_shape(client: TestClient[Litestar]) -> N
         "experiment": {"key": "feed", "variant": "treatment"},
         "policy": "order",
         "snapshot": "order@0",
+        "token": None,
         "logged": True,
     }
 
