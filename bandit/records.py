@@ -188,6 +188,7 @@ class Outcome(LogRecord, frozen=True, kw_only=True, tag="outcome"):
 
     Attributes:
         outcome_id: The caller's idempotency key, or made by the service.
+        project: Of the key that brought it; empty: of every project, for no key was asked for.
     """
 
     table: ClassVar[str] = "outcomes"
@@ -196,6 +197,7 @@ class Outcome(LogRecord, frozen=True, kw_only=True, tag="outcome"):
     name: str
     value: float
     outcome_id: str
+    project: str = ""
 
     def __post_init__(self) -> None:
         check_number("outcome", self.value)

@@ -73,8 +73,14 @@ class AcceptingService:
         self._now_ms = now_ms
         self._entropy = entropy
 
-    def rewards(self, given: RewardRequest | Sequence[RewardRequest]) -> int:
+    def rewards(
+        self, given: RewardRequest | Sequence[RewardRequest], project: str | None = None
+    ) -> int:
         """Journal rewards.
+
+        Args:
+            given: One, or a list of them.
+            project: Whose surfaces there are; None: everybody's.
 
         Raises:
             NotDeclared: A surface that is named does not exist.
@@ -83,25 +89,29 @@ class AcceptingService:
             TooManyRewards: A unit has earned what its surface takes in an hour.
             JournalUnavailable: None of them is durable.
         """
-        state, now_ms = self._serving.state, self._now_ms()
+        state, now_ms = self._serving.state.of(project), self._now_ms()
         earnings: list[Earning] = []
         made = _each(given, lambda one, at: self._reward(one, at, state, now_ms, earnings))
         if earnings:
             self._caps.take(earnings, now_ms)
         return self._append(made)
 
-    def exposures(self, given: ExposureRequest | Sequence[ExposureRequest]) -> int:
-        """Journal that slots were seen; raises what `rewards` raises."""
-        state, now_ms = self._serving.state, self._now_ms()
+    def exposures(
+        self, given: ExposureRequest | Sequence[ExposureRequest], project: str | None = None
+    ) -> int:
+        """Journal that slots were seen; takes and raises what `rewards` does."""
+        state, now_ms = self._serving.state.of(project), self._now_ms()
         return self._append(_each(given, lambda one, _: self._exposure(one, state, now_ms)))
 
-    def outcomes(self, given: OutcomeRequest | Sequence[OutcomeRequest]) -> int:
-        """Journal outcomes; raises what `rewards` raises.
+    def outcomes(
+        self, given: OutcomeRequest | Sequence[OutcomeRequest], project: str | None = None
+    ) -> int:
+        """Journal outcomes; takes and raises what `rewards` does.
 
         One without an `outcome_id` gets a new one: sent again, it counts again.
         """
         now_ms = self._now_ms()
-        return self._append(_each(given, lambda one, _: self._outcome(one, now_ms)))
+        return self._append(_each(given, lambda one, _: self._outcome(one, now_ms, project)))
 
     def _append(self, records: Sequence[AnyLogRecord]) -> int:
         if len(records) == 1:
@@ -170,7 +180,7 @@ class AcceptingService:
             self._tokens, request.token, spec, request.event_id, place.read, now_ms=now_ms
         )
 
-    def _outcome(self, request: OutcomeRequest, now_ms: int) -> Outcome:
+    def _outcome(self, request: OutcomeRequest, now_ms: int, project: str | None) -> Outcome:
         _check_value(request.value, None)
         return Outcome(
             ts_ms=now_ms,
@@ -178,6 +188,7 @@ class AcceptingService:
             name=request.name,
             value=request.value,
             outcome_id=request.outcome_id or make_event_id(now_ms, 0, self._entropy(6), self._salt),
+            project=project or "",
         )
 
     def _place(self, event_id: str, surface: str | None, state: ServingState, now_ms: int) -> Place:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from bandit.assign import Facts, Placement
 from bandit.errors import NotDeclared
 from bandit.journal import Journal
+from bandit.journal.pressure import Pressure
 from bandit.records import Assigned
 from bandit.service.choosing import choose
 from bandit.service.serving_state import Serving, ServingExperiment, ServingState
@@ -32,7 +33,8 @@ class AssigningService:
 
     An assignment of an experiment without a surface is journaled, so that a report can tell whom
     it counts: once a UTC day for a unit, experiment and variant, as far as this worker remembers;
-    readers take the first of several. An experiment on a surface is logged by its decisions only:
+    readers take the first of several. While the disk fills up those of the day before stay
+    remembered, and are not logged again. An experiment on a surface is logged by its decisions only:
     being told is not being shown.
     """
 
@@ -63,18 +65,27 @@ class AssigningService:
         self._day = 0
         self._logged: dict[tuple[str, str, str], None] = {}
 
-    def assign(self, request: AssignmentRequest) -> AssignmentAnswer:
+    def assign(self, request: AssignmentRequest, project: str | None = None) -> AssignmentAnswer:
         """The unit's variant of every running experiment, or of those named.
 
         An experiment that is not running, or that the unit is not in, is left out.
 
+        Args:
+            request: What is asked.
+            project: Whose experiments there are; None: everybody's.
+
         Raises:
             NotDeclared: An experiment that is named does not exist.
             StoreUnavailable: No definition was loaded yet.
-            JournalUnavailable: The assignments could not be made durable, so nothing is told.
+            JournalUnavailable: The assignments could not be made durable, so nothing is told;
+                `StorageFull` before it was tried, while the disk is full.
         """
         told = self.tell(
-            request.unit_id, bytes(request.context), request.experiments, log=request.log
+            request.unit_id,
+            bytes(request.context),
+            request.experiments,
+            log=request.log,
+            project=project,
         )
         return AssignmentAnswer(
             unit_id=request.unit_id,
@@ -91,13 +102,19 @@ class AssigningService:
         )
 
     def tell(
-        self, unit_id: str, context: bytes, keys: Iterable[str] | None, *, log: bool
+        self,
+        unit_id: str,
+        context: bytes,
+        keys: Iterable[str] | None,
+        *,
+        log: bool,
+        project: str | None = None,
     ) -> list[Told]:
         """Where a unit is in each experiment, by key, or in those named, in their order.
 
         Raises what `assign` raises.
         """
-        state = self._serving.state
+        state = self._serving.state.of(project)
         state.require_definitions()
         facts = Facts(unit_id, context)
         experiments = [
@@ -114,12 +131,14 @@ class AssigningService:
     def _log(self, unit_id: str, told: Iterable[Told]) -> None:
         now_ms = self._now_ms()
         day = now_ms // DAY_MS
-        if day != self._day:
+        # Of what was told on an earlier day the log knows the first, which is what counts.
+        if day != self._day and self._journal.pressure < Pressure.OPTIONAL:
             self._day = day
             self._logged.clear()
         news = list(self._news(unit_id, told, now_ms))
         if not news:
             return
+        self._journal.require_room()
         self._journal.append_many(news)
         for record in news:
             self._logged[record.experiment, record.variant, unit_id] = None

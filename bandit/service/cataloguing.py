@@ -7,6 +7,7 @@ from typing import NamedTuple
 from bandit.errors import NotFound, RecordError, VersionConflict
 from bandit.policies.features import features_of
 from bandit.records import Action, Record
+from bandit.service.projects import seen_by
 from bandit.specs import Surface
 from bandit.store.catalogue import KIND, Catalogues, ChangedAction, ListedAction
 from bandit.store.definitions import Definitions
@@ -73,6 +74,18 @@ class CatalogueService:
         self._now_ms = now_ms
         self._new_id = new_id
         self._most_actions = most_actions
+
+    def of(self, project: str | None) -> "CatalogueService":
+        """The catalogues of one project's surfaces; all of them for None."""
+        if project is None:
+            return self
+        return CatalogueService(
+            self._catalogues,
+            seen_by(project, self._definitions),
+            now_ms=self._now_ms,
+            new_id=self._new_id,
+            most_actions=self._most_actions,
+        )
 
     def version(self, surface: str) -> int:
         """The newest version of a surface's catalogue; 0 if it has none.

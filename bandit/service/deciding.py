@@ -5,12 +5,14 @@ and it uses plain lists, because at tens of microseconds a decision every conver
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from bandit.errors import RecordError
-from bandit.event_id import make_event_id
+from bandit.errors import JournalUnavailable, RecordError
+from bandit.event_id import make_event_id, read_event_id, unlogged_id
 from bandit.journal import Journal
+from bandit.journal.pressure import kept
 from bandit.policies import check_features, draw_ranking, seed_of
 from bandit.policies.features import features_of
 from bandit.records import Action, Decision
@@ -28,6 +30,13 @@ from bandit.wire import RankAnswer, RankedAction, RankRequest
 
 OLDEST_MS = 3_600_000
 """How old a client's own event id may be when it is ranked."""
+
+
+class Decided(NamedTuple):
+    """A decision and what the client is told of it."""
+
+    decision: Decision
+    answer: RankAnswer
 
 
 class DecisionService:
@@ -69,58 +78,95 @@ class DecisionService:
         self.shadows_failed = 0
         """Shadow policies that gave no distribution; the decision itself went on without them."""
 
-    async def recall(self, event_id: str) -> None:
+    async def recall(self, event_id: str, project: str | None = None) -> None:
         """Fetch what `event_id` was answered elsewhere, so that `rank` answers it again.
 
-        Only for an id that the client brought; costs nothing for a fresh one.
+        Only for an id that the client brought; costs nothing for a fresh one. What was decided for
+        another project is not there.
 
         Raises:
             RecordError: It is no UUIDv7, or not of the last hour.
         """
-        if self._recent.get(event_id) is not None:
+        remembered = _remembered(event_id, project)
+        if self._recent.get(remembered) is not None:
             return
         now_ms = self._now_ms()
         read = given_event_id(event_id, self._salt, now_ms=now_ms, oldest_ms=OLDEST_MS)
-        if now_ms - read.ts_ms <= IN_FLIGHT_MS:
+        if now_ms - read.ts_ms <= IN_FLIGHT_MS or not read.logged:
             return
         found = await self._past.find(event_id)
         # Another request may have decided it while this one was waiting.
-        if found is not None and self._recent.get(event_id) is None:
+        if found is None or self._recent.get(remembered) is not None:
+            return
+        if project is None or found.surface in self._serving.state.of(project).surfaces:
             token = self._token(event_id, found.surface, found.unit_id, now_ms)
-            self._recent.put(event_id, answer_of(found, token))
+            self._recent.put(remembered, answer_of(found, token))
 
-    def rank(self, request: RankRequest, body: bytes) -> RankAnswer:
-        """Decide, journal, answer.
+    def rank(self, request: RankRequest, body: bytes, project: str | None = None) -> RankAnswer:
+        """Decide, journal, answer; again what was answered before.
+
+        The answer is `logged: false`, under an id that tells so, if the decision is one of those
+        that are not kept at present, or if the journal does not take it.
 
         Args:
             request: What the client asked.
             body: The bytes it came in; they go into the log as they are, unless the surface
                 withholds something of contexts.
+            project: Whose surfaces there are; None: everybody's.
 
         Raises:
             NotDeclared: No such surface.
             RecordError: The request breaks a rule; nothing was journaled.
-            JournalUnavailable: The decision could not be made durable, so none was made.
         """
         if request.event_id is not None:
-            repeated = self._recent.get(request.event_id)
+            repeated = self._recent.get(_remembered(request.event_id, project))
             if repeated is not None:
                 return repeated if repeated.token is None else self._again(repeated, request)
+        return self.decide(request, body, project).answer
+
+    def decide(self, request: RankRequest, body: bytes, project: str | None = None) -> Decided:
+        """As `rank`, but never what was answered before; raises what it raises."""
         now_ms = self._now_ms()
-        surface = self._serving.state.surface(request.surface)
-        event_id = self._event_id(request, surface, now_ms)
+        surface = self._serving.state.of(project).surface(request.surface)
+        event_id, share = self._event_id(request, surface, now_ms)
         if surface.withholding is not None:
             request, body = surface.withholding.request(request, self._salt)
         offer = offer_of(request, surface)
         chosen = choose(surface, request.unit_id, bytes(request.context))
-        decision = self._decide(request, body, surface, chosen, offer, event_id, now_ms)
-        self._journal.append(decision)
+        decision = self._decide(request, body, surface, chosen, offer, event_id, now_ms, share)
+        logged = self._log(decision, share)
+        if not logged:
+            event_id = self._unlogged(event_id, surface)
         token = None
         if surface.spec.signed:
             token = self._token(event_id, surface.spec.key, request.unit_id, now_ms)
-        answer = _answer(offer.actions, decision, chosen, token)
-        self._recent.put(event_id, answer)
+        answer = _answer(offer.actions, decision, chosen, event_id, logged, token)
+        self._recent.put(_remembered(request.event_id or event_id, project), answer)
+        return Decided(decision, answer)
+
+    def not_durable(self, answer: RankAnswer, project: str | None = None) -> RankAnswer:
+        """The answer if the disk did not confirm its decision.
+
+        Nobody knows whether the log will hold it; so its id stays, and what comes back is kept.
+        """
+        answer = msgspec.structs.replace(answer, logged=False)
+        self._recent.put(_remembered(answer.event_id, project), answer)
         return answer
+
+    def _log(self, decision: Decision, share: float) -> bool:
+        if share == 0.0:
+            return False
+        try:
+            self._journal.append(decision)
+        except JournalUnavailable:
+            return False
+        return True
+
+    def _unlogged(self, event_id: str, surface: ServingSurface) -> str:
+        """Under which id a decision is answered that the log does not hold."""
+        if not read_event_id(event_id, self._salt).logged:
+            return event_id
+        return unlogged_id(event_id, surface.tag, self._salt)
 
     def _token(self, event_id: str, surface: str, unit_id: str, now_ms: int) -> str | None:
         """The token of a decision; None where nobody asks for one."""
@@ -135,17 +181,25 @@ class DecisionService:
             return answer
         return msgspec.structs.replace(answer, token=None)
 
-    def _event_id(self, request: RankRequest, surface: ServingSurface, now_ms: int) -> str:
-        given = request.event_id
-        if given is None:
-            return make_event_id(now_ms, surface.tag, self._entropy(6), self._salt)
-        tag = given_event_id(given, self._salt, now_ms=now_ms, oldest_ms=OLDEST_MS).surface_tag
-        if tag is not None and tag != surface.tag:
-            raise RecordError(
-                f"event_id {given!r} belongs to a decision of another surface, "
-                f"must be one of {surface.spec.key!r} or the client's own - at `$.event_id`"
-            )
-        return given
+    def _event_id(
+        self, request: RankRequest, surface: ServingSurface, now_ms: int
+    ) -> tuple[str, float]:
+        """The id to decide under, and which share of decisions is logged; 0: this one is not."""
+        event_id, share = request.event_id, self._journal.keep_share
+        if event_id is None:
+            event_id = make_event_id(now_ms, surface.tag, self._entropy(6), self._salt)
+        else:
+            read = given_event_id(event_id, self._salt, now_ms=now_ms, oldest_ms=OLDEST_MS)
+            if read.surface_tag is not None and read.surface_tag != surface.tag:
+                raise RecordError(
+                    f"event_id {event_id!r} belongs to a decision of another surface, "
+                    f"must be one of {surface.spec.key!r} or the client's own - at `$.event_id`"
+                )
+            if not read.logged:
+                share = 0.0
+        if share < 1.0 and not kept(event_id, share):
+            share = 0.0
+        return event_id, share
 
     def _decide(
         self,
@@ -156,6 +210,7 @@ class DecisionService:
         offer: Offer,
         event_id: str,
         now_ms: int,
+        share: float,
     ) -> Decision:
         actions, policy, assigned = offer.actions, chosen.policy, chosen.assigned
         indices, excluded = self._eligible(request, surface.spec, offer)
@@ -163,7 +218,7 @@ class DecisionService:
         seed = seed_of(event_id, self._salt)
         pmf, drawn, asked = _draw(request, surface, policy, actions, offered, seed)
         shadows, tops = _NO_SHADOWS
-        if surface.shadows:
+        if surface.shadows and share:
             shadows, tops = self._shadows(surface, asked, offered, drawn)
         if indices is not None:
             drawn, pmf = placed(drawn, indices), spread(pmf, indices, len(actions))
@@ -194,6 +249,7 @@ class DecisionService:
             catalogue=offer.catalogue,
             offered=offer.ids,
             forced=chosen.forced,
+            keep_share=share or 1.0,
         )
 
     def _eligible(self, request: RankRequest, spec: Surface, offer: Offer) -> Eligible:
@@ -225,6 +281,11 @@ class DecisionService:
             except ValueError:  # a shadow must never cost a client its answer
                 self.shadows_failed += 1
         return found, tops
+
+
+def _remembered(event_id: str, project: str | None) -> str:
+    """What an answer is remembered by: nobody is given that of another project."""
+    return event_id if project is None else f"{project}/{event_id}"
 
 
 _NO_SHADOWS: tuple[dict[str, tuple[float, ...]], dict[str, int]] = {}, {}
@@ -284,10 +345,15 @@ def _slots(asked: int, pmf: Sequence[float]) -> int:
 
 
 def _answer(
-    actions: Sequence[Action], decision: Decision, chosen: Chosen, token: str | None
+    actions: Sequence[Action],
+    decision: Decision,
+    chosen: Chosen,
+    event_id: str,
+    logged: bool,
+    token: str | None,
 ) -> RankAnswer:
     return RankAnswer(
-        event_id=decision.event_id,
+        event_id=event_id,
         ranking=[
             RankedAction(id=actions[index].id, slot=slot, propensity=propensity)
             for slot, (index, propensity) in enumerate(
@@ -297,5 +363,6 @@ def _answer(
         experiment=chosen.assigned,
         policy=decision.policy,
         snapshot=chosen.policy.label,
+        logged=logged,
         token=token,
     )

@@ -1,6 +1,6 @@
 """Declarations: what a spec can not check by itself is checked here, against all the others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from bandit.errors import BadSpec, NotDeclared
 from bandit.event_id import surface_tag
@@ -8,6 +8,7 @@ from bandit.policies import check_spec
 from bandit.service.declared import Declared
 from bandit.service.defining_experiments import check_experiment, check_layer, running
 from bandit.service.history import DefinitionVersion, history_of
+from bandit.service.projects import seen_by
 from bandit.specs import (
     BUILT_IN,
     TRAINING_FIELDS,
@@ -30,6 +31,7 @@ class DefinitionService:
         *,
         now_ms: Callable[[], int],
         new_id: Callable[[], str],
+        project: str | None = None,
     ) -> None:
         """Make the service.
 
@@ -37,10 +39,21 @@ class DefinitionService:
             definitions: Gives the store's definitions; raises `StoreUnavailable` while it is away.
             now_ms: The clock.
             new_id: Makes the id of a change.
+            project: Whose definitions there are; None: everybody's.
         """
         self._definitions = definitions
+        self._seen = seen_by(project, definitions)
         self._now_ms = now_ms
         self._new_id = new_id
+        self._project = project
+
+    def of(self, project: str | None) -> "DefinitionService":
+        """The definitions of one project; all of them for None."""
+        if project is None:
+            return self
+        return DefinitionService(
+            self._definitions, now_ms=self._now_ms, new_id=self._new_id, project=project
+        )
 
     def get(self, kind: str, key: str, version: int | None = None) -> Definition:
         """One definition; without `version`, the newest.
@@ -48,11 +61,11 @@ class DefinitionService:
         Raises:
             NotDeclared: There is none.
         """
-        return self._definitions().get(kind, key, version)
+        return self._seen().get(kind, key, version)
 
     def all(self, kind: str) -> list[Definition]:
         """The newest version of every definition of a kind, by key."""
-        found = [d for d in self._definitions().all() if d.kind == kind]
+        found = [d for d in self._seen().all() if d.kind == kind]
         return sorted(found, key=lambda d: d.key)
 
     def history(self, kind: str, key: str) -> list[DefinitionVersion]:
@@ -61,14 +74,20 @@ class DefinitionService:
         Raises:
             NotDeclared: There is none.
         """
-        versions = self._definitions().history(kind, key)
+        versions = self._seen().history(kind, key)
         if not versions:
             raise NotDeclared(kind, key)
         return history_of(versions)
 
     def current(self, spec: AnySpec) -> Definition | None:
-        """What is declared now under the kind and key of `spec`."""
-        return Declared(self._definitions().all()).all.get((spec.kind, spec.key))
+        """What is declared now under the kind and key of `spec`.
+
+        Raises:
+            NotDeclared: That key is another project's, so nothing can be declared under it.
+        """
+        found = Declared(self._definitions().all()).all.get((spec.kind, spec.key))
+        self._require_own(spec, found)
+        return found
 
     def put(self, spec: AnySpec, *, expected: int | None, author: str) -> Definition:
         """Declare a spec, as a new version.
@@ -80,10 +99,14 @@ class DefinitionService:
 
         Raises:
             BadSpec: It could not be served next to what is declared already.
+            NotDeclared: That key is another project's.
             VersionConflict: Somebody else changed it first.
         """
         definitions = self._definitions()
-        check(spec, Declared(definitions.all()))
+        every = definitions.all()
+        self._require_own(spec, Declared(every).all.get((spec.kind, spec.key)))
+        check_keys(spec, every)
+        check(spec, Declared(d for d in every if d.spec.project == spec.project))
         return definitions.put(
             spec,
             expected=expected,
@@ -92,9 +115,45 @@ class DefinitionService:
             now_ms=self._now_ms(),
         )
 
+    def _require_own(self, spec: AnySpec, current: Definition | None) -> None:
+        if self._project is None:
+            return
+        if current is not None and current.spec.project != self._project:
+            raise NotDeclared(spec.kind, spec.key)
+        if spec.project != self._project:
+            raise BadSpec(
+                f"project is {spec.project!r}, must be {self._project!r} as the key's "
+                "- at `$.project`"
+            )
+
+
+def check_keys(spec: AnySpec, every: Iterable[Definition]) -> None:
+    """Check a spec against the definitions of all projects, which share one namespace.
+
+    Raises:
+        BadSpec: It would change its project, or its event ids would be another surface's.
+    """
+    declared = Declared(every)
+    before = declared.find(type(spec), spec.key)
+    if before is not None and before.project != spec.project:
+        raise BadSpec(
+            f"project of {spec.kind} {spec.key!r} is {spec.project!r}, must stay "
+            f"{before.project!r} - at `$.project`"
+        )
+    if not isinstance(spec, Surface):
+        return
+    tag = surface_tag(spec.key)
+    for other in declared.each(Surface):
+        if other.key != spec.key and surface_tag(other.key) == tag:
+            whose = repr(other.key) if other.project == spec.project else "of another project"
+            raise BadSpec(
+                f"surface {spec.key!r} has the event-id tag {tag} of surface {whose}, "
+                "must have its own: choose another key"
+            )
+
 
 def check(spec: AnySpec, declared: Declared) -> None:
-    """Check a spec against everything that is declared.
+    """Check a spec against everything that its project declared.
 
     Raises:
         BadSpec: It could not be served, names something that is not declared, or would change
@@ -131,13 +190,6 @@ def _check_surface(surface: Surface, declared: Declared) -> None:
             raise BadSpec(
                 f"experiment {experiment.key!r} with targeting runs on surface {surface.key!r}, so "
                 "what is left of its context must stay as it is: stop the experiment first"
-            )
-    tag = surface_tag(surface.key)
-    for other in declared.each(Surface):
-        if other.key != surface.key and surface_tag(other.key) == tag:
-            raise BadSpec(
-                f"surface {surface.key!r} has the event-id tag {tag} of surface {other.key!r}, "
-                "must have its own: choose another key"
             )
 
 

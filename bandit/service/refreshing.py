@@ -16,6 +16,7 @@ from bandit.policies import build, with_floor
 from bandit.policies.base import Policy
 from bandit.records import Action
 from bandit.service.catalogue_feed import CatalogueFeed
+from bandit.service.key_feed import KeyFeed
 from bandit.service.last_good import LastGood
 from bandit.service.serving_state import RunnablePolicy, Serving, assemble
 from bandit.specs import PolicySpec
@@ -45,7 +46,7 @@ class Freshness:
 
 
 class Refresher:
-    """Polls definitions, snapshots and catalogues; `step` is one look, the thread repeats it."""
+    """Polls keys, definitions, snapshots and catalogues; `step` is one look, the thread repeats it."""
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class Refresher:
         interval_s: float,
         monotonic_s: Callable[[], float],
         build: Build = build,
+        keys: KeyFeed | None = None,
     ) -> None:
         """Make a refresher; `start` starts it.
 
@@ -70,7 +72,9 @@ class Refresher:
             interval_s: Pause between two looks.
             monotonic_s: A clock that never goes back.
             build: Makes a policy of a spec and weights.
+            keys: Follows the API keys; None: nobody is asked for any.
         """
+        self._keys = keys
         self._build = build
         self._serving = serving
         self._store_definitions = definitions
@@ -107,6 +111,8 @@ class Refresher:
 
     def restore(self) -> None:
         """Serve the last good definitions, snapshots and catalogues, if the disk holds any."""
+        if self._keys is not None:
+            self._keys.restore()
         kept = self._last_good.definitions()
         if kept is None:
             return
@@ -121,6 +127,8 @@ class Refresher:
         Raises:
             StoreError: It could not be asked; what serves goes on serving.
         """
+        if self._keys is not None:
+            self._keys.look()  # first: whatever else fails, a revoked key must end
         revision = self._store_definitions().revision()
         state = self._serving.state
         if revision != state.revision:

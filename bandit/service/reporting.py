@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from bandit.errors import RecordError
+from bandit.service.projects import seen_by
 from bandit.service.reporting_declared import Declared
 from bandit.service.reporting_health import delivery_of, health_of
 from bandit.service.reporting_judging import Judge, Judged, group_of
@@ -40,8 +41,16 @@ NOTHING_DECLARED = (
 class ReportService:
     """Reports of one store; it keeps nothing, so any thread or process may make its own."""
 
-    def __init__(self, store: Store, now_ms: Callable[[], int]) -> None:
-        self._definitions = Definitions(store)
+    def __init__(self, store: Store, now_ms: Callable[[], int], project: str | None = None) -> None:
+        """Report on a store.
+
+        Args:
+            store: Whose log and definitions.
+            now_ms: The clock.
+            project: Only this one's experiments and surfaces; None: everybody's.
+        """
+        definitions = Definitions(store)
+        self._definitions = seen_by(project, lambda: definitions)()
         self._reports = Reports(store)
         self._tail = Tail(store)
         self._now_ms = now_ms

@@ -110,6 +110,8 @@ class ServingState:
         experiments: Every declared experiment, in any status, by key.
         policies: By key.
         signed: Any surface is signed.
+        project: Whose part of it all this is; None: it is all of it.
+        parts: What each project sees of it, made when it is first asked for.
     """
 
     revision: int | None = None
@@ -118,6 +120,29 @@ class ServingState:
     experiments: Mapping[str, ServingExperiment] = field(default_factory=dict)
     policies: Mapping[str, RunnablePolicy] = field(default_factory=dict)
     signed: bool = False
+    project: str | None = None
+    parts: dict[str, "ServingState"] = field(default_factory=dict, compare=False, repr=False)
+
+    def of(self, project: str | None) -> "ServingState":
+        """What a project sees of it; all of it for None."""
+        if project is None:
+            return self
+        part = self.parts.get(project)
+        if part is None:
+            part = self.parts[project] = self._part(project)
+        return part
+
+    def _part(self, project: str) -> "ServingState":
+        mine = {key: s for key, s in self.surfaces.items() if s.spec.project == project}
+        return replace(
+            self,
+            surfaces=mine,
+            tags={tag: key for tag, key in self.tags.items() if key in mine},
+            experiments={k: e for k, e in self.experiments.items() if e.spec.project == project},
+            policies={k: p for k, p in self.policies.items() if p.spec.project == project},
+            project=project,
+            parts={},
+        )
 
     def surface(self, key: str) -> ServingSurface:
         """The surface of that key.

@@ -1,6 +1,6 @@
 """What a signed surface asks of what comes back: the token of that very decision, in time."""
 
-from bandit.errors import BadToken, RecordError
+from bandit.errors import BadToken, NotFound, RecordError
 from bandit.event_id import EventId
 from bandit.learning.totals import window_ms
 from bandit.service.event_ids import AHEAD_MS
@@ -52,13 +52,19 @@ def require_derived(given: str | None, derived: str) -> None:
 
 
 def require_surface(state: ServingState) -> None:
-    """Refuse what says of no surface that it belongs there, once any surface is signed.
+    """Refuse what says of no surface that it belongs there, where somebody is to be kept out.
 
     Learners of every surface look at what belongs to none, so nobody could be kept out there.
 
     Raises:
+        NotFound: Keys are asked for, and this one's project has no such surface.
         RecordError: Any surface is signed.
     """
+    if state.project is not None:
+        raise NotFound(
+            "surface is not given and event_id is of none that is declared, one of them must be "
+            "- at `$.surface`"
+        )
     if state.signed:
         raise RecordError(
             "surface is not given and can not be read from this event_id, must be given where any "

@@ -8,6 +8,7 @@ from bandit.store.catalogue import Catalogues
 from bandit.store.client import Store
 from bandit.store.decisions import Decisions
 from bandit.store.definitions import Definitions
+from bandit.store.keys import Keys
 from bandit.store.snapshots import Snapshots
 
 PAUSE_S = 0.5
@@ -60,6 +61,10 @@ class StoreLink:
     def catalogues(self) -> Catalogues:
         """What surfaces hold. Raises `StoreUnavailable`."""
         return Catalogues(self.store())
+
+    def keys(self) -> Keys:
+        """Who may ask. Raises `StoreUnavailable`."""
+        return Keys(self.store())
 
     def decisions(self) -> Decisions:
         """What was decided. Raises `StoreUnavailable`."""

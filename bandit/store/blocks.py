@@ -92,7 +92,7 @@ def _assignments(records: Sequence[Assigned]) -> Columns:
 
 
 def _outcomes(records: Sequence[Outcome]) -> Columns:
-    return _plain(records, "unit_id", "name", "value", "outcome_id")
+    return _plain(records, "unit_id", "name", "value", "outcome_id", "project")
 
 
 BLOCKS: Mapping[str, Block] = {

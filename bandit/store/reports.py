@@ -221,7 +221,12 @@ class Reports:
 
     def outcome_moments(self, members: Members, metric: Metric) -> dict[str, Moments]:
         """Moments of the units' numbers by variant, for a metric of outcomes."""
-        rows = self._store.rows("report_outcome_moments", **members._asdict(), wanted=metric.name)
+        rows = self._store.rows(
+            "report_outcome_moments",
+            **members._asdict(),
+            wanted=metric.name,
+            project=metric.project,
+        )
         return {variant: _moments(*numbers) for variant, *numbers in rows}
 
     def weight_moments(self, scope: Scope) -> dict[tuple[str, Log], TargetMoments]:

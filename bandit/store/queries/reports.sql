@@ -135,6 +135,7 @@ FROM (
             SELECT unit_id, ts, value
             FROM outcomes
             WHERE surface IN ({surface:String}, '')
+                AND project IN ({project:String}, '')
                 AND {wanted:String} IN ('', name)
                 AND ts <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
             ORDER BY ts, writer, seq
