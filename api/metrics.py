@@ -1,7 +1,12 @@
-"""Prometheus metrics of every worker of a host, merged when they are read."""
+"""Prometheus metrics of every process of a host, merged when they are read.
 
-import os
-from collections.abc import Callable
+Workers share files (`PROMETHEUS_MULTIPROC_DIR`), so that any of them answers for all; drain and
+learner write sheets (`bandit.service.metering`). What each number means and when to worry is in
+OBSERVABILITY.md; a test holds that table and this registry equal.
+"""
+
+from collections import Counter as Numbers
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from litestar import Response, get
@@ -12,11 +17,14 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from api.metrics_host import HostMeter, merged
 from api.problems import Problem
+from bandit.service.metering import ProcessMeter
 from bandit.service.serving_state import ServingState
 
 BUCKETS_S = (
@@ -27,76 +35,183 @@ BUCKETS_S = (
 class Meter:
     """Counts what this worker does."""
 
-    def __init__(self, *, journal_dir: Path, shared_dir: Path | None) -> None:
+    def __init__(
+        self, *, journal_dir: Path, shared_dir: Path | None, host: HostMeter | None = None
+    ) -> None:
         """Make the metrics.
 
         Args:
             journal_dir: Whose size is reported.
             shared_dir: Where the workers of this host keep their numbers, the
                 `PROMETHEUS_MULTIPROC_DIR` they were started with; None: this process is alone.
+            host: What is told besides the workers; None: the journal.
         """
-        self._journal_dir = journal_dir
         self._shared_dir = shared_dir
-        self._registry = registry = CollectorRegistry()
-        self.accepted = Counter(
-            "bandit_accepted", "Records made durable, by kind.", ["kind"], registry=registry
-        )
+        self._host = host or HostMeter(journal_dir=journal_dir, sheets_dir=None, now_s=lambda: 0.0)
+        self._registry = CollectorRegistry()
+        self._journaled: Numbers[str] = Numbers()
+        self._totals: Numbers[str] = Numbers()
+        self._count_requests()
+        self._count_records()
+        self._show_serving()
+        self._process = ProcessMeter(self._registry, "api")
+
+    def _count_requests(self) -> None:
+        registry = self._registry
         self.refused = Counter(
-            "bandit_refused", "Requests answered with a problem, by type.", ["type"],
+            "bandit_refused_requests", "Requests answered with a problem, by its type.", ["type"],
             registry=registry,
         )  # fmt: skip
+        self.shed_requests = Counter(
+            "bandit_shed_requests", "Requests refused at the door because too many were inside.",
+            registry=registry,
+        )  # fmt: skip
+        self.answered = Counter(
+            "bandit_answered_requests",
+            "Requests answered without a problem, but for the two hot routes, by protocol (bandit, "
+            "ofrep, personalizer) and operation.",
+            ["protocol", "operation"], registry=registry,
+        )  # fmt: skip
         self.rank_seconds = Histogram(
-            "bandit_rank_seconds", "Decisions made and journaled: request to answer.",
+            "bandit_rank_seconds", "POST /v1/rank: from the request's last byte to its answer.",
             buckets=BUCKETS_S, registry=registry,
         )  # fmt: skip
-        self.snapshot_number = Gauge(
-            "bandit_snapshot_number", "Snapshot that serves; the lowest of all workers.",
-            ["policy"], registry=registry, multiprocess_mode="livemin",
+        self.open_requests = Gauge(
+            "bandit_open_requests", "Requests inside at the last look, of all workers.",
+            registry=registry, multiprocess_mode="livesum",
         )  # fmt: skip
-        self.snapshot_created = Gauge(
-            "bandit_snapshot_created_timestamp_seconds", "When that snapshot was made.",
-            ["policy"], registry=registry, multiprocess_mode="livemin",
-        )  # fmt: skip
-        self.store_reached = Gauge(
-            "bandit_store_reached", "1 if ClickHouse answered this worker's last look.",
-            registry=registry, multiprocess_mode="livemin",
+        self.loop_late = Gauge(
+            "bandit_loop_late_seconds",
+            "How much too late the event loop came back to a task, in the worst worker.",
+            registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
 
-    def serving(self, state: ServingState, *, store_reached: bool) -> None:
-        """Take over what serves now."""
+    def _count_records(self) -> None:
+        registry = self._registry
+        self.accepted = Counter(
+            "bandit_accepted_records",
+            "What clients were told is accepted, by kind: reward, exposure, outcome.",
+            ["kind"], registry=registry,
+        )  # fmt: skip
+        self.unlogged = Counter(
+            "bandit_unlogged_records",
+            "What was answered and is not in the log, by kind: decisions under pressure, and the "
+            "rewards and exposures that came for them.",
+            ["kind"], registry=registry,
+        )  # fmt: skip
+        self.journaled_records = Counter(
+            "bandit_journaled_records", "Records written to the journal, by table of the log.",
+            ["table"], registry=registry,
+        )  # fmt: skip
+        self.journaled_bytes = Counter(
+            "bandit_journaled_bytes", "Bytes written to the journal.", registry=registry
+        )
+        self.journal_pressure = Gauge(
+            "bandit_journal_pressure",
+            "How full the disk is for the journal: 0 well, 1 warned of, 2 optional records are "
+            "not written, 3 nothing is.",
+            registry=registry, multiprocess_mode="livemax",
+        )  # fmt: skip
+
+    def _show_serving(self) -> None:
+        registry = self._registry
+        self.snapshot_number = Gauge(
+            "bandit_snapshot_number", "Snapshot that serves; 0 is the policy as declared.",
+            ["policy"], registry=registry, multiprocess_mode="liveall",
+        )  # fmt: skip
+        self.snapshot_created = Gauge(
+            "bandit_snapshot_created_timestamp_seconds",
+            "When that snapshot was made, seconds since 1970; its age is time() minus this.",
+            ["policy"], registry=registry, multiprocess_mode="liveall",
+        )  # fmt: skip
+        self.refused_snapshot = Gauge(
+            "bandit_refused_snapshot_number",
+            "A newer snapshot than serves that failed its digest or canary; 0 or absent: none.",
+            ["policy"], registry=registry, multiprocess_mode="livemax",
+        )  # fmt: skip
+        self.definitions_revision = Gauge(
+            "bandit_definitions_revision", "Changes of definitions that a worker knows of.",
+            registry=registry, multiprocess_mode="livemin",
+        )  # fmt: skip
+        self.store_reached = Gauge(
+            "bandit_store_reached", "1 if ClickHouse answered the last look of every worker.",
+            registry=registry, multiprocess_mode="livemin",
+        )  # fmt: skip
+        self.shadows_failed = Counter(
+            "bandit_shadow_failures", "Shadow policies that gave no distribution.",
+            registry=registry,
+        )  # fmt: skip
+
+    def serving(
+        self,
+        state: ServingState,
+        *,
+        store_reached: bool,
+        refused: Mapping[str, int] | None = None,
+    ) -> None:
+        """Take over what serves now.
+
+        Args:
+            state: What serves.
+            store_reached: Whether the last look at the store worked.
+            refused: Snapshots that do not serve, by policy.
+        """
         for key, policy in state.policies.items():
             self.snapshot_number.labels(key).set(policy.snapshot)
-            self.snapshot_created.labels(key).set(policy.created_ms / 1000)
+            if policy.snapshot:
+                self.snapshot_created.labels(key).set(policy.created_ms / 1000)
+        for key, number in (refused or {}).items():
+            serves = state.policies.get(key)
+            self.refused_snapshot.labels(key).set(
+                0 if serves is not None and serves.snapshot > number else number
+            )
+        if state.revision is not None:
+            self.definitions_revision.set(state.revision)
         self.store_reached.set(store_reached)
+
+    def journaled(self, records: Mapping[str, int], total_bytes: int) -> None:
+        """Take over what the journal was given since it was opened, by table."""
+        for table, total in records.items():
+            self.journaled_records.labels(table).inc(total - self._journaled[table])
+            self._journaled[table] = total
+        self._rise(self.journaled_bytes, "bytes", total_bytes)
+
+    def worker(self, *, late_s: float, shadows_failed: int) -> None:
+        """Take over how this worker is; looks into /proc."""
+        self.loop_late.set(max(0.0, late_s))
+        self._rise(self.shadows_failed, "shadows", shadows_failed)
+        self._process.look()
 
     def refuse(self, problem: Problem) -> None:
         """Count a problem that is answered."""
         self.refused.labels(problem.type).inc()
 
+    def shed(self, problem: Problem) -> None:
+        """Count a problem that is answered at the door."""
+        self.shed_requests.inc()
+        self.refuse(problem)
+
     def text(self) -> bytes:
         """Everything in Prometheus' text format; reads files."""
         if self._shared_dir is None:
-            shown = generate_latest(self._registry)
+            own = list(self._registry.collect())
         else:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry, path=str(self._shared_dir))  # type: ignore[no-untyped-call]
-            shown = generate_latest(registry)
-        now = CollectorRegistry()
-        size = Gauge("bandit_journal_bytes", "Size of this host's journal.", registry=now)
-        size.set(folder_bytes(self._journal_dir))
-        return shown + generate_latest(now)
+            own = list(MultiProcessCollector(None, path=str(self._shared_dir)).collect())  # type: ignore[no-untyped-call]
+        return generate_latest(_Families(merged(own, self._host.families())))
+
+    def _rise(self, counter: Counter, name: str, total: int) -> None:
+        counter.inc(max(0, total - self._totals[name]))
+        self._totals[name] = total
 
 
-def folder_bytes(folder: Path) -> int:
-    """Size of the files under a folder, as far as they are still there when looked at."""
-    total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += (Path(root) / name).stat().st_size
-            except FileNotFoundError:  # the drain has unlinked it
-                continue
-    return total
+class _Families:
+    """Families that are there already, for a function that wants to collect them."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> list[Metric]:
+        return self._families
 
 
 def forget_the_dead(shared_dir: Path, is_alive: Callable[[int], bool]) -> None:

@@ -44,7 +44,7 @@ ONLY_IN = {
     "chdb": ("bandit/store/gateway/",),
     "litestar": ("api/",),
     "granian": ("bandit/cli/",),
-    "prometheus_client": ("api/", "bandit/service/metering.py"),
+    "prometheus_client": ("api/", "bandit/service/metering"),
     "cel": ("bandit/assign/",),
     "click": ("bandit/cli/",),
     "rich": ("bandit/cli/", "sims/"),

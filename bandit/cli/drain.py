@@ -11,10 +11,13 @@ import time
 
 import click
 
-from bandit.cli.wiring import log_to_stderr, now_ms, open_store
+from bandit.cli.wiring import announce, log_to_stderr, now_ms, open_store, sheet
 from bandit.errors import BanditError, StoreUnavailable
 from bandit.journal import Drain
+from bandit.journal.giving_up import give_up
 from bandit.journal.quarantine import restore
+from bandit.logs import tell
+from bandit.service.metering_drain import DrainMeter
 from bandit.settings import Settings
 from bandit.store.client import Store
 from bandit.store.migrations import migrate
@@ -27,21 +30,29 @@ RECONNECT_S = 0.25
 
 @click.command()
 @click.option("--retry-rejected", is_flag=True, help="First put back what was set aside.")
-def command(retry_rejected: bool) -> None:
+@click.option(
+    "--give-up-rejected", is_flag=True, help="Let learners go on without what was set aside."
+)
+def command(*, retry_rejected: bool, give_up_rejected: bool) -> None:
     """Deliver this host's journal to ClickHouse.
 
     Of several on one host, one works and the others stand by. What ClickHouse refuses is set
-    aside in the journal's folders `rejected`; --retry-rejected tries it again.
+    aside in the journal's folders `rejected`; --retry-rejected tries it again. Learners wait for it
+    until it is given up: by itself after a while, or at once with --give-up-rejected, which then
+    ends. It is kept in the journal's folder `.given-up`.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
         settings = Settings.from_environ(os.environ)
-        log_to_stderr(settings)
+        log_to_stderr(settings, "drain")
+        if give_up_rejected:
+            _give_up(settings)
+            return
         if retry_rejected:
             click.echo(f"drain: {restore(settings.journal_dir)} files put back")
-        click.echo(f"drain: {settings.journal_dir} (pid {os.getpid()})")
+        announce(settings, "drain", str(settings.journal_dir), journal=settings.journal_dir)
         run(settings, stop)
     except BanditError as exc:
         click.echo(f"bandit drain: {exc}", err=True)
@@ -54,20 +65,38 @@ def run(settings: Settings, stop: threading.Event) -> None:
     Raises:
         BanditError: A setting or a migration that no waiting will mend.
     """
-    store = _connected(settings, stop)
+    meter = DrainMeter(sheet(settings, "drain"), now_ms=now_ms)
+    store = _connected(settings, stop, meter)
     if store is None:
         return
-    sink = ClickHouseSink(store, now_ms=now_ms)
-    drain = Drain(settings.journal_dir, sink, host=host_name(settings), now_ms=now_ms)
+    sink = meter.watched(ClickHouseSink(store, now_ms=now_ms), time.perf_counter)
+    drain = Drain(
+        settings.journal_dir,
+        sink,
+        host=host_name(settings),
+        now_ms=now_ms,
+        give_up_after_s=settings.give_up_after_s,
+    )
     try:
         while not stop.is_set():
             began_s = time.monotonic()
-            _pass(drain)
+            _pass(drain, meter)
             stop.wait(max(0.0, settings.drain_interval_s - (time.monotonic() - began_s)))
-        _pass(drain)
+        _pass(drain, meter)
+        drain.finish()
+        meter.close()
     finally:
         drain.close()
         store.close()
+
+
+def _give_up(settings: Settings) -> None:
+    store = open_store(settings)
+    try:
+        found = give_up(settings.journal_dir, ClickHouseSink(store, now_ms=now_ms))
+    finally:
+        store.close()
+    click.echo(f"drain: {found.files_n} files and {found.rows_n} numbers given up")
 
 
 def host_name(settings: Settings) -> str:
@@ -76,7 +105,7 @@ def host_name(settings: Settings) -> str:
     return f"{socket.gethostname()}-{hashlib.blake2b(place, digest_size=4).hexdigest()}"
 
 
-def _connected(settings: Settings, stop: threading.Event) -> Store | None:
+def _connected(settings: Settings, stop: threading.Event, meter: DrainMeter) -> Store | None:
     """The store with its tables, as soon as it can be had; None if `stop` comes first."""
     is_told = False
     while not stop.is_set():
@@ -89,19 +118,26 @@ def _connected(settings: Settings, stop: threading.Event) -> Store | None:
                 raise
         except StoreUnavailable as exc:
             if not is_told:
-                log.warning("records wait in the journal: %s", exc)
+                tell(
+                    log, logging.WARNING, "store_away",
+                    "records wait in the journal: %(why)s", why=exc,
+                )  # fmt: skip
             is_told = True
+            meter.waiting()
             stop.wait(RECONNECT_S)
         else:
             if is_told:
-                log.warning("the store is there")
+                tell(log, logging.WARNING, "store_back", "the store is there")
             return store
     return None
 
 
-def _pass(drain: Drain) -> None:
+def _pass(drain: Drain, meter: DrainMeter) -> None:
     try:
-        drain.step()
+        meter.passed(drain.step(), drain.counts)
     except OSError as exc:  # of the journal's root itself; a pass later it may be there
-        log.error("the journal can not be drained now: %s", exc)
+        tell(
+            log, logging.ERROR, "drain_failed", "the journal can not be drained now: %(why)s",
+            why=exc,
+        )  # fmt: skip
         time.sleep(RECONNECT_S)

@@ -12,12 +12,14 @@ from collections.abc import Collection
 
 import click
 
-from bandit.cli.wiring import log_to_stderr, now_ms, open_store
+from bandit.cli.wiring import announce, log_to_stderr, now_ms, open_store, sheet
 from bandit.errors import BanditError, StoreUnavailable
 from bandit.learning.fleet import Fleet
 from bandit.learning.learner import Learner, LearnStep, Pace, Task
 from bandit.learning.rebuilding import rebuild
+from bandit.logs import tell
 from bandit.policies import build
+from bandit.service.metering_learn import LearnMeter
 from bandit.settings import Settings
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
@@ -47,10 +49,10 @@ def command(policies: tuple[str, ...], rebuilt: str | None) -> None:
         signal.signal(number, lambda *_: stop.set())
     try:
         settings = Settings.from_environ(os.environ)
-        log_to_stderr(settings)
+        log_to_stderr(settings, "learn")
         if rebuilt is not None:
             sys.exit(0 if _rebuild(settings, rebuilt) else 1)
-        click.echo(f"learn: {', '.join(policies) or 'every policy'} (pid {os.getpid()})")
+        announce(settings, "learn", ", ".join(policies) or "every policy")
         run(settings, policies, stop)
     except BanditError as exc:
         click.echo(f"bandit learn: {exc}", err=True)
@@ -64,27 +66,33 @@ def run(settings: Settings, policies: Collection[str], stop: threading.Event) ->
         BanditError: A setting or a migration that no waiting will mend.
     """
     outage = _Outage()
+    meter = LearnMeter(sheet(settings, "-".join(("learn", *sorted(policies)))), now_ms=now_ms)
     store = None
     while store is None and not stop.is_set():
         with outage:
             store = _connect(settings)
+        meter.waiting({})
         stop.wait(RECONNECT_S if store is None else 0)
     if store is None:
         return
     try:
-        _learn(_fleet(settings, policies, store), outage, stop)
+        _learn(_fleet(settings, policies, store), outage, stop, meter)
+        meter.close()
     finally:
         store.close()
 
 
-def _learn(fleet: Fleet, outage: "_Outage", stop: threading.Event) -> None:
+def _learn(fleet: Fleet, outage: "_Outage", stop: threading.Event, meter: LearnMeter) -> None:
     summary = _Summary()
     while not stop.is_set():
         pause_s = RECONNECT_S
         with outage:
             steps = fleet.step()
             summary.add(steps)
+            meter.stepped(fleet.learners, steps)
             pause_s = 0.0 if any(step.more for step in steps.values()) else POLL_S
+        if outage.is_away:
+            meter.waiting(fleet.learners)
         stop.wait(pause_s)
     with outage:
         summary.add(fleet.step(finish=True))
@@ -98,7 +106,7 @@ def _fleet(settings: Settings, policies: Collection[str], store: Store) -> Fleet
     def hire(task: Task) -> Learner:
         return Learner(
             task,
-            tail=Tail(store),
+            tail=Tail(store, silent_after_ms=round(settings.silent_host_s * 1000)),
             snapshots=snapshots,
             build=build,
             now_ms=now_ms,
@@ -144,18 +152,18 @@ class _Outage:
     """Lets the store be away: says so once, and once that it is back."""
 
     def __init__(self) -> None:
-        self._is_away = False
+        self.is_away = False
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> bool:
         is_away = isinstance(exc, StoreUnavailable)
-        if is_away and not self._is_away:
-            log.warning("waiting for the store: %s", exc)
-        elif self._is_away and exc is None:
-            log.warning("the store is back")
-        self._is_away = is_away
+        if is_away and not self.is_away:
+            tell(log, logging.WARNING, "store_away", "waiting for the store: %(why)s", why=exc)
+        elif self.is_away and exc is None:
+            tell(log, logging.WARNING, "store_back", "the store is back")
+        self.is_away = is_away
         return is_away
 
 
@@ -177,15 +185,19 @@ class _Summary:
         now_s = time.monotonic()
         for policy, steps in self._steps.items():
             snapshots = [step.snapshot for step in steps if step.snapshot]
-            log.info(
-                "policy=%s seconds=%.1f rows=%d lessons=%d snapshots=%d newest=%s waiting=%d",
-                policy,
-                now_s - self._since_s,
-                sum(step.rows_n for step in steps),
-                sum(step.lessons_n for step in steps),
-                len(snapshots),
-                snapshots[-1] if snapshots else "-",
-                steps[-1].waiting_n,
+            tell(
+                log,
+                logging.INFO,
+                "learned",
+                "policy=%(policy)s seconds=%(seconds).1f rows=%(rows)d lessons=%(lessons)d "
+                "snapshots=%(snapshots)d newest=%(newest)s waiting=%(waiting)d",
+                policy=policy,
+                seconds=now_s - self._since_s,
+                rows=sum(step.rows_n for step in steps),
+                lessons=sum(step.lessons_n for step in steps),
+                snapshots=len(snapshots),
+                newest=snapshots[-1] if snapshots else "-",
+                waiting=steps[-1].waiting_n,
             )
         self._steps.clear()
         self._since_s = now_s

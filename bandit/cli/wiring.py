@@ -3,11 +3,18 @@
 import logging
 import os
 import time
+from typing import Any
 
-from bandit import secrets
+import click
+
+from bandit import logs, secrets
+from bandit.logs import tell
+from bandit.service.metering import FOLDER, Sheet
 from bandit.settings import Settings
 from bandit.store import opening
 from bandit.store.client import Store
+
+log = logging.getLogger(__name__)
 
 
 def now_ms() -> int:
@@ -25,10 +32,26 @@ def project_salt(settings: Settings) -> bytes:
     return secrets.project_salt(settings, os.urandom)
 
 
-def log_to_stderr(settings: Settings) -> None:
-    """One line per event, from the level that the settings name."""
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    for driver in ("urllib3", "clickhouse_connect"):  # they tell of each try what we tell once
-        logging.getLogger(driver).setLevel(logging.ERROR)
+def log_to_stderr(settings: Settings, process: str = "bandit") -> None:
+    """One line per event, from the level and in the format that the settings name."""
+    logs.configure(process, level=settings.log_level, how=settings.log_format)
+
+
+def announce(settings: Settings, process: str, line: str, **fields: Any) -> None:
+    """Say that a process begins its work: to people on standard output, to machines in the log.
+
+    Args:
+        settings: Whose log format decides.
+        process: Its name.
+        line: What people read after that name.
+        fields: The same for machines.
+    """
+    if settings.log_format == "json":
+        tell(log, logging.INFO, "started", line.replace("%", "%%"), pid=os.getpid(), **fields)
+    else:
+        click.echo(f"{process}: {line} (pid {os.getpid()})")
+
+
+def sheet(settings: Settings, process: str) -> Sheet:
+    """Where a process of this host writes its metrics."""
+    return Sheet(settings.data_dir / FOLDER, process, monotonic_s=time.monotonic)
