@@ -10,6 +10,7 @@ from litestar import Litestar
 
 from api.edge import litestar_app
 from api.metrics import Meter, forget_the_dead
+from api.metrics_host import HostMeter
 from api.services import Services
 from bandit.event_id import make_event_id
 from bandit.journal import Journal
@@ -20,6 +21,7 @@ from bandit.service.cataloguing import CatalogueService
 from bandit.service.deciding import DecisionService
 from bandit.service.defining import DefinitionService
 from bandit.service.last_good import LastGood
+from bandit.service.metering import FOLDER
 from bandit.service.personalizer_loops import LoopService
 from bandit.service.personalizing import personalizing
 from bandit.service.refreshing import Refresher
@@ -133,7 +135,10 @@ def _meter(settings: Settings, environ: Mapping[str, str]) -> Meter:
         refresh_tokens=refresh_tokens,
     if shared is not None:
         forget_the_dead(shared, lambda pid: Path(f"/proc/{pid}").exists())
-    return Meter(journal_dir=settings.journal_dir, shared_dir=shared)
+    host = HostMeter(
+        journal_dir=settings.journal_dir, sheets_dir=settings.data_dir / FOLDER, now_s=time.time
+    )
+    return Meter(journal_dir=settings.journal_dir, shared_dir=shared, host=host)
 
 
 def _connect(settings: Settings) -> Store:

@@ -16,6 +16,7 @@ from api.definitions import definition_routes
 from api.health import live, ready
 from api.hot import Gate, rank_route, rewards_route
 from api.metrics import metrics
+from api.observing import counter_of, look
 from api.ofrep import ofrep_routes
 from api.openapi import openapi_config
 from api.personalizer import personalizer_routes
@@ -76,6 +77,7 @@ def litestar_app(
             "meter": Provide(lambda: services.meter, sync_to_thread=False),
         },
         exception_handlers={Exception: problem_handler(services.meter.refuse)},
+        after_response=counter_of(services.meter),
         lifespan=[_running(services)],
         request_class=JsonRequest,
         request_max_body_size=max_body_bytes,
@@ -105,10 +107,11 @@ def _running(services: Services) -> Callable[[Litestar], AbstractAsyncContextMan
         services.refresh_tokens()
 
 async def _tick(services: Services) -> None:
-    """Finish old segments, and show what serves."""
+    """Finish old segments, and show how this worker is."""
+    loop, late_s = asyncio.get_running_loop(), 0.0
     while True:
         services.journal.tick()
-        services.meter.serving(
-            services.serving.state, store_reached=services.refresher.freshness.error is None
-        )
+        look(services, late_s=late_s)
+        due_s = loop.time() + TICK_S
         await asyncio.sleep(TICK_S)
+        late_s = loop.time() - due_s

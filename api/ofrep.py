@@ -18,6 +18,7 @@ from litestar.exceptions import ValidationException
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from api.bodies import BadBody, JsonRequest
+from api.observing import PROTOCOL
 from api.problems import Problem, headers_of, problem_of, report
 from api.services import Services
 from bandit.errors import NotDeclared, RecordError
@@ -84,6 +85,7 @@ def ofrep_routes(services: Services) -> Router:
         route_handlers=[evaluate, evaluate_all],
         exception_handlers={Exception: error_handler(services.meter.refuse)},
         request_class=JsonRequest,
+        opt={PROTOCOL: "ofrep"},
         include_in_schema=False,  # the protocol's own document describes it; ours lists it
     )
 

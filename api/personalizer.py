@@ -13,6 +13,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from api.bodies import JsonRequest
+from api.observing import PROTOCOL
 from api.personalizer_errors import error_handler
 from api.personalizer_shapes import (
     MultiSlotAnswer,
@@ -59,6 +60,7 @@ def personalizer_routes(services: Services) -> list[Router]:
             dependencies={"surface": Provide(surface_of, sync_to_thread=False)},
             exception_handlers={Exception: error_handler(services.meter.refuse)},
             request_class=JsonRequest,
+            opt={PROTOCOL: "personalizer"},
             include_in_schema=False,  # Microsoft's documents describe it; ours lists it
         )
         for place in ("", OF_SURFACE)

@@ -8,7 +8,6 @@ from pathlib import Path
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from api.metrics import folder_bytes
 from tests.api.conftest import World
 from tests.bandit.service.making import wait_until
 
@@ -27,16 +26,12 @@ def test_what_a_worker_does_is_counted(client: TestClient[Litestar], world: Worl
     assert response.headers["content-type"].startswith("text/plain")
     lines = response.text.splitlines()
     assert "bandit_rank_seconds_count 3.0" in lines
-    assert 'bandit_accepted_total{kind="reward"} 2.0' in lines
-    assert 'bandit_refused_total{type="bad_record"} 1.0' in lines
-    assert 'bandit_refused_total{type="not_declared"} 1.0' in lines
+    assert 'bandit_accepted_records_total{kind="reward"} 2.0' in lines
+    assert 'bandit_refused_requests_total{type="bad_record"} 1.0' in lines
+    assert 'bandit_refused_requests_total{type="not_declared"} 1.0' in lines
     assert 'bandit_snapshot_number{policy="random"} 0.0' in lines
     assert "bandit_store_reached 1.0" in lines
     assert f"bandit_journal_bytes {float(world.journal_bytes)}" in lines
-
-
-def test_size_of_a_folder_that_is_not_there_is_zero(tmp_path: Path) -> None:
-    assert folder_bytes(tmp_path / "nothing") == 0
 
 
 WORKER = """
@@ -60,6 +55,6 @@ def test_workers_numbers_are_added_and_the_deads_gauges_forgotten(tmp_path: Path
             [sys.executable, "-c", WORKER, tmp_path, str(count)],
             env=environ, capture_output=True, text=True, check=True, timeout=60,
         ).stdout.splitlines()  # fmt: skip
-        assert f'bandit_accepted_total{{kind="reward"}} {float(total)}' in shown
+        assert f'bandit_accepted_records_total{{kind="reward"}} {float(total)}' in shown
         assert f"bandit_rank_seconds_count {float(run)}" in shown
         assert f"bandit_store_reached {float(count > 1)}" in shown
