@@ -3,11 +3,10 @@
 import gc
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from litestar import Litestar
-
+from api.door import Door, Gate
 from api.edge import litestar_app
 from api.metrics import Meter, forget_the_dead
 from api.metrics_host import HostMeter
@@ -40,17 +39,27 @@ STORE_TIMEOUT_S = 10.0
 SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def create_application() -> Litestar:
-    """The application of one worker; Granian calls it in every worker process."""
+def create_application(when_ready: Callable[[], None] = lambda: None) -> Door:
+    """The application of one worker.
+
+    Args:
+        when_ready: Called once it has started.
+    """
     settings = Settings.from_environ(os.environ)
+    services = _services(settings, os.environ)
     application = litestar_app(
-        _services(settings, os.environ),
+        services,
         max_body_bytes=settings.max_body_bytes,
         perf_counter_s=time.perf_counter,
     )
     gc.collect()
     gc.freeze()  # what is here now stays: no collection between two requests looks at it again
-    return application
+    return Door(
+        application,
+        gate=Gate(time.perf_counter),
+        count=services.meter.refuse,
+        when_ready=when_ready,
+    )
 
 
 def _services(settings: Settings, environ: Mapping[str, str]) -> Services:

@@ -14,7 +14,7 @@ from api.catalogue import catalogue_routes
 from api.decisions import get_decision, replay_decision
 from api.definitions import definition_routes
 from api.health import live, ready
-from api.hot import Gate, rank_route, rewards_route
+from api.hot import rank_route, rewards_route
 from api.metrics import metrics
 from api.observing import counter_of, look
 from api.ofrep import ofrep_routes
@@ -29,22 +29,18 @@ from api.services import Services
 FIRST_LOOK_S = 3.0
 """How long a worker waits for its first look at the store before it serves what it knows."""
 TICK_S = 1.0
-WAITING = 256
-"""Requests of the hot routes that may wait in one worker; some 20 ms of work."""
 
 
 def litestar_app(
     services: Services, *, max_body_bytes: int, perf_counter_s: Callable[[], float]
 ) -> Litestar:
     """Make the application; nothing is started before its lifespan is entered."""
-    gate = Gate(WAITING)
     return Litestar(
         route_handlers=[
             rank_route(
                 services.deciding,
                 services.journal,
                 services.meter,
-                gate=gate,
                 max_body_bytes=max_body_bytes,
                 perf_counter_s=perf_counter_s,
             ),
@@ -52,7 +48,6 @@ def litestar_app(
                 services.accepting,
                 services.journal,
                 services.meter,
-                gate=gate,
                 max_body_bytes=max_body_bytes,
             ),
             expose,

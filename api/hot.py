@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import msgspec
-from litestar.exceptions import HTTPException, MethodNotAllowedException
+from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import HTTPScope, Receive, Scope, Send
 
@@ -33,31 +33,11 @@ Hot = Callable[[HTTPScope, Receive], Awaitable[bytes]]
 """Reads a request, returns its answer's body."""
 
 
-class Gate:
-    """Sheds load: what would only wait is refused at once, so that the rest is answered in time."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.inside = 0
-
-    def check(self) -> None:
-        """Refuse one more than the limit.
-
-        Raises:
-            HTTPException: 503.
-        """
-        if self.inside >= self.limit:
-            raise HTTPException(
-                status_code=503, detail=f"{self.inside} requests are waiting, must be asked later"
-            )
-
-
 def rank_route(
     deciding: DecisionService,
     journal: Journal,
     meter: Meter,
     *,
-    gate: Gate,
     max_body_bytes: int,
     perf_counter_s: Callable[[], float],
 ) -> ASGIRouteHandler:
@@ -76,7 +56,7 @@ def rank_route(
         observe(perf_counter_s() - started_s)
         return payload
 
-    return _route("/v1/rank", 200, answer, meter, gate)
+    return _route("/v1/rank", 200, answer, meter)
 
 
 def rewards_route(
@@ -84,7 +64,6 @@ def rewards_route(
     journal: Journal,
     meter: Meter,
     *,
-    gate: Gate,
     max_body_bytes: int,
 ) -> ASGIRouteHandler:
     """`POST /v1/rewards`."""
@@ -97,10 +76,10 @@ def rewards_route(
         count(accepted)
         return ENCODE(Accepted(accepted=accepted))
 
-    return _route("/v1/rewards", 202, answer, meter, gate)
+    return _route("/v1/rewards", 202, answer, meter)
 
 
-def _route(path: str, status: int, answer: Hot, meter: Meter, gate: Gate) -> ASGIRouteHandler:
+def _route(path: str, status: int, answer: Hot, meter: Meter) -> ASGIRouteHandler:
     start = {"type": "http.response.start", "status": status, "headers": JSON_HEADERS}
 
     @asgi(path, copy_scope=False)
@@ -110,12 +89,7 @@ def _route(path: str, status: int, answer: Hot, meter: Meter, gate: Gate) -> ASG
                 raise MethodNotAllowedException(
                     detail="only POST is allowed", headers={"allow": "POST"}
                 )
-            gate.check()
-            gate.inside += 1
-            try:
-                payload = await answer(scope, receive)  # type: ignore[arg-type]
-            finally:
-                gate.inside -= 1
+            payload = await answer(scope, receive)  # type: ignore[arg-type]
         except Exception as exc:
             await _send_problem(exc, meter, send)
             return

@@ -9,8 +9,11 @@ from litestar import Request, Response
 from api.problems import Problem, headers_of, problem_of, report
 
 CODES = {
+    401: "Unauthorized",
+    403: "Forbidden",
     404: "ResourceNotFound",
     409: "Conflict",
+    429: "TooManyRequests",
     500: "InternalServerError",
     501: "OperationNotAllowed",
     503: "ServiceUnavailable",
@@ -46,6 +49,21 @@ class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     error: PersonalizerError
 
 
+def personalizer_error(problem: Problem, finer: str | None = None) -> ErrorAnswer:
+    """A problem in Personalizer's shape.
+
+    Args:
+        finer: The finer code, if it is not the problem's type.
+    """
+    error = PersonalizerError(
+        code=CODES.get(problem.status, "BadRequest"),
+        message=problem.detail,
+        target=problem.place,
+        inner_error=InnerError(code=finer or problem.type),
+    )
+    return ErrorAnswer(error=error)
+
+
 def error_handler(
     count: Callable[[Problem], None],
 ) -> Callable[[Request[Any, Any, Any], Exception], Response[ErrorAnswer]]:
@@ -62,14 +80,8 @@ def error_handler(
         finer = problem.type
         if problem.status == 400:
             finer = request.route_handler.opt.get("refused", finer)
-        error = PersonalizerError(
-            code=CODES.get(problem.status, "BadRequest"),
-            message=problem.detail,
-            target=problem.place,
-            inner_error=InnerError(code=finer),
-        )
         return Response(
-            ErrorAnswer(error=error),
+            personalizer_error(problem, finer),
             status_code=problem.status,
             headers=headers_of(exc, problem),
         )

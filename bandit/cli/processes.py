@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from bandit.cli import guard
+from bandit.cli.heartbeat import HEARTBEAT_FD
 from bandit.cli.supervisor import Child
 
 GUARD_GRACE_S = 5.0
@@ -25,13 +26,17 @@ _WHEN_TOLD = 'read -r _ && exec "$@" </dev/null'
 class Processes:
     """Starts children under a guard; close it when all of them have ended."""
 
-    def __init__(self, *, logs: Path | None = None) -> None:
+    def __init__(
+        self, *, logs: Path | None = None, when_ended: Callable[[], None] = lambda: None
+    ) -> None:
         """Start nothing yet.
 
         Args:
             logs: Folder for `<name>.log`; without it lines go to standard output, named.
+            when_ended: Called, in a thread of its own, at once when a child has ended.
         """
         self._logs = logs
+        self._when_ended = when_ended
         self._guard: subprocess.Popen[str] | None = None
         self._groups: set[int] = set()
         self._printing = threading.Lock()
@@ -45,17 +50,27 @@ class Processes:
         """
         argv = ["/bin/sh", "-c", _WHEN_TOLD, "sh", *child.argv]
         output = self._output(child.name)
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=dict(child.env),
-            start_new_session=True,
-        )
-        if not isinstance(output, int):
-            output.close()
+        ears, mouth = os.pipe() if child.pulse is not None else (None, None)
+        said = {} if mouth is None else {HEARTBEAT_FD: str(mouth)}
+        try:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**child.env, **said},
+                pass_fds=(*child.fds, *(() if mouth is None else (mouth,))),
+                start_new_session=True,
+            )
+        except BaseException:
+            _close(ears)
+            raise
+        finally:
+            _close(mouth)
+            if not isinstance(output, int):
+                output.close()
         self._watch(process.pid)
+        threading.Thread(target=self._tell_end, args=(process.pid,), daemon=True).start()
         assert process.stdin is not None
         with suppress(BrokenPipeError):
             process.stdin.write(b"\n")
@@ -64,7 +79,7 @@ class Processes:
             threading.Thread(
                 target=self._print, args=(child.name, process.stdout), daemon=True
             ).start()
-        return GroupProcess(process, self._unwatch)
+        return GroupProcess(process, self._unwatch, ears)
 
     def close(self) -> None:
         """Let the guard go."""
@@ -85,6 +100,11 @@ class Processes:
                 with self._printing, suppress(OSError):
                     sys.stdout.write(f"{name:9} | {line.decode(errors='replace').rstrip()}\n")
                     sys.stdout.flush()
+
+    def _tell_end(self, pid: int) -> None:
+        with suppress(ChildProcessError):  # somebody has looked already
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        self._when_ended()
 
     def _watch(self, group: int) -> None:
         with self._guarded:
@@ -112,9 +132,17 @@ class Processes:
 class GroupProcess:
     """A child and its process group."""
 
-    def __init__(self, process: subprocess.Popen[bytes], forget: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        forget: Callable[[int], None],
+        ears: int | None = None,
+    ) -> None:
         self._process = process
         self._forget = forget
+        self._ears = ears
+        if ears is not None:
+            os.set_blocking(ears, False)
 
     @property
     def pid(self) -> int:
@@ -130,7 +158,18 @@ class GroupProcess:
             self.kill()
             self._process.wait()
             self._forget(self.pid)
+            _close(self._ears)
+            self._ears = None
         return self._process.returncode
+
+    def heard(self) -> bool:
+        """Whether it said something since this was asked last."""
+        if self._ears is None:
+            return False
+        try:
+            return bool(os.read(self._ears, 4096))
+        except BlockingIOError:
+            return False
 
     def terminate(self) -> None:
         """Ask the main process to end."""
@@ -140,6 +179,11 @@ class GroupProcess:
         """Kill the group."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+
+
+def _close(fd: int | None) -> None:
+    if fd is not None:
+        os.close(fd)
 
 
 def _write(process: subprocess.Popen[str], text: str) -> None:

@@ -1,10 +1,11 @@
-"""Runs children, starts again what dies, and ends all of them in order.
+"""Runs children, starts again what dies or hangs, and ends all of them in order.
 
 What a process is comes in as an argument (`bandit.cli.processes` has the real one), so this is
 logic over a clock: `step` looks once, `run` keeps looking.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +18,31 @@ HEALTHY_S = 10.0
 LOOK_S = 0.05
 
 
+class Pulse(NamedTuple):
+    """How often a child that moves is heard of (`bandit.cli.heartbeat`)."""
+
+    first_s: float
+    """Whoever is not ready so long after its start is killed."""
+    then_s: float
+    """Whoever says nothing for so long is killed."""
+
+
 class Child(NamedTuple):
     """What to run."""
 
     name: str
+    """`<kind>`, or `<kind>-<number>`; those of one kind are ended together."""
     argv: tuple[str, ...]
     env: Mapping[str, str]
+    fds: tuple[int, ...] = ()
+    """Open files that it inherits."""
+    pulse: Pulse | None = None
+    """None: it says nothing, and counts as ready when it is started."""
+
+    @property
+    def kind(self) -> str:
+        """The name without its number."""
+        return self.name.rpartition("-")[0] or self.name
 
 
 class Process(Protocol):
@@ -37,6 +57,10 @@ class Process(Protocol):
         """Exit code of the main process, after which nothing of it is left; None while it lives."""
         ...
 
+    def heard(self) -> bool:
+        """Whether it said something since this was asked last."""
+        ...
+
     def terminate(self) -> None:
         """Ask the main process to end."""
         ...
@@ -47,15 +71,46 @@ class Process(Protocol):
 
 
 @dataclass
+class _Life:
+    """A process of a child, from its start to its end."""
+
+    process: Process
+    heard_s: float
+    """When it was started or heard last."""
+    is_ready: bool
+    asked_s: float | None = None
+    """When it was asked to end."""
+
+    def end(self, now_s: float, grace_s: float) -> bool:
+        """Ask it to end, and kill it if it does not within a time; True if it was killed now."""
+        if self.asked_s is None:
+            self.asked_s = now_s
+            self.process.terminate()
+        elif now_s - self.asked_s >= grace_s:
+            self.asked_s = float("inf")
+            self.process.kill()
+            return True
+        return False
+
+
+@dataclass
 class _Slot:
     """A child and what became of it."""
 
     child: Child
-    process: Process | None = None
+    life: _Life | None = None
+    successor: _Life | None = None
+    """In a rolling restart: takes over when it is ready."""
+    leaving: _Life | None = None
+    """In a rolling restart: has been taken over from."""
     started_s: float = 0.0
     failures_n: int = 0
     due_s: float = float("-inf")
-    asked_s: float | None = None
+
+    @property
+    def lives(self) -> list[_Life]:
+        """Whatever runs."""
+        return [x for x in (self.successor, self.leaving, self.life) if x is not None]
 
 
 class Supervisor:
@@ -69,6 +124,7 @@ class Supervisor:
         monotonic_s: Callable[[], float],
         tell: Callable[[str], None],
         grace_s: float = 10.0,
+        changed: Callable[[frozenset[str]], None] = lambda _: None,
     ) -> None:
         """Know the children; nothing runs yet.
 
@@ -78,12 +134,16 @@ class Supervisor:
             monotonic_s: A clock that never goes back.
             tell: Takes lines for whoever watches.
             grace_s: How long a child may take to end before it is killed.
+            changed: Told the names of the children that are ready, whenever those are others.
         """
         self._slots = [_Slot(child) for child in children]
         self._spawn = spawn
         self._monotonic_s = monotonic_s
         self._tell = tell
         self._grace_s = grace_s
+        self._changed = changed
+        self._ready: frozenset[str] = frozenset()
+        self._rolling: deque[_Slot] = deque()
         self._is_stopping = False
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -92,25 +152,54 @@ class Supervisor:
     def pids(self) -> dict[str, int]:
         """Main processes of those that run now, by name."""
         with self._lock:
-            return {s.child.name: s.process.pid for s in self._slots if s.process is not None}
+            return {s.child.name: s.life.process.pid for s in self._slots if s.life is not None}
+
+    @property
+    def ready(self) -> frozenset[str]:
+        """Names of the children that are ready."""
+        with self._lock:
+            return self._ready
+
+    @property
+    def is_rolling(self) -> bool:
+        """Whether a rolling restart goes on."""
+        with self._lock:
+            return bool(self._rolling)
 
     @property
     def is_over(self) -> bool:
         """Whether it was stopped and nothing runs any more."""
         with self._lock:
-            return self._is_stopping and all(slot.process is None for slot in self._slots)
+            return self._is_stopping and not any(slot.lives for slot in self._slots)
 
     def add(self, *children: Child) -> None:
         """Run more children."""
         with self._lock:
             self._slots.extend(_Slot(child) for child in children)
 
+    def roll(self, kind: str) -> None:
+        """Restart all children of a kind, one after the other, each when its successor is ready.
+
+        One that does not become ready ends the restart; those there are go on.
+        """
+        with self._lock:
+            if self._rolling:
+                self._tell("a rolling restart goes on already")
+                return
+            self._rolling.extend(slot for slot in self._slots if slot.child.kind == kind)
+            self._tell(f"{kind}: rolling restart")
+        self._wake.set()
+
     def stop(self) -> None:
-        """End all of them, the last one first, each before the next; asked again, at once."""
+        """End all of them, the last kind first, each before the next; asked again, at once."""
         with self._lock:
             if self._is_stopping:
                 self._grace_s = 0.0
             self._is_stopping = True
+        self._wake.set()
+
+    def look(self) -> None:
+        """Look now; threads call it when a child has ended."""
         self._wake.set()
 
     def step(self) -> None:
@@ -118,9 +207,15 @@ class Supervisor:
         with self._lock:
             if self._is_stopping:
                 self._end_next()
-            else:
-                for slot in self._slots:
-                    self._keep_running(slot)
+                return
+            for slot in self._slots:
+                self._keep_running(slot)
+            if self._rolling:
+                self._roll_on(self._rolling[0])
+            ready = frozenset(s.child.name for s in self._slots if s.life and s.life.is_ready)
+            if ready != self._ready:
+                self._ready = ready
+                self._changed(ready)
 
     def run(self) -> None:
         """Keep looking until it was stopped and everything has ended."""
@@ -142,20 +237,39 @@ class Supervisor:
 
     def _keep_running(self, slot: _Slot) -> None:
         now_s = self._monotonic_s()
-        if slot.process is not None:
-            code = slot.process.ended()
+        if slot.life is not None:
+            pid, code = slot.life.process.pid, slot.life.process.ended()
             if code is None:
+                self._listen(slot.child, slot.life)
                 return
-            pid, slot.process = slot.process.pid, None
+            slot.life = None
             if now_s - slot.started_s >= HEALTHY_S:
                 slot.failures_n = 0
             self._postpone(slot, f"(pid {pid}) {_told(code)}")
-        elif now_s >= slot.due_s:
+        elif now_s >= slot.due_s and slot.successor is None:
             try:
-                slot.process = self._spawn(slot.child)
+                slot.life = self._start(slot.child)
             except OSError as exc:
                 self._postpone(slot, f"could not be started: {exc}")
             slot.started_s = now_s
+
+    def _start(self, child: Child) -> _Life:
+        return _Life(self._spawn(child), self._monotonic_s(), is_ready=child.pulse is None)
+
+    def _listen(self, child: Child, life: _Life) -> None:
+        """Hear whether it is ready and moves, and kill it if it does not."""
+        if child.pulse is None:
+            return
+        now_s = self._monotonic_s()
+        if life.process.heard():
+            life.heard_s, life.is_ready = now_s, True
+            return
+        limit_s = child.pulse.then_s if life.is_ready else child.pulse.first_s
+        if now_s - life.heard_s >= limit_s:
+            said = "said nothing" if life.is_ready else "was not ready"
+            self._tell(f"{child.name} (pid {life.process.pid}) {said} for {limit_s:g} s: killed")
+            life.is_ready, life.heard_s = False, float("inf")
+            life.process.kill()
 
     def _postpone(self, slot: _Slot, what: str) -> None:
         wait_s = min(FIRST_WAIT_S * 2**slot.failures_n, LONGEST_WAIT_S)
@@ -163,23 +277,63 @@ class Supervisor:
         slot.due_s = self._monotonic_s() + wait_s
         self._tell(f"{slot.child.name} {what}, again in {wait_s:g} s")
 
-    def _end_next(self) -> None:
-        """Go on with the last one that still runs."""
-        now_s = self._monotonic_s()
-        for slot in reversed(self._slots):
-            if slot.process is None:
-                continue
-            if slot.process.ended() is not None:
-                slot.process = None
-                continue
-            if slot.asked_s is None:
-                slot.asked_s = now_s
-                slot.process.terminate()
-            elif now_s - slot.asked_s >= self._grace_s:
-                self._tell(f"{slot.child.name} did not end within {self._grace_s:g} s: killed")
-                slot.process.kill()
-                slot.asked_s = float("inf")
+    def _roll_on(self, slot: _Slot) -> None:
+        """Go on with the rolling restart of one child."""
+        if slot.leaving is None and not self._take_over(slot):
             return
+        leaving = slot.leaving
+        if leaving is None or leaving.process.ended() is not None:
+            slot.leaving = None
+            self._rolled(slot)
+        elif leaving.end(self._monotonic_s(), self._grace_s):
+            self._tell(f"{slot.child.name} did not end within {self._grace_s:g} s: killed")
+
+    def _take_over(self, slot: _Slot) -> bool:
+        """Start a successor, and once it is ready let it take over; whether it has."""
+        successor = slot.successor
+        if successor is None:
+            try:
+                slot.successor = self._start(slot.child)
+            except OSError as exc:
+                self._give_up(f"{slot.child.name}: the new one could not be started: {exc}")
+            return False
+        if (code := successor.process.ended()) is not None:
+            slot.successor = None
+            self._give_up(f"{slot.child.name}: the new one {_told(code)} before it was ready")
+            return False
+        self._listen(slot.child, successor)
+        if not successor.is_ready:
+            return False
+        slot.leaving, slot.life, slot.successor = slot.life, successor, None
+        slot.started_s, slot.failures_n = self._monotonic_s(), 0
+        return True
+
+    def _rolled(self, slot: _Slot) -> None:
+        self._rolling.popleft()
+        pid = slot.life.process.pid if slot.life is not None else None
+        self._tell(f"{slot.child.name} was restarted (pid {pid})")
+
+    def _give_up(self, why: str) -> None:
+        self._rolling.clear()
+        self._tell(f"{why}; the rolling restart is given up")
+
+    def _end_next(self) -> None:
+        """Go on with the last kind that still runs."""
+        kind = None
+        for slot in reversed(self._slots):
+            for life in slot.lives:
+                if life.process.ended() is not None:
+                    _forget(slot, life)
+                    continue
+                kind = kind or slot.child.kind
+                if slot.child.kind == kind and life.end(self._monotonic_s(), self._grace_s):
+                    self._tell(f"{slot.child.name} did not end within {self._grace_s:g} s: killed")
+
+
+def _forget(slot: _Slot, ended: _Life) -> None:
+    for name in ("life", "successor", "leaving"):
+        if getattr(slot, name) is ended:
+            setattr(slot, name, None)
 
 
 def _told(code: int) -> str:

@@ -3,10 +3,11 @@
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +15,10 @@ import click
 import httpx
 
 from bandit.cli.binding import free_port, require_keys
+from bandit.cli.listeners import Listeners
 from bandit.cli.processes import Processes
-from bandit.cli.supervisor import Child, Supervisor
+from bandit.cli.supervisor import Child, Pulse, Supervisor
+from bandit.cli.wiring import project_salt
 from bandit.errors import SettingsError
 from bandit.settings import Settings
 
@@ -28,6 +31,9 @@ them wait for ClickHouse by themselves, and whoever comes first makes the tables
 LOOK_S = 0.2
 PATIENCE_S = 15.0
 """After so long it is said what is still not ready."""
+PULSES = {"api": Pulse(first_s=60.0, then_s=10.0)}
+"""Who says that it moves, and how often: an event loop that stands still for 10 s hangs."""
+SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Address(NamedTuple):
@@ -45,7 +51,8 @@ def command(dashboard: bool) -> None:
     """Run everything under one supervisor and restart what dies.
 
     The embedded ClickHouse (unless BANDIT_CLICKHOUSE_URL names a real one), the API, the drain, the
-    learner and the dashboard. SIGTERM or Ctrl-C ends them in order, a second one at once.
+    learner and the dashboard. SIGTERM or Ctrl-C ends them in order, a second one at once. SIGHUP
+    restarts the API's processes, one after the other, so that requests are answered all the while.
     """
     try:
         settings = Settings.from_environ(os.environ)
@@ -69,7 +76,7 @@ def run(settings: Settings, names: Sequence[str] = NAMES) -> None:
     for address in found:
         url = httpx.URL(address.url)
         free_port(url.host, url.port or 80)
-    stop = threading.Event()
+    stop, had_terminal = threading.Event(), has_terminal()
     with running(settings, names) as supervisor:
 
         def end(*_: object) -> None:
@@ -77,8 +84,16 @@ def run(settings: Settings, names: Sequence[str] = NAMES) -> None:
                 supervisor.stop()
             stop.set()
 
+        def hang_up(*_: object) -> None:
+            if had_terminal and not has_terminal():
+                end()  # whoever started it has closed the window
+            else:
+                # A thread, since the signal may have come while this one held the lock.
+                threading.Thread(target=supervisor.roll, args=("api",)).start()
+
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
+        signal.signal(signal.SIGHUP, hang_up)
         if wait_until_ready(found, stop):
             click.echo(table(found))
             sys.stdout.flush()
@@ -106,32 +121,79 @@ def running(
         with suppress(OSError):  # nobody watching is no reason to stop
             tell(f"{'up':9} | {line}")
 
-    processes = Processes(logs=logs)
-    supervisor = Supervisor(
-        children(settings, names),
-        spawn=processes.spawn,
-        monotonic_s=time.monotonic,
-        tell=tell_named,
-    )
-    try:
+    with ExitStack() as stack:
+        listeners = None
+        if "api" in names:
+            project_salt(settings)  # is made once, before several look for it
+            listeners = Listeners(settings.host, settings.port, settings.workers)
+            stack.enter_context(closing(listeners))
+        fds = listeners.fds if listeners is not None else []
+
+        def steer(ready: frozenset[str]) -> None:
+            if listeners is not None:
+                listeners.steer([queue for queue in range(len(fds)) if api_name(queue) in ready])
+
+        metrics = stack.enter_context(tempfile.TemporaryDirectory(prefix="bandit-metrics-"))
+        processes = Processes(logs=logs, when_ended=lambda: supervisor.look())
+        stack.callback(processes.close)
+        supervisor = Supervisor(
+            children(settings, names, fds=fds, metrics=metrics),
+            spawn=processes.spawn,
+            monotonic_s=time.monotonic,
+            tell=tell_named,
+            changed=steer,
+        )
         with supervisor.running():
             yield supervisor
-    finally:
-        processes.close()
 
 
-def children(settings: Settings, names: Sequence[str] = NAMES) -> list[Child]:
-    """What to run: one command each, with its settings in the environment."""
+def children(
+    settings: Settings,
+    names: Sequence[str] = NAMES,
+    *,
+    fds: Sequence[int] = (),
+    metrics: str | None = None,
+) -> list[Child]:
+    """What to run, with its settings in the environment.
+
+    Args:
+        names: Which of `NAMES`.
+        fds: Sockets that listen for the API: one process each.
+        metrics: Folder in which processes of this host share their metrics, unless the environment
+            names one.
+    """
     env = environ_of(settings, os.environ)
-    return [
-        Child(
-            name,
-            (sys.executable, "-m", "bandit", name, *(("--no-drain",) if name == "api" else ())),
-            env,
-        )
-        for name in NAMES
-        if name in names
-    ]
+    if metrics is not None:
+        env = {SHARED_METRICS: metrics} | env
+    made: list[Child] = []
+    for name in (name for name in NAMES if name in names):
+        command = (sys.executable, "-m", "bandit", name)
+        if name == "api":
+            made += [
+                Child(api_name(n), (*command, "--fd", str(fd)), env, (fd,), PULSES[name])
+                for n, fd in enumerate(fds)
+            ]
+        else:
+            made.append(Child(name, command, env, pulse=PULSES.get(name)))
+    return made
+
+
+def api_name(queue: int) -> str:
+    """What the API process is called that answers a listener's queue.
+
+    >>> api_name(0)
+    'api-1'
+    """
+    return f"api-{queue + 1}"
+
+
+def has_terminal() -> bool:
+    """Whether there is a terminal that this process belongs to."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def environ_of(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:

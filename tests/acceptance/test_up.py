@@ -1,11 +1,13 @@
-"""`bandit up`: everything as real processes, each of them killed once."""
+"""`bandit up`: everything as real processes, each of them killed once, the API's restarted."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from tests.until import until
 pytestmark = pytest.mark.acceptance
 
 WITHIN_S = 60.0
-CHILDREN = ("gateway", "drain", "api", "learn", "dashboard")
+KINDS = ["api", "api", "dashboard", "drain", "gateway", "learn"]
 
 
 def free_ports(n: int) -> list[int]:
@@ -59,7 +61,7 @@ class Up:
         for pid in (int(pid) for task in tasks for pid in task.read_text().split()):
             words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
             if words[1:3] == ["-m", "bandit"]:
-                found[words[3]] = pid
+                found[" ".join(words[3:]).strip()] = pid
             elif "streamlit" in words:
                 found["dashboard"] = pid
         return found
@@ -98,6 +100,23 @@ def up(tmp_path: Path) -> Iterator[Up]:
     up.process.wait()
 
 
+def ask_until(stop: threading.Event, url: str, *, keep_alive: bool) -> list[str]:
+    """Ask for rankings, one after the other; what was answered otherwise."""
+    wrong = []
+    headers = {} if keep_alive else {"connection": "close"}
+    asked = {"surface": "home", "unit_id": "u", "actions": [{"id": "a"}, {"id": "b"}]}
+    with httpx.Client(base_url=url, timeout=10.0, trust_env=False) as client:
+        while not stop.is_set():
+            try:
+                answer = client.post("/v1/rank", json=asked, headers=headers)
+            except httpx.TransportError as exc:
+                wrong.append(repr(exc))
+            else:
+                wrong += [answer.text] if answer.status_code != 200 else []
+            stop.wait(0.005)
+    return wrong
+
+
 def is_gone(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
@@ -105,23 +124,38 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def test_every_process_may_be_killed_and_nothing_accepted_is_lost(up: Up) -> None:
+def test_every_process_may_be_killed_or_restarted_and_nothing_accepted_is_lost(up: Up) -> None:
     until(lambda: up.said("Dashboard   http://"), "the table of addresses", WITHIN_S)
     up.ask("PUT", "/v1/policies/random", {"type": "uniform"}, 201)
     up.ask("PUT", "/v1/surfaces/home", {"policy": "random"}, 201)
     before = up.children()
-    assert set(before) == set(CHILDREN)
+    assert sorted(name.split()[0] for name in before) == KINDS
     events = []
-    for n, name in enumerate(CHILDREN):
+    for n, name in enumerate(before):
         events.append(up.rank_and_reward(n))
         os.kill(before[name], signal.SIGKILL)
         until(lambda name=name: up.children().get(name, before[name]) != before[name], name)
-    events.append(up.rank_and_reward(len(CHILDREN)))
+    events.append(up.rank_and_reward(len(before)))
     for event_id in events:
         up.ask("GET", f"/v1/decisions/{event_id}", None, 200)
     after = up.children()
-    assert set(after) == set(CHILDREN)
+    assert set(after) == set(before)
     assert not set(after.values()) & set(before.values())
+
+    stop = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        asking = [
+            pool.submit(ask_until, stop, str(up.api.base_url), keep_alive=n < 3) for n in range(4)
+        ]
+        up.process.send_signal(signal.SIGHUP)
+        until(lambda: up.said("api-2 was restarted"), "the rolling restart", WITHIN_S)
+        stop.set()
+        assert [client.result() for client in asking] == [[]] * 4
+    rolled = up.children()
+    others = {name for name in after if rolled[name] != after[name]}
+    assert {name.split()[0] for name in others} == {"api"}
+    assert len(others) == 2
+    after = rolled
 
     up.process.terminate()
     assert up.process.wait(WITHIN_S) == 0, up.log.read_text()

@@ -8,7 +8,6 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from api.hot import Gate, rewards_route
 from bandit.errors import JournalUnavailable
 from bandit.wire import RankAnswer
 from tests.api.conftest import World
@@ -124,40 +123,3 @@ def test_body_that_comes_in_pieces_is_put_together(client: TestClient[Litestar])
     pieces = (whole[start : start + 7] for start in range(0, len(whole), 7))
     headers = {"content-type": "application/json"}
     assert client.post("/v1/rank", content=pieces, headers=headers).status_code == 200
-
-
-def test_requests_beyond_the_limit_are_shed_at_once(world: World) -> None:
-    gate = Gate(limit=2)
-    route = rewards_route(
-        world.services.accepting,
-        world.journal,
-        world.services.meter,
-        gate=gate,
-        max_body_bytes=1000,
-    )
-
-    async def ask(body_comes: asyncio.Event) -> int:
-        statuses: list[int] = []
-
-        async def receive() -> Any:
-            await body_comes.wait()
-            body = msgspec.json.encode({"event_id": world.event_id(), "value": 1.0})
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: Any) -> None:
-            statuses.append(message.get("status", 0))
-
-        scope: Any = {"method": "POST", "headers": [(b"content-type", b"application/json")]}
-        await route.fn(scope=scope, receive=receive, send=send)
-        return statuses[0]
-
-    async def storm() -> list[int]:
-        body_comes = asyncio.Event()
-        waiting = [asyncio.ensure_future(ask(body_comes)) for _ in range(5)]
-        while not all(task.done() for task in waiting[2:]):
-            await asyncio.sleep(0)
-        body_comes.set()
-        return [*await asyncio.gather(*waiting), await ask(body_comes)]
-
-    assert asyncio.run(storm()) == [202, 202, 503, 503, 503, 202]
-    assert gate.inside == 0

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from bandit.cli.supervisor import Child, Supervisor
+from bandit.cli.supervisor import Child, Pulse, Supervisor
 from tests.until import until
 
 
@@ -14,12 +14,17 @@ class Clock:
 
 
 class FakeProcess:
-    def __init__(self, name: str, pid: int, *, obeys: bool) -> None:
+    def __init__(self, name: str, pid: int, *, obeys: bool = True) -> None:
         self.name = name
         self.pid = pid
         self.obeys = obeys
         self.code: int | None = None
         self.asked: list[str] = []
+        self.said = False
+
+    def heard(self) -> bool:
+        said, self.said = self.said, False
+        return said
 
     def ended(self) -> int | None:
         return self.code
@@ -37,18 +42,20 @@ class FakeProcess:
 class Machine:
     """Starts fake processes under a supervisor and remembers all of them."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, pulse: Pulse | None = None) -> None:
         self.clock = Clock()
+        self.ready: list[set[str]] = []
         self.started: list[FakeProcess] = []
         self.lines: list[str] = []
         self.broken: set[str] = set()
         self.deaf: set[str] = set()
         self.supervisor = Supervisor(
-            [Child(name, (name,), {}) for name in names],
+            [Child(name, (name,), {}, pulse=pulse) for name in names],
             spawn=self.spawn,
             monotonic_s=self.clock,
             tell=self.lines.append,
             grace_s=10.0,
+            changed=lambda names: self.ready.append(set(names)),
         )
 
     def spawn(self, child: Child) -> FakeProcess:
@@ -61,6 +68,11 @@ class Machine:
     def step(self, after_s: float = 0.0) -> None:
         self.clock.s += after_s
         self.supervisor.step()
+
+    def say(self, *pids: int) -> None:
+        for pid in pids:
+            self.started[pid - 1].said = True
+        self.step()
 
     def names(self) -> list[str]:
         return [process.name for process in self.started]
@@ -196,3 +208,142 @@ def test_an_error_in_the_block_ends_the_children_too(machine: Machine) -> None:
     with pytest.raises(ZeroDivisionError):
         fail()
     assert machine.supervisor.is_over
+
+
+PULSE = Pulse(first_s=60.0, then_s=10.0)
+
+
+@pytest.fixture
+def workers() -> Machine:
+    machine = Machine("drain-1", "api-1", "api-2", pulse=PULSE)
+    machine.step()
+    machine.say(1, 2, 3)
+    return machine
+
+
+def test_two_deaths_in_two_seconds_are_two_restarts() -> None:
+    machine = Machine("api-1", "api-2")
+    machine.step()
+    for _ in range(2):
+        machine.started[-1].code = -9
+        machine.step(0.5)
+        machine.step(0.5)
+    assert machine.supervisor.pids == {"api-1": 1, "api-2": 4}
+
+
+def test_who_is_ready_is_told_when_it_changes() -> None:
+    machine = Machine("api-1", "api-2", pulse=PULSE)
+    machine.step()
+    machine.say(1)
+    machine.say(2)
+    machine.say(1, 2)
+    machine.started[0].code = -9
+    machine.step()
+    machine.step(0.2)
+    machine.step()
+    machine.say(3)
+    assert machine.ready == [{"api-1"}, {"api-1", "api-2"}, {"api-2"}, {"api-1", "api-2"}]
+
+
+def test_one_that_hangs_is_killed_and_started_again(workers: Machine) -> None:
+    workers.step(9.0)
+    workers.say(1, 3)
+    workers.step(1.5)
+    assert [process.asked for process in workers.started] == [[], ["kill"], []]
+    assert workers.lines == ["api-1 (pid 2) said nothing for 10 s: killed"]
+    assert workers.ready[-1] == {"drain-1", "api-2"}
+    workers.step()
+    workers.step(0.2)
+    assert workers.supervisor.pids == {"drain-1": 1, "api-1": 4, "api-2": 3}
+
+
+def test_one_that_never_becomes_ready_is_killed() -> None:
+    machine = Machine("api-1", pulse=PULSE)
+    machine.step()
+    machine.step(59.0)
+    assert machine.started[0].asked == []
+    machine.step(1.0)
+    assert machine.lines == ["api-1 (pid 1) was not ready for 60 s: killed"]
+
+
+def test_a_rolling_restart_takes_one_after_the_other_each_when_its_successor_is_ready(
+    workers: Machine,
+) -> None:
+    workers.supervisor.roll("api")
+    workers.step()
+    assert workers.names()[3:] == ["api-1"]
+    workers.step(5.0)
+    assert workers.started[1].asked == [], "the successor is not ready yet"
+    workers.say(1, 3, 4)
+    assert workers.started[1].asked == ["terminate"]
+    assert workers.supervisor.pids == {"drain-1": 1, "api-1": 4, "api-2": 3}
+    workers.step()
+    workers.step()
+    assert workers.names()[4:] == ["api-2"]
+    workers.say(5)
+    for _ in range(3):
+        workers.step()
+    assert workers.supervisor.pids == {"drain-1": 1, "api-1": 4, "api-2": 5}
+    assert not workers.supervisor.is_rolling
+    assert workers.lines == [
+        "api: rolling restart",
+        "api-1 was restarted (pid 4)",
+        "api-2 was restarted (pid 5)",
+    ]
+    assert workers.ready == [{"drain-1", "api-1", "api-2"}], "never one less"
+
+
+def test_a_successor_that_fails_ends_the_rolling_restart(workers: Machine) -> None:
+    workers.supervisor.roll("api")
+    workers.step()
+    workers.started[3].code = 1
+    workers.step()
+    workers.step(0.5)
+    assert workers.supervisor.pids == {"drain-1": 1, "api-1": 2, "api-2": 3}
+    assert workers.lines[-1] == (
+        "api-1: the new one ended with 1 before it was ready; the rolling restart is given up"
+    )
+    assert not workers.supervisor.is_rolling
+
+
+def test_a_successor_takes_over_from_one_that_died_meanwhile(workers: Machine) -> None:
+    workers.supervisor.roll("api")
+    workers.step()
+    workers.started[1].code = -9
+    workers.step()
+    workers.step(0.5)
+    assert workers.names().count("api-1") == 2, "the successor is on its way"
+    workers.say(4)
+    workers.step()
+    assert workers.supervisor.pids["api-1"] == 4
+
+
+def test_who_does_not_leave_in_a_rolling_restart_is_killed(workers: Machine) -> None:
+    workers.started[1].obeys = False
+    workers.supervisor.roll("api")
+    workers.step()
+    workers.say(4)
+    workers.step()
+    workers.say(1, 3, 4)
+    workers.step(9.9)
+    workers.say(1, 3, 4)
+    workers.step(0.1)
+    assert workers.started[1].asked == ["terminate", "kill"]
+
+
+def test_stopping_in_the_middle_of_a_rolling_restart_leaves_nobody(workers: Machine) -> None:
+    workers.supervisor.roll("api")
+    workers.step()
+    workers.supervisor.stop()
+    for _ in range(4):
+        workers.step()
+    assert workers.supervisor.is_over
+    assert [process.code for process in workers.started] == [0, 0, 0, 0]
+
+
+def test_those_of_one_kind_are_ended_together(workers: Machine) -> None:
+    for process in workers.started:
+        process.obeys = False
+    workers.supervisor.stop()
+    workers.step()
+    assert [process.asked for process in workers.started] == [[], ["terminate"], ["terminate"]]
