@@ -16,6 +16,7 @@ from bandit.journal import Journal
 from bandit.secrets import project_salt
 from bandit.service.accepting import AcceptingService
 from bandit.service.assigning import AssigningService
+from bandit.journal.pressure import Watermarks
 from bandit.service.cataloguing import CatalogueService
 from bandit.service.deciding import DecisionService
 from bandit.service.defining import DefinitionService
@@ -76,8 +77,16 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
     tokens, refresh_tokens = tokens_of(settings, os.urandom, salt=salt)
     link = StoreLink(lambda: _connect(settings), monotonic_s=time.monotonic)
     accepting = AcceptingService(
-        serving, journal, salt=salt, now_ms=_now_ms, entropy=os.urandom, tokens=tokens
+        serving,
+        journal,
+        salt=salt,
+        now_ms=_now_ms,
+        entropy=os.urandom,
+        tokens=tokens,
+        count_unlogged=meter.count_unlogged,
     )
+        watermarks=Watermarks.of(settings),
+        backlog_max_bytes=settings.backlog_max_bytes,
     defining = DefinitionService(
         link.definitions,
         now_ms=_now_ms,
@@ -118,7 +127,7 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
             interval_s=settings.refresh_interval_s,
             monotonic_s=time.monotonic,
         ),
-        meter=_meter(settings, environ),
+        meter=meter,
         now_ms=_now_ms,
         past=past,
         personalizing=personalizing(

@@ -16,6 +16,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         ready: It can rank: definitions are loaded.
         writer: What it is called in the log.
         store: `reached`, or why the last look at ClickHouse failed; serving goes on without it.
+        disk: `ok`, `warn`, `optional` or `full`: what the journal may still write. Serving goes on
+            without it, too, but is not logged.
         snapshots: What serves, by policy.
         refused_snapshots: What failed its checks and does not serve, by policy.
         shadows_failed: Shadow policies that gave no distribution, since the start.
@@ -26,6 +28,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     revision: int | None
     store: str
+    disk: str
     snapshots: dict[str, int]
     refused_snapshots: dict[str, int]
     shadows_failed: int
@@ -48,6 +51,7 @@ def ready(services: NamedDependency[Services]) -> Response[Health]:
         revision=state.revision,
         store=freshness.error
         or ("reached" if freshness.reached_s is not None else "not asked yet"),
+        disk=services.journal.pressure.name.lower(),
         snapshots={key: policy.snapshot for key, policy in state.policies.items()},
         refused_snapshots=dict(services.refresher.refused),
         shadows_failed=services.deciding.shadows_failed,

@@ -17,6 +17,7 @@ from api.metrics import Meter
 from api.problems import MEDIA_TYPE, headers_of, problem_of, report
 from api.security import RAW_HEADERS
 from bandit.journal import Journal
+from bandit.errors import JournalUnavailable
 from bandit.service.accepting import AcceptingService
 from bandit.service.deciding import DecisionService
 from bandit.wire import Accepted, RankRequest, RewardRequest
@@ -45,13 +46,19 @@ def rank_route(
     observe = meter.rank_seconds.observe
 
     async def answer(scope: HTTPScope, receive: Receive) -> bytes:
+    count_unlogged = meter.unlogged.labels("decision").inc
         body = await read_json_body(scope, receive, max_body_bytes)
         started_s = perf_counter_s()
         request = decode(RANK, body)
         if request.event_id is not None:
-            await deciding.recall(request.event_id)
-        answer = deciding.rank(request, body)
-        await journal.durable()
+            await deciding.recall(request.event_id, project)
+        answer = deciding.rank(request, body, project)
+        try:
+            await journal.durable()
+        except JournalUnavailable:
+            answer = deciding.not_durable(answer, project)
+        if not answer.logged:
+            count_unlogged()
         payload = ENCODE(answer)
         observe(perf_counter_s() - started_s)
         return payload

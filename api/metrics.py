@@ -99,6 +99,12 @@ class Meter:
             "rewards and exposures that came for them.",
             ["kind"], registry=registry,
         )  # fmt: skip
+        self.keep_share = Gauge(
+            "bandit_keep_share",
+            "Share of the decisions that is logged, in the worker that keeps least; below 1 while "
+            "the disk fills up or ClickHouse does not keep up.",
+            registry=registry, multiprocess_mode="livemin",
+        )  # fmt: skip
         self.journaled_records = Counter(
             "bandit_journaled_records", "Records written to the journal, by table of the log.",
             ["table"], registry=registry,
@@ -168,6 +174,10 @@ class Meter:
         if state.revision is not None:
             self.definitions_revision.set(state.revision)
         self.store_reached.set(store_reached)
+
+    def count_unlogged(self, kind: str, n: int) -> None:
+        """Count what came for decisions that are not in the log."""
+        self.unlogged.labels(kind).inc(n)
 
     def journaled(self, records: Mapping[str, int], total_bytes: int) -> None:
         """Take over what the journal was given since it was opened, by table."""

@@ -26,7 +26,8 @@ def look(services: Services, *, late_s: float) -> None:
         refused=refresher.refused,
     )
     meter.journaled(journal.appended, journal.appended_bytes)
-    meter.journal_pressure.set(getattr(journal, "pressure", 0))
+    meter.journal_pressure.set(journal.pressure)
+    meter.keep_share.set(journal.keep_share)
     meter.worker(late_s=late_s, shadows_failed=services.deciding.shadows_failed)
 
 

@@ -28,7 +28,8 @@ from api.personalizer_shapes import (
     rank_answer,
 )
 from api.services import Services
-from bandit.errors import NotFound, NotOffered, RecordError
+from bandit.errors import JournalUnavailable, NotFound, NotOffered, RecordError
+from bandit.service.key_ring import Principal
 from bandit.service.personalizer_loops import (
     LearningSettings,
     ModelProperties,
@@ -37,6 +38,7 @@ from bandit.service.personalizer_loops import (
 )
 
 SURFACE = "personalizer"
+from bandit.service.personalizing import Ranked
 """The surface where neither the address nor a header names one."""
 HEADER = "x-bandit-surface"
 VERSIONS = ("/personalizer", "/personalizer/v1.0", "/personalizer/v1.1-preview.2")
@@ -74,7 +76,25 @@ def surface_of(request: Request[Any, Any, Any]) -> str:
     return named or request.headers.get(HEADER) or SURFACE
 
 
-@post("/rank", status_code=201, opt={"refused": "InvalidRankRequest"})
+def loops_of(
+    services: NamedDependency[Services], principal: NamedDependency[Principal]
+) -> LoopService:
+    """The loops of the key's project, changed by its client."""
+    return services.loops.of(principal.project, principal.client)
+
+
+async def _settle(ranked: Ranked, services: Services) -> None:
+    """Wait for the disk; the protocol has no word for a decision that is not logged, metrics do."""
+    logged = ranked.logged
+    try:
+        await services.journal.durable()
+    except JournalUnavailable:
+        logged = False
+    if not logged:
+        services.meter.unlogged.labels("decision").inc()
+
+
+@post("/rank", status_code=201, opt={"refused": "InvalidRankRequest", SCOPE: "rank"})
 async def rank(data: JSONBody[PersonalizerRank], surface: Loop, services: All) -> RankAnswer:
     """Decide which action to show."""
     ranked = await services.personalizing.rank(surface, data.event_id, asked_of(data))
@@ -88,7 +108,7 @@ async def reward(
 ) -> None:
     """Accept what an event's action earned."""
     accepted = await services.personalizing.reward(surface, named(event_id), data.value)
-    await services.journal.durable()
+    await _settle(ranked, services)
     services.meter.accepted.labels("reward").inc(accepted)
 
 
@@ -125,7 +145,7 @@ async def reward_slots(
     if len(values) < len(data.reward):
         raise RecordError("a slotId is repeated, must be named once - at `$.reward`")
     accepted = await services.personalizing.reward_slots(surface, named(event_id), values)
-    await services.journal.durable()
+    await _settle(ranked, services)
     services.meter.accepted.labels("reward").inc(accepted)
 
 

@@ -69,8 +69,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if not self.disk_warn_share <= self.disk_optional_share <= self.disk_full_share:
             raise SettingsError(
-                f"BANDIT_DISK_WARN_SHARE, BANDIT_DISK_OPTIONAL_SHARE and BANDIT_DISK_FULL_SHARE are "
-                f"{self.disk_warn_share:g}, {self.disk_optional_share:g} and "
+                "BANDIT_DISK_WARN_SHARE, BANDIT_DISK_OPTIONAL_SHARE and BANDIT_DISK_FULL_SHARE "
+                f"are {self.disk_warn_share:g}, {self.disk_optional_share:g} and "
                 f"{self.disk_full_share:g}, must not fall"
             )
 

@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from bandit.journal.disk import Space
+from bandit.settings import Settings
 
 LEAST_SHARE = 2.0**-10
 """However much waits, this share of the decisions is logged as long as the disk has room."""
@@ -39,6 +40,16 @@ class Watermarks(NamedTuple):
     optional: float = 0.90
     full: float = 0.95
     headroom_bytes: int = 16 << 30
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Watermarks":
+        """Those of a process."""
+        return cls(
+            warn=settings.disk_warn_share,
+            optional=settings.disk_optional_share,
+            full=settings.disk_full_share,
+            headroom_bytes=settings.disk_headroom_bytes,
+        )
 
     def level(self, space: Space) -> Pressure:
         """The level of a file system.

@@ -17,7 +17,7 @@ from bandit.specs import Surface
 from bandit.wire import ExposureRequest, OutcomeRequest, RewardRequest
 
 Q = TypeVar("Q", RewardRequest, ExposureRequest, OutcomeRequest)
-R = TypeVar("R", bound=AnyLogRecord)
+R = TypeVar("R", bound=AnyLogRecord | None)
 
 OLDEST_MS = 31 * 86_400_000
 """Older than the longest join window there can be: no such decision can still be waiting."""
@@ -42,7 +42,8 @@ class AcceptingService:
     """Accepts what came back; one per worker, called from its event loop only.
 
     Each method takes what one request brought, refuses all of it or journals all of it, and
-    returns how many records that were.
+    returns how many records that were. What belongs to a decision that was answered and not logged
+    is checked like any other, and not journaled: nothing could join it.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class AcceptingService:
         now_ms: Callable[[], int],
         entropy: Callable[[int], bytes],
         tokens: Tokens | None = None,
+        count_unlogged: Callable[[str, int], None] = lambda kind, n: None,
     ) -> None:
         """Make the service.
 
@@ -64,8 +66,10 @@ class AcceptingService:
             now_ms: The clock.
             entropy: Random bytes.
             tokens: Reads tokens; without them every reward of a signed surface is refused.
+            count_unlogged: Told how many of a kind came for decisions that were not logged.
         """
         self._tokens = tokens
+        self._count_unlogged = count_unlogged
         self._caps = RewardCaps()
         self._serving = serving
         self._journal = journal
@@ -87,21 +91,24 @@ class AcceptingService:
             RecordError: A number out of its surface's bounds or an impossible event id.
             BadToken: The surface is signed, and it is not the token of that decision.
             TooManyRewards: A unit has earned what its surface takes in an hour.
-            JournalUnavailable: None of them is durable.
+            JournalUnavailable: None of them is durable; `StorageFull` before it was tried, while
+                the disk is full.
         """
         state, now_ms = self._serving.state.of(project), self._now_ms()
         earnings: list[Earning] = []
         made = _each(given, lambda one, at: self._reward(one, at, state, now_ms, earnings))
         if earnings:
+            self._journal.require_room()
             self._caps.take(earnings, now_ms)
-        return self._append(made)
+        return self._append("reward", made)
 
     def exposures(
         self, given: ExposureRequest | Sequence[ExposureRequest], project: str | None = None
     ) -> int:
         """Journal that slots were seen; takes and raises what `rewards` does."""
         state, now_ms = self._serving.state.of(project), self._now_ms()
-        return self._append(_each(given, lambda one, _: self._exposure(one, state, now_ms)))
+        made = _each(given, lambda one, _: self._exposure(one, state, now_ms))
+        return self._append("exposure", made)
 
     def outcomes(
         self, given: OutcomeRequest | Sequence[OutcomeRequest], project: str | None = None
@@ -111,13 +118,20 @@ class AcceptingService:
         One without an `outcome_id` gets a new one: sent again, it counts again.
         """
         now_ms = self._now_ms()
-        return self._append(_each(given, lambda one, _: self._outcome(one, now_ms, project)))
+        made = _each(given, lambda one, _: self._outcome(one, now_ms, project))
+        return self._append("outcome", made)
 
-    def _append(self, records: Sequence[AnyLogRecord]) -> int:
+    def _append(self, kind: str, made: Sequence[AnyLogRecord | None]) -> int:
+        """Journal what was made; None stands for what belongs to a decision nobody logged."""
+        records = [record for record in made if record is not None]
+        if records:
+            self._journal.require_room()
         if len(records) == 1:
             self._journal.append(records[0])
         elif records:
             self._journal.append_many(records)
+        if len(records) < len(made):
+            self._count_unlogged(kind, len(made) - len(records))
         return len(records)
 
     def _reward(
@@ -127,10 +141,12 @@ class AcceptingService:
         state: ServingState,
         now_ms: int,
         earnings: list[Earning],
-    ) -> Reward:
+    ) -> Reward | None:
         place = self._place(request.event_id, request.surface, state, now_ms)
         spec = place.spec
         _check_value(request.value, spec)
+        if not place.read.logged:
+            return None
         reward_id = request.reward_id
         if reward_id is None or (spec is not None and spec.signed):
             reward_id = derived_reward_id(request.event_id, request.name, request.slot)
@@ -151,12 +167,17 @@ class AcceptingService:
             reward_id=reward_id,
         )
 
-    def _exposure(self, request: ExposureRequest, state: ServingState, now_ms: int) -> Exposure:
+    def _exposure(
+        self, request: ExposureRequest, state: ServingState, now_ms: int
+    ) -> Exposure | None:
         if not request.slots and not request.overridden:
             raise RecordError(
                 "slots and overridden are empty, must name at least one slot - at `$.slots`"
             )
+        overridden = _overridden(request)
         place = self._place(request.event_id, request.surface, state, now_ms)
+        if not place.read.logged:
+            return None
         if place.spec is not None and place.spec.signed:
             self._unit(request, place, place.spec, now_ms)
         return Exposure(
@@ -165,7 +186,7 @@ class AcceptingService:
             event_id=request.event_id,
             decision_ts_ms=place.read.ts_ms,
             slots=tuple(request.slots),
-            overridden=_overridden(request),
+            overridden=overridden,
         )
 
     def _unit(

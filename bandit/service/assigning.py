@@ -34,8 +34,8 @@ class AssigningService:
     An assignment of an experiment without a surface is journaled, so that a report can tell whom
     it counts: once a UTC day for a unit, experiment and variant, as far as this worker remembers;
     readers take the first of several. While the disk fills up those of the day before stay
-    remembered, and are not logged again. An experiment on a surface is logged by its decisions only:
-    being told is not being shown.
+    remembered, and are not logged again. An experiment on a surface is logged by its decisions
+    only: being told is not being shown.
     """
 
     def __init__(

@@ -141,7 +141,9 @@ class DecisionService:
         if surface.spec.signed:
             token = self._token(event_id, surface.spec.key, request.unit_id, now_ms)
         answer = _answer(offer.actions, decision, chosen, event_id, logged, token)
-        self._recent.put(_remembered(request.event_id or event_id, project), answer)
+        self._recent.put(_remembered(event_id, project), answer)
+        if request.event_id is not None and not logged:
+            self._recent.put(_remembered(request.event_id, project), answer)
         return Decided(decision, answer)
 
     def not_durable(self, answer: RankAnswer, project: str | None = None) -> RankAnswer:

@@ -11,7 +11,7 @@ its name can stand for: the decision is one of them, and the others are counted 
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,7 +20,7 @@ from bandit.event_id import make_event_id
 from bandit.journal import Journal
 from bandit.learning.totals import window_ms
 from bandit.policies.cache import Generations
-from bandit.records import Action, AnyLogRecord, Decision, LoggedDecision
+from bandit.records import Action, LoggedDecision
 from bandit.service.accepting import AcceptingService
 from bandit.service.aliases import alias_of, candidates_of, is_ours
 from bandit.service.deciding import DecisionService
@@ -58,6 +58,7 @@ class Ranked(NamedTuple):
         probabilities: Of every offered action, by id, at the top slot.
         drawn: Ids in slot order.
         slot_ids: As asked; empty for one slot without a name.
+        logged: The log holds it; else what comes back for it counts nowhere.
     """
 
     name: str
@@ -65,19 +66,7 @@ class Ranked(NamedTuple):
     probabilities: tuple[tuple[str, float], ...]
     drawn: tuple[str, ...]
     slot_ids: tuple[str, ...]
-
-
-class Overheard:
-    """A journal that keeps the decision it took last: answers of `/v1/rank` don't show the pmf."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self.last: AnyLogRecord | None = None
-
-    def append(self, record: AnyLogRecord) -> None:
-        """Journal a record."""
-        self._journal.append(record)
-        self.last = record
+    logged: bool = True
 
 
 def personalizing(
@@ -104,10 +93,9 @@ def personalizing(
         monotonic_s: A clock that never goes back.
     """
     past = PastDecisions(lambda ids: find_newest(ids.split(",")), monotonic_s=monotonic_s)
-    overheard = Overheard(journal)
     deciding = DecisionService(
         serving,
-        cast(Journal, overheard),
+        journal,
         salt=salt,
         now_ms=now_ms,
         entropy=entropy,
@@ -115,7 +103,7 @@ def personalizing(
         recent=RecentAnswers(1),
     )
     return PersonalizingService(
-        serving, deciding, overheard, accepting, past, salt=salt, now_ms=now_ms, entropy=entropy
+        serving, deciding, accepting, past, salt=salt, now_ms=now_ms, entropy=entropy
     )
 
 
@@ -126,7 +114,6 @@ class PersonalizingService:
         self,
         serving: Serving,
         deciding: DecisionService,
-        overheard: Overheard,
         accepting: AcceptingService,
         past: PastDecisions,
         *,
@@ -139,8 +126,7 @@ class PersonalizingService:
 
         Args:
             serving: The worker's state.
-            deciding: Decides for this service alone, into `overheard`.
-            overheard: Shows what it decided.
+            deciding: Decides for this service alone.
             accepting: The worker's.
             past: Looks in the log for the newest of several event ids, joined by commas.
             salt: The project's secret.
@@ -150,7 +136,6 @@ class PersonalizingService:
         """
         self._serving = serving
         self._deciding = deciding
-        self._overheard = overheard
         self._accepting = accepting
         self._past = past
         self._salt = salt
@@ -175,12 +160,11 @@ class PersonalizingService:
             NotDeclared: No such surface.
             NotOffered: The surface is signed.
             RecordError: The request breaks a rule; nothing was journaled.
-            JournalUnavailable: The decision could not be made durable, so none was made.
         """
         surface = self._surface(surface_key)
         if name is None:
             event_id = make_event_id(self._now_ms(), surface.tag, self._entropy(6), self._salt)
-            return self._decide(surface, event_id, event_id, asked)
+            return self._decide(surface, None, event_id, asked)
         known = self._events.get((surface_key, name))
         if known is not None:
             return known
@@ -272,10 +256,12 @@ class PersonalizingService:
         ]
         return self._accepting.rewards(requests if len(requests) > 1 else requests[0])
 
-    def _decide(self, surface: ServingSurface, name: str, event_id: str, asked: Asked) -> Ranked:
+    def _decide(
+        self, surface: ServingSurface, name: str | None, event_id: str, asked: Asked
+    ) -> Ranked:
         request = RankRequest(
             surface=surface.spec.key,
-            unit_id=name,
+            unit_id=name or event_id,
             event_id=event_id,
             context=asked.context,
             actions=list(asked.actions),
@@ -287,18 +273,16 @@ class PersonalizingService:
             ],
             defer=asked.defer,
         )
-        self._deciding.rank(request, _ENCODE(request))
-        decision = self._overheard.last
-        assert isinstance(decision, Decision)
-        assert decision.event_id == event_id, "what is remembered here is not asked there again"
+        decision, answer = self._deciding.decide(request, _ENCODE(request))
         pmf = struct.unpack(f"<{len(asked.actions)}f", decision.pmf)
         ids = [action.id for action in asked.actions]
         ranked = Ranked(
-            name=name,
-            event_id=event_id,
+            name=answer.event_id if name is None else name,
+            event_id=answer.event_id,
             probabilities=tuple(zip(ids, pmf, strict=True)),
             drawn=tuple(ids[index] for index in decision.ranking),
             slot_ids=tuple(slot_id for slot_id, _ in asked.slots),
+            logged=answer.logged,
         )
         return self._remember(surface.spec.key, ranked)
 

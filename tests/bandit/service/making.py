@@ -11,9 +11,11 @@ from bandit.errors import (
     JournalUnavailable,
     NotDeclared,
     NotFound,
+    StorageFull,
     StoreUnavailable,
     VersionConflict,
 )
+from bandit.journal.pressure import Pressure
 from bandit.policies import build
 from bandit.records import Action, AnyLogRecord, Decision, LoggedDecision
 from bandit.service.serving_state import RunnablePolicy, Serving, ServingState, assemble
@@ -121,6 +123,12 @@ class MemoryJournal:
         self.records: list[AnyLogRecord] = []
         self.broken = False
         self.writes = 0
+        self.keep_share = 1.0
+        self.pressure = Pressure.OK
+
+    def require_room(self) -> None:
+        if self.pressure is Pressure.FULL:
+            raise StorageFull("the disk is full")
 
     def append(self, record: AnyLogRecord) -> None:
         self.append_many([record])

@@ -1,15 +1,18 @@
 """Decisions: who chooses, what may be drawn, what the log gets."""
 
 import asyncio
+import math
 import struct
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from bandit.errors import JournalUnavailable, NotDeclared, RecordError, StoreUnavailable
-from bandit.event_id import make_event_id, read_event_id, surface_tag
+from bandit.errors import NotDeclared, RecordError, StoreUnavailable
+from bandit.event_id import EventId, make_event_id, read_event_id, surface_tag
+from bandit.journal.pressure import kept
 from bandit.policies import draw_ranking, seed_of
 from bandit.records import Action, Decision, LoggedDecision
 from bandit.service.deciding import OLDEST_MS, DecisionService
@@ -36,10 +39,10 @@ from tests.bandit.service.making import (
 T = TypeVar("T")
 
 
-def client_id(ts_ms: int) -> str:
+def client_id(ts_ms: int, n: int = 0x0123456789AB) -> str:
     """A client's own UUIDv7."""
     time = f"{ts_ms:012x}"
-    return f"{time[:8]}-{time[8:]}-7abc-8def-0123456789ab"
+    return f"{time[:8]}-{time[8:]}-7abc-8def-{n:012x}"
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -281,12 +284,66 @@ def test_surface_that_nobody_declared_is_said_so_only_once_definitions_are_known
         Rig(state=Serving()).service.rank(request("a"), b"")
 
 
-def test_decision_that_can_not_be_journaled_is_not_answered_later_either() -> None:
+@pytest.mark.parametrize("own", [None, client_id(NOW_MS)])
+def test_decision_that_the_journal_does_not_take_is_answered_and_says_so(own: str | None) -> None:
+    rig = Rig(UNIFORM, SURFACE)
+    rig.journal.broken = True
+    answer = rig.service.rank(request("a", "b", event_id=own), b"")
+    assert (len(answer.ranking), answer.logged, rig.journal.records) == (1, False, [])
+    told = EventId(NOW_MS, surface_tag("home.feed"), logged=False)
+    assert read_event_id(answer.event_id, SALT) == told
+    rig.journal.broken = False
+    # Whoever asks again, here or under the id of the answer, is told the same.
+    for again in filter(None, (own, answer.event_id)):
+        assert rig.service.rank(request("b", "a", event_id=again), b"") == answer
+    assert rig.journal.records == []
+
+
+def test_decision_not_logged_is_drawn_alike_by_a_worker_that_does_not_know_it() -> None:
+    asked = request("a", "b", "c", "d", slots=3, event_id=client_id(NOW_MS))
+    rigs = [Rig(UNIFORM, SURFACE) for _ in range(3)]
+    for rig in rigs[:2]:
+        rig.journal.broken = True
+    first, second, logged = (rig.service.rank(asked, b"") for rig in rigs)
+    assert first == second
+    assert (logged.logged, logged.event_id) == (True, asked.event_id)
+    assert logged.ranking == first.ranking
+
+
+def test_id_that_says_unlogged_is_never_logged() -> None:
+    rig = Rig(UNIFORM, SURFACE)
+    given = make_event_id(NOW_MS, surface_tag("home.feed"), b"123456", SALT, logged=False)
+    answer = rig.service.rank(request("a", "b", event_id=given), b"")
+    assert (answer.event_id, answer.logged, rig.journal.records) == (given, False, [])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5])
+def test_decisions_are_kept_by_a_share_that_each_of_them_tells(share: float) -> None:
+    rig = Rig(UNIFORM, FIXED, replace(SURFACE, shadows=["order"]))
+    rig.journal.keep_share = share
+    answers = [rig.service.rank(request("a", "b"), b"") for _ in range(400)]
+    decisions = {one.event_id: one for one in rig.journal.records if isinstance(one, Decision)}
+    assert decisions.keys() == {answer.event_id for answer in answers if answer.logged}
+    assert {one.keep_share for one in decisions.values()} == ({share} if share else set())
+    assert all(kept(event_id, share) for event_id in decisions)
+    assert abs(len(decisions) - 400 * share) <= 4.4 * math.sqrt(400 * share * (1 - share))
+    assert len({answer.event_id for answer in answers}) == 400
+
+
+def test_share_of_a_client_s_own_id_does_not_depend_on_the_worker() -> None:
+    ids = [client_id(NOW_MS, n) for n in range(50)]
+    told = []
+    for _ in range(2):
+        rig = Rig(UNIFORM, SURFACE)
+        rig.journal.keep_share = 0.5
+        told.append([rig.service.rank(request("a", event_id=id_), b"").logged for id_ in ids])
+    assert told[0] == told[1] == [kept(id_, 0.5) for id_ in ids]
+
+
+def test_decision_that_the_disk_did_not_confirm_keeps_its_id() -> None:
     rig = Rig(UNIFORM, SURFACE)
     own = client_id(NOW_MS)
-    rig.journal.broken = True
-    with pytest.raises(JournalUnavailable):
-        rig.service.rank(request("a", event_id=own), b"")
-    rig.journal.broken = False
-    rig.service.rank(request("a", event_id=own), b"")
-    assert len(rig.journal.records) == 1
+    answer = rig.service.rank(request("a", event_id=own), b"")
+    unsure = rig.service.not_durable(answer)
+    assert (unsure.event_id, unsure.logged) == (own, False)
+    assert rig.service.rank(request("a", event_id=own), b"") == unsure
