@@ -74,7 +74,9 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
         max_bytes=settings.segment_max_bytes,
         max_age_s=settings.segment_max_age_s,
     )
-    tokens, refresh_tokens = tokens_of(settings, os.urandom, salt=salt)
+    meter = _meter(settings, environ)
+    ring = KeyRing() if settings.auth == "keys" else None
+    last_good = LastGood(settings.cache_dir, writer=writer)
     link = StoreLink(lambda: _connect(settings), monotonic_s=time.monotonic)
     accepting = AcceptingService(
         serving,
