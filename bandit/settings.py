@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,6 +15,10 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Natural = Annotated[int, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+
+URLS = ("clickhouse_url", "clickhouse_read_url")
+"""Settings that hold a password."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,10 +34,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     workers: Count = 2
     auth: Literal["keys", "off"] = "off"
     """Whether requests must bring an API key; off is refused where other machines can ask."""
+    rate_limit: Positive = 2000.0
+    """Requests a second that a key may make of one worker, unless the key has its own limit."""
     dashboard_port: Port = 8501
     gateway_port: Port = 8123
     clickhouse_url: str | None = None
     """A real ClickHouse; without it the embedded gateway is started and used."""
+    clickhouse_read_url: str | None = None
+    """The same ClickHouse as a user who may only read; without it, `clickhouse_url`'s."""
     clickhouse_database: str = "bandit"
     clickhouse_cluster: str | None = None
     """Name of the cluster the tables are made on; without it, one node."""
@@ -45,6 +54,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     drain_interval_s: Positive = 0.2
     refresh_interval_s: Positive = 0.25
     snapshot_interval_s: Positive = 0.5
+    silent_host_s: Positive = 300.0
+    """A host that has reported nothing for so long holds no learner up."""
+    give_up_after_s: Positive = 900.0
+    """So long learners wait for records that were set aside, then go on without them."""
     segment_max_bytes: Count = 16 * 1024 * 1024
     segment_max_age_s: Positive = 5.0
     disk_warn_share: Share = 0.80
@@ -93,21 +106,37 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             )
         given = {name: environ[var] for name, var in known.items() if environ.get(var)}
         try:
-            return msgspec.convert(given, cls, strict=False, dec_hook=_decode)
+            settings = msgspec.convert(given, cls, strict=False, dec_hook=_decode)
         except msgspec.ValidationError as exc:
             text = str(exc)
             for name, var in known.items():
                 text = text.replace(f"`$.{name}`", f"{var} = {environ.get(var)!r}")
             raise SettingsError(text) from exc
+        settings._check_urls()
+        return settings
+
+    def _check_urls(self) -> None:
+        """Refuse addresses that nobody could connect to; they hold passwords, so none is shown."""
+        for name in URLS:
+            url = getattr(self, name)
+            if url is not None and not _is_address(url):
+                raise SettingsError(
+                    f"BANDIT_{name.upper()} is no address, must be "
+                    "http(s)://user:password@host:port with user and password percent-encoded"
+                )
+        if self.clickhouse_read_url and not self.clickhouse_url:
+            raise SettingsError(
+                "BANDIT_CLICKHOUSE_READ_URL is set and BANDIT_CLICKHOUSE_URL is not, must be: "
+                "the embedded ClickHouse has a user of its own who may only read"
+            )
 
     def __repr__(self) -> str:
         """Without what must not reach a log: the salt, and the password inside the URL."""
         shown = {name: getattr(self, name) for name in self.__struct_fields__}
         shown["salt"] = self.salt and "***"
-        if self.clickhouse_url:
-            shown["clickhouse_url"] = re.sub(
-                r"(//[^/@:]*):[^/@]*@", r"\1:***@", self.clickhouse_url
-            )
+        for name in URLS:
+            if shown[name]:
+                shown[name] = re.sub(r"(//[^/@:]*):[^/]*@", r"\1:***@", shown[name])
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
@@ -124,6 +153,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def store_dir(self) -> Path:
         """The embedded ClickHouse's directory."""
         return self.data_dir / "clickhouse"
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or too large
+        return False
 
 
 def _decode(kind: type, value: object) -> object:

@@ -1,7 +1,7 @@
 """What the journal needs of whoever keeps the records for good."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
 
 from bandit.records import AnyLogRecord
 
@@ -13,6 +13,16 @@ class Entry(NamedTuple):
     record: AnyLogRecord
 
 
+class Numbers(NamedTuple):
+    """Places `first ≤ seq ≤ last` of a stream."""
+
+    table: str
+    surface: str
+    writer: str
+    first: int
+    last: int
+
+
 class Progress(NamedTuple):
     """How far a host's drain has come."""
 
@@ -21,6 +31,8 @@ class Progress(NamedTuple):
     """Every record accepted on this host before this time is in the store."""
     backlog_bytes: int
     segments_n: int
+    done: bool = False
+    """The drain was shut down and nothing is left: nobody waits for this host."""
 
 
 class Sink(Protocol):
@@ -43,6 +55,24 @@ class Sink(Protocol):
 
         Raises:
             StoreUnavailable: Nobody knows.
+        """
+        ...
+
+    def preceding(self, table: str, writer: str, firsts: Mapping[str, int]) -> Mapping[str, int]:
+        """The highest number in the store before one of each surface; those without are left out.
+
+        Raises:
+            StoreUnavailable: Nobody knows.
+        """
+        ...
+
+    def give_up(
+        self, numbers: Sequence[Numbers], *, reason: Literal["rejected", "lost"]
+    ) -> list[Numbers]:
+        """Let learners go on over those numbers that are not in the store; which they are.
+
+        Raises:
+            StoreUnavailable: The outcome is unknown: give up the same again.
         """
         ...
 

@@ -48,7 +48,8 @@ class Delivery:
         """Per writer, what was set aside and is not to be looked for in the sink."""
         self.outages = Outages("records wait in the journal", now_ms)
         """By table."""
-        self._sink = sink
+        self.sink = sink
+        """Where it brings them."""
         self._quarantine = quarantine
         self._in_doubt: dict[str, Block] = {}
         self._rejections_n = 0
@@ -97,7 +98,7 @@ class Delivery:
         if block.check:
             return self._check(block)
         try:
-            self._sink.insert(block.table, block.writer, block.entries, block.token)
+            self.sink.insert(block.table, block.writer, block.entries, block.token)
         except (StoreUnavailable, OSError) as exc:
             block.doubtful = True
             self._in_doubt[block.table] = block
@@ -115,7 +116,7 @@ class Delivery:
 
     def _check(self, block: Block) -> list[Block]:
         try:
-            missing = self._sink.missing(block.table, block.writer, block.entries)
+            missing = self.sink.missing(block.table, block.writer, block.entries)
         except Exception as exc:
             raise StoreUnavailable(f"{block.table} could not be read back: {exc}") from exc
         self._count(block, len(block.entries) - len(missing))

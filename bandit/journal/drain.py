@@ -11,6 +11,7 @@ from bandit.errors import StoreError
 from bandit.journal.base import Progress, Sink
 from bandit.journal.delivery import Delivery
 from bandit.journal.folders import Folder, Limits
+from bandit.journal.giving_up import GivingUp
 from bandit.journal.outages import Outages
 from bandit.journal.quarantine import Quarantine
 from bandit.journal.segments import DRAIN_LOCK, hold, writers_in
@@ -55,6 +56,7 @@ class Drain:
         slack_ms: int = 250,
         report_every_ms: int = 500,
         limits: Limits | None = None,
+        give_up_after_s: float | None = None,
     ) -> None:
         """Make a drain; it touches nothing before its first pass.
 
@@ -66,6 +68,7 @@ class Drain:
             slack_ms: A record may be appended so long after its `ts_ms`.
             report_every_ms: Progress is told after every delivery, and at least this often.
             limits: How much is done at once.
+            give_up_after_s: So long learners wait for what was set aside; None: for ever.
         """
         self._root = root
         self._sink = sink
@@ -76,6 +79,11 @@ class Drain:
         self._limits = limits or Limits()
         self._quarantine = Quarantine(root)
         self._delivery = Delivery(sink, self._quarantine, now_ms)
+        self._giving_up = (
+            None
+            if give_up_after_s is None
+            else GivingUp(root, sink, now_ms=now_ms, after_s=give_up_after_s)
+        )
         self._folders: dict[str, Folder] = {}
         self._unreadable = Outages("the journal can not be read", now_ms)
         self._unreported = Outages("progress is not reported", now_ms)
@@ -102,6 +110,8 @@ class Drain:
             self._guard(folder, lambda f: f.deliver(lambda: self._is_over(started_ms)))
         for folder in folders:
             self._guard(folder, self._tidy)
+        if self._giving_up is not None:
+            self.counts["given_up"] += self._giving_up.step().rows_n
         progress = self._progress(started_ms)
         done = self.counts - before
         self._report(progress, delivered=bool(done))
@@ -113,6 +123,15 @@ class Drain:
             removed=done["removed"],
             progress=progress,
         )
+
+    def finish(self) -> None:
+        """After the last pass: say that nothing is left here, if so, and nobody waits for us."""
+        if self._lock is None:
+            return
+        started_ms = self._now_ms()
+        self._look()
+        if all(folder.is_dead and not folder.segments for folder in self._folders.values()):
+            self._report(self._progress(started_ms)._replace(done=True), delivered=True)
 
     def close(self) -> None:
         """Let another drain do the work."""

@@ -6,11 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from bandit.errors import StoreUnavailable
+from bandit.journal.base import Entry
 from bandit.journal.blocks import Block, blocks_of
+from bandit.journal.continuity import Continuity
 from bandit.journal.delivery import Delivery, place
 from bandit.journal.quarantine import Quarantine
 from bandit.journal.reader import Chunk, SegmentReader, Verdict
-from bandit.journal.segments import LOCK, NEXT, REJECTED, SUFFIX, is_held, segments_in
+from bandit.journal.segments import (
+    LOCK,
+    NEXT,
+    REJECTED,
+    SUFFIX,
+    is_held,
+    segment_name,
+    segments_in,
+)
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +123,7 @@ class Folder:
         self._limits = limits
         self._recovering = recovering
         self._floor_ms = NOTHING_READ
+        self._continuity: Continuity | None = None
 
     def refresh(self) -> None:
         """See what is there."""
@@ -120,6 +132,11 @@ class Folder:
         newest = max(filter(_is_numbered, names), default="")
         for name in self.segments.keys() - set(names):
             self._drop(name)
+        if self._continuity is None:
+            is_from_start = not self._recovering or segment_name(1) in names
+            self._continuity = Continuity(
+                self.path.name, self._delivery.sink, is_from_start=is_from_start
+            )
         for name in names:
             if name not in self.segments:
                 path = self.path / name
@@ -194,7 +211,10 @@ class Folder:
                 return True
             if is_begun and is_time_up():
                 return False
-            self._read_on(segment)
+            try:
+                self._read_on(segment)
+            except StoreUnavailable:  # nobody knows what came before; what was read is read again
+                return False
             is_begun = True
             if walk.reader.offset == walk.settled:  # a frame that is still being written
                 return False
@@ -214,8 +234,9 @@ class Folder:
             entries = [entry for entry in entries if place(entry) not in rejected]
         else:
             try:
+                self._note_skipped(segment, entries)
                 self._set_aside(segment, chunk)
-            except OSError:
+            except (OSError, StoreUnavailable):
                 walk.reader.rewind(mark)
                 raise
         check = start < walk.check_upto
@@ -230,6 +251,17 @@ class Folder:
             check=check,
             again=walk.again,
         )
+
+    def _note_skipped(self, segment: Segment, entries: list[Entry]) -> None:
+        """Note the numbers that a disk lost, so that they are given up in time."""
+        if self._continuity is None or not _is_numbered(segment.path.name):
+            return
+        for numbers in self._continuity.skipped(entries):
+            path = self._quarantine.put_numbers([numbers])
+            self._delivery.counts["lost"] += numbers.last - numbers.first + 1
+            what = f"{numbers.table}/{numbers.surface} {numbers.first}-{numbers.last}"
+            log.error("%s by %s are missing, noted in %s", what, numbers.writer, path)
+        self._continuity.passed(entries)
 
     def _set_aside(self, segment: Segment, chunk: Chunk) -> None:
         name = f"{self.path.name}/{segment.path.name}"

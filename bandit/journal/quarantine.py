@@ -1,12 +1,17 @@
 """What can not be delivered is set aside beside its segments: never lost, never in the way."""
 
+import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
+from bandit.journal.base import Numbers
 from bandit.journal.blocks import Block
 from bandit.journal.frames import Header, encode, encode_header
 from bandit.journal.reader import Spoilt
-from bandit.journal.segments import REJECTED, SUFFIX
+from bandit.journal.segments import LOST_SUFFIX, REJECTED, SUFFIX
 
 
 class Quarantine:
@@ -44,6 +49,12 @@ class Quarantine:
         except OSError:  # a file system without links
             return self._write(segment.parent.name, path.name, segment.read_bytes())
         return path
+
+    def put_numbers(self, lost: Sequence[Numbers]) -> Path:
+        """Note numbers of one writer that its segments do not hold any more."""
+        data = msgspec.json.encode(lost)
+        name = hashlib.blake2b(data, digest_size=8).hexdigest()
+        return self._write(lost[0].writer, f"{name}{LOST_SUFFIX}", data)
 
     def _write(self, writer: str, name: str, data: bytes) -> Path:
         folder = self._root / writer / REJECTED

@@ -16,6 +16,8 @@ NEXT = "next"
 """A segment before it has a header and a number."""
 REJECTED = "rejected"
 SUFFIX = ".seg"
+LOST_SUFFIX = ".lost"
+"""Numbers that segments do not hold any more, in `rejected/`."""
 
 
 def segment_name(number: int) -> str:

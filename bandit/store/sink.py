@@ -1,13 +1,15 @@
 """Where the journal's drain delivers: blocks of records into their tables, and what is missing."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Protocol, TypeVar
 
 from bandit.errors import StoreRejected
 from bandit.records import AnyLogRecord
 from bandit.store.blocks import BLOCKS, Columns
 from bandit.store.client import Store
+from bandit.store.gaps import Gap, Reason, StreamGaps, declare
 
 
 class Placed(Protocol):
@@ -21,6 +23,35 @@ class Placed(Protocol):
     @property
     def record(self) -> AnyLogRecord:
         """What happened."""
+        ...
+
+
+class Run(Protocol):
+    """What this room sees of `bandit.journal.base.Numbers`."""
+
+    @property
+    def table(self) -> str:
+        """Of the log."""
+        ...
+
+    @property
+    def surface(self) -> str:
+        """With table and writer, the stream."""
+        ...
+
+    @property
+    def writer(self) -> str:
+        """Whose."""
+        ...
+
+    @property
+    def first(self) -> int:
+        """Of the numbers."""
+        ...
+
+    @property
+    def last(self) -> int:
+        """Included."""
         ...
 
 
@@ -47,8 +78,14 @@ class HostProgress(Protocol):
         """In how many files."""
         ...
 
+    @property
+    def done(self) -> bool:
+        """It was shut down with nothing left."""
+        ...
+
 
 Entry = TypeVar("Entry", bound=Placed)
+Numbers = TypeVar("Numbers", bound=Run)
 
 
 class ClickHouseSink:
@@ -78,6 +115,8 @@ class ClickHouseSink:
     def missing(self, table: str, writer: str, entries: Sequence[Entry]) -> list[Entry]:
         """Those of `entries` that are not in the store now, in their order.
 
+        What a unit had forgotten is not missed.
+
         Raises:
             StoreUnavailable: Nobody knows.
         """
@@ -101,7 +140,46 @@ class ClickHouseSink:
                 until_ms=max(times),
             )
             found.update((surface, seq) for seq in stored)
+            if len(stored) < len(wanted):
+                forgotten = self._forgotten(table, surface, writer, min(seqs), max(seqs))
+                found.update((surface, seq) for seq in seqs if seq in forgotten)
         return [entry for entry in entries if (entry.record.surface, entry.seq) not in found]
+
+    def preceding(self, table: str, writer: str, firsts: Mapping[str, int]) -> dict[str, int]:
+        """The highest number in the store before one of each surface; those without are left out.
+
+        Raises:
+            StoreUnavailable: Nobody knows.
+        """
+        return dict(
+            self._store.rows(
+                "preceding_seqs",
+                table=table,
+                writer=writer,
+                surfaces=list(firsts),
+                firsts=list(firsts.values()),
+            )
+        )
+
+    def give_up(self, numbers: Sequence[Numbers], *, reason: Reason) -> list[Numbers]:
+        """Declare gaps of those numbers that are not in the store; which they are.
+
+        Raises:
+            StoreUnavailable: The outcome is unknown: give up the same again.
+        """
+        given_up: list[Numbers] = []
+        gaps: list[Gap] = []
+        for run in numbers:
+            place = {"surface": run.surface, "writer": run.writer}
+            [(stored,)] = self._store.rows(
+                "seqs_between", table=run.table, first=run.first, last=run.last, **place
+            )
+            ends = [run.first - 1, *sorted(stored), run.last + 1]
+            missing = [(a + 1, b - 1) for a, b in pairwise(ends) if b - a > 1]
+            given_up += [run] if missing else []
+            gaps += [Gap(run.table, run.surface, run.writer, *ends) for ends in missing]
+        declare(self._store, gaps, reason=reason, now_ms=self._now_ms())
+        return given_up
 
     def report(self, progress: HostProgress) -> None:
         """Publish how far the drain has come; one insert, so a few times a second at most.
@@ -117,7 +195,22 @@ class ClickHouseSink:
                 "backlog_bytes": [progress.backlog_bytes],
                 "segments_n": [progress.segments_n],
                 "updated_at": [self._now_ms()],
+                "done": [progress.done],
             },
+        )
+
+    def _forgotten(
+        self, table: str, surface: str, writer: str, first: int, last: int
+    ) -> StreamGaps:
+        return StreamGaps(
+            self._store.rows(
+                "forgotten_seqs",
+                table=table,
+                surface=surface,
+                writer=writer,
+                first=first,
+                last=last,
+            )
         )
 
 

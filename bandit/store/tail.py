@@ -21,6 +21,8 @@ from bandit.store.logged import LoggedExposure, LoggedReward, exposure_of, rewar
 Cursor = dict[str, int]
 """`table/surface/writer` → the last number read of that stream."""
 
+SILENT_AFTER_MS = 300_000
+"""A host that has said nothing for longer holds nobody up."""
 ARRIVAL_SLACK_MS = 300_000
 """Rows may become visible this much later than the store's clock says they came."""
 SWEEP_EVERY = 1_000
@@ -54,8 +56,9 @@ class Drained(NamedTuple):
     through_ms: int | None
     """Whatever was accepted before is in the store; None if no host has reported lately."""
     hosts_n: int
+    """Hosts that were not shut down."""
     silent_n: int
-    """Hosts left out, because they have not reported lately."""
+    """Those left out, because they have not reported lately."""
 
 
 class _Span(NamedTuple):
@@ -93,8 +96,15 @@ class _Bookmark(NamedTuple):
 class Tail:
     """Reads the log for learners; not for several threads at once."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, silent_after_ms: int = SILENT_AFTER_MS) -> None:
+        """Know nothing of any stream yet.
+
+        Args:
+            store: Where the log is.
+            silent_after_ms: A host that has said nothing for longer is not waited for.
+        """
         self._store = store
+        self._silent_after_ms = silent_after_ms
         self._bookmarks: dict[str, _Bookmark] = {}
         self._build: Mapping[str, Callable[[Sequence[Sequence[Any]]], Iterable[Any]]] = {
             "decisions": CatalogueHistory(store).decisions_of,
@@ -221,19 +231,21 @@ class Tail:
             raise NotFound(f"the log of {surface!r} holds {have} of {need} rows to learn from")
         return batch
 
-    def drained_through_ms(self, now_ms: int, silent_after_ms: int = 300_000) -> Drained:
+    def drained_through_ms(self, now_ms: int) -> Drained:
         """How far the drains have come; ask before `read`, or rows may come in between.
 
-        Args:
-            now_ms: The time now.
-            silent_after_ms: A host that has said nothing for longer is left out.
+        Hosts that were shut down hold nobody up: nothing was left there. If all were, what they
+        have delivered is all there is.
 
         Raises:
             StoreUnavailable: The store did not answer.
         """
         hosts = self._store.rows("drained_through")
-        lately = [through for _, through, said in hosts if now_ms - said <= silent_after_ms]
-        return Drained(min(lately, default=None), len(hosts), len(hosts) - len(lately))
+        at_work = [(through, said) for _, through, said, done in hosts if not done]
+        lately = [through for through, said in at_work if now_ms - said <= self._silent_after_ms]
+        gone = [through for _, through, _, done in hosts if done]
+        through_ms = min(lately) if lately else None if at_work else max(gone, default=None)
+        return Drained(through_ms, len(at_work), len(at_work) - len(lately))
 
     def _where_to_look(self, surface: str, cursor: Cursor) -> tuple[int, int]:
         """Since when rows that matter can have arrived, and how often that was relied on."""

@@ -116,9 +116,11 @@ ORDER BY ts, writer, seq
 LIMIT 1 BY writer, seq
 
 -- name: drained_through
--- How far each host's drain has come, and when it said so.
-SELECT host, toUnixTimestamp64Milli(argMax(drained_through, updated_at)) AS drained_through_ms,
-       toUnixTimestamp64Milli(max(updated_at)) AS updated_ms
+-- How far each host's drain has come, when it said so, and whether that was its last word.
+SELECT host,
+       toUnixTimestamp64Milli(argMax(drained_through, (updated_at, done))) AS drained_through_ms,
+       toUnixTimestamp64Milli(max(updated_at)) AS updated_ms,
+       argMax(done, (updated_at, done)) AS is_done
 FROM progress
 GROUP BY host
 ORDER BY host

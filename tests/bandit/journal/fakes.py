@@ -3,12 +3,12 @@
 import errno
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bandit.errors import StoreRejected, StoreUnavailable
 from bandit.journal import Drain, Journal
-from bandit.journal.base import Entry, Progress
+from bandit.journal.base import Entry, Numbers, Progress
 from bandit.journal.blocks import month, partition_ms
 from bandit.journal.disk import Disk
 from bandit.records import AnyLogRecord, Decision, Exposure, Outcome, Reward
@@ -76,6 +76,7 @@ class FakeSink:
         self.inserts: list[tuple[str, str, int, str]] = []
         self.checks: list[tuple[str, str, int]] = []
         self.reports: list[Progress] = []
+        self.gaps: set[Key] = set()
         self.answers: deque[str] = deque()
         self.is_down = False
         self.refuses: Callable[[AnyLogRecord], bool] = lambda record: False
@@ -111,6 +112,28 @@ class FakeSink:
         keys = {(writer, table, record.surface, seq) for seq, record in entries}
         self.seen_again |= keys & self.rows.keys()
         return [e for e in entries if (writer, table, e.record.surface, e.seq) not in self.rows]
+
+    def preceding(self, table: str, writer: str, firsts: Mapping[str, int]) -> dict[str, int]:
+        if self.is_down:
+            raise StoreUnavailable("connection refused")
+        stored = [
+            (surface, seq)
+            for w, t, surface, seq in self.rows
+            if (w, t) == (writer, table) and seq < firsts.get(surface, 0)
+        ]
+        return {surface: max(seq for s, seq in stored if s == surface) for surface, _ in stored}
+
+    def give_up(self, numbers: Sequence[Numbers], *, reason: str) -> list[Numbers]:
+        if self.is_down:
+            raise StoreUnavailable("connection refused")
+        given_up = []
+        for run in numbers:
+            keys = {
+                (run.writer, run.table, run.surface, seq) for seq in range(run.first, run.last + 1)
+            }
+            self.gaps |= keys - self.rows.keys()
+            given_up += [run] if keys - self.rows.keys() else []
+        return given_up
 
     def report(self, progress: Progress) -> None:
         if self.is_down:

@@ -89,7 +89,7 @@ class FakeLog:
                 kinds[name.split("/")[0]] += stream[after.get(name, 0) : upto[name]]
         return batch
 
-    def drained_through_ms(self, now_ms: int, silent_after_ms: int = 300_000) -> Drained:
+    def drained_through_ms(self, now_ms: int) -> Drained:
         return Drained(self.drained_ms, hosts_n=1, silent_n=0)
 
     @staticmethod
@@ -134,6 +134,7 @@ class FakeSnapshots:
     def __init__(self) -> None:
         self.stored: dict[str, list[Snapshot]] = {}
         self.outages: list[str] = []
+        self.erased: dict[str, int] = {}
 
     def publish(self, snapshot: Snapshot) -> bool:
         outage = self.outages.pop(0) if self.outages else ""
@@ -164,6 +165,9 @@ class FakeSnapshots:
     def lineage(self, policy: str, *, since: int = 0, upto: int = 2**64) -> list[Snapshot]:
         line = self.stored.get(policy, [])[max(0, since - 1) : upto]
         return [msgspec.structs.replace(snapshot, weights=b"") for snapshot in line]
+
+    def erasures(self, policy: str) -> int:
+        return self.erased.get(policy, 0)
 
     def thin(self, policy: str, *numbers: int) -> None:
         """Forget the weights of some snapshots."""

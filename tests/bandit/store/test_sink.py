@@ -9,6 +9,7 @@ from bandit.records import TABLES, Action, Decision
 from bandit.store.blocks import BLOCKS
 from bandit.store.client import Store
 from bandit.store.decisions import Decisions
+from bandit.store.gaps import Gap, declare, gaps_of
 from bandit.store.sink import ClickHouseSink, columns_of
 from bandit.store.tail import Tail
 from tests.bandit.store.making import (
@@ -43,6 +44,33 @@ def sink(store: Store) -> ClickHouseSink:
 def test_sink_is_what_the_journal_asks_for(sink: ClickHouseSink) -> None:
     asked: base.Sink = sink
     assert {name for name in vars(base.Sink) if not name.startswith("_")} <= set(dir(asked))
+
+
+def test_what_a_unit_had_forgotten_is_not_missed(sink: ClickHouseSink, store: Store) -> None:
+    # Symptom: the drain read back, missed the rows of a forgotten unit and stored them again.
+    block = entries("rewards", 1, 2, 3, 4)
+    sink.insert("rewards", "w", block[:1], "token")
+    declare(store, [Gap("rewards", SURFACE, "w", 2, 2)], reason="forgotten", now_ms=T0)
+    declare(store, [Gap("rewards", SURFACE, "w", 3, 3)], reason="rejected", now_ms=T0)
+    assert sink.missing("rewards", "w", block) == block[2:]
+
+
+def test_only_what_is_not_there_is_given_up(sink: ClickHouseSink, store: Store) -> None:
+    sink.insert("rewards", "w", entries("rewards", 1, 4), "token")
+    there, partly = (base.Numbers("rewards", SURFACE, "w", *ends) for ends in ((1, 1), (2, 5)))
+    assert sink.give_up([there, partly], reason="lost") == [partly]
+    stream = f"rewards/{SURFACE}/w"
+    assert gaps_of(store, {stream: 0})[stream].spans == [(2, 3), (5, 5)]
+    assert sink.give_up([], reason="lost") == []
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_what_came_before_a_number_is_told_by_surface(sink: ClickHouseSink, table: str) -> None:
+    sink.insert(table, "w", entries(table, 1, 2, 7), f"{table}-1")
+    sink.insert(table, "v", entries(table, 5), f"{table}-2")
+    surface = entries(table, 1)[0].record.surface
+    assert sink.preceding(table, "w", {surface: 7, "other": 9}) == {surface: 2}
+    assert sink.preceding(table, "w", {surface: 1}) == {}
 
 
 def test_every_kind_of_record_has_its_block() -> None:
