@@ -14,6 +14,8 @@ import click
 from bandit.cli.wiring import announce, log_to_stderr, now_ms, open_store, sheet
 from bandit.errors import BanditError, StoreUnavailable
 from bandit.journal import Drain
+from bandit.journal.ballast import Ballast
+from bandit.journal.pressure import Watermarks
 from bandit.journal.giving_up import give_up
 from bandit.journal.quarantine import restore
 from bandit.logs import tell
@@ -66,7 +68,12 @@ def run(settings: Settings, stop: threading.Event) -> None:
         BanditError: A setting or a migration that no waiting will mend.
     """
     meter = DrainMeter(sheet(settings, "drain"), now_ms=now_ms)
-    store = _connected(settings, stop, meter)
+    ballast = Ballast(
+        settings.journal_dir,
+        size_bytes=settings.ballast_bytes,
+        watermarks=Watermarks.of(settings),
+    )
+    store = _connected(settings, stop, meter, ballast)
     if store is None:
         return
     sink = meter.watched(ClickHouseSink(store, now_ms=now_ms), time.perf_counter)
@@ -80,6 +87,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     try:
         while not stop.is_set():
             began_s = time.monotonic()
+            ballast.tend()
             _pass(drain, meter)
             stop.wait(max(0.0, settings.drain_interval_s - (time.monotonic() - began_s)))
         _pass(drain, meter)
@@ -105,10 +113,13 @@ def host_name(settings: Settings) -> str:
     return f"{socket.gethostname()}-{hashlib.blake2b(place, digest_size=4).hexdigest()}"
 
 
-def _connected(settings: Settings, stop: threading.Event, meter: DrainMeter) -> Store | None:
+def _connected(
+    settings: Settings, stop: threading.Event, meter: DrainMeter, ballast: Ballast
+) -> Store | None:
     """The store with its tables, as soon as it can be had; None if `stop` comes first."""
     is_told = False
     while not stop.is_set():
+        ballast.tend()  # a store on a full disk may not even start without it
         try:
             store = open_store(settings)
             try:
