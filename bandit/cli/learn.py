@@ -23,6 +23,7 @@ from bandit.service.metering_learn import LearnMeter
 from bandit.settings import Settings
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
+from bandit.store.erasures import Erasures
 from bandit.store.migrations import migrate
 from bandit.store.snapshots import Snapshots
 from bandit.store.tail import Tail
@@ -115,7 +116,13 @@ def _fleet(settings: Settings, policies: Collection[str], store: Store) -> Fleet
             pace=Pace(settings.snapshot_interval_s),
         )
 
-    return Fleet(policies, definitions=Definitions(store), hire=hire, now_ms=now_ms)
+    return Fleet(
+        policies,
+        definitions=Definitions(store),
+        hire=hire,
+        now_ms=now_ms,
+        erasures=Erasures(store).of_policies,
+    )
 
 
 def _connect(settings: Settings) -> Store:

@@ -1,7 +1,7 @@
 """All learners of one process, found among the definitions."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from bandit.errors import BanditError, StoreUnavailable
 from bandit.learning.learner import Learner, LearnStep, Task
@@ -26,6 +26,7 @@ class Fleet:
         definitions: Definitions,
         hire: Callable[[Task], Learner],
         now_ms: Callable[[], int],
+        erasures: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         """No learner yet.
 
@@ -34,12 +35,14 @@ class Fleet:
             definitions: Looked at every second.
             hire: Makes a learner for a task.
             now_ms: The time now.
+            erasures: How many erasures each policy underwent; looked at as often.
         """
         self._policies = frozenset(policies)
         self._definitions = definitions
         self._hire = hire
         self._now_ms = now_ms
-        self._revision: int | None = None
+        self._erasures = erasures
+        self._revision: tuple[int, Mapping[str, int]] | None = None
         self._looked_ms = -int(LOOK_S * 1000)
         self._learners: dict[str, Learner] = {}
         self._said: dict[str, str] = {}  # by policy: what was last complained about
@@ -82,11 +85,11 @@ class Fleet:
         now_ms = self._now_ms()
         if 0 <= now_ms - self._looked_ms < LOOK_S * 1000:
             return
-        revision = self._definitions.revision()
+        revision = (self._definitions.revision(), self._erasures())
         self._looked_ms = now_ms
         if revision == self._revision:
             return
-        tasks = dict(self._tasks(self._definitions.all()))
+        tasks = dict(self._tasks(self._definitions.all(), revision[1]))
         for key in self._learners.keys() - tasks.keys():
             del self._learners[key]
         for key, task in tasks.items():
@@ -96,7 +99,9 @@ class Fleet:
                 self._learners[key] = self._hire(task)
         self._revision = revision
 
-    def _tasks(self, definitions: list[Definition]) -> Iterator[tuple[str, Task]]:
+    def _tasks(
+        self, definitions: list[Definition], erasures: Mapping[str, int]
+    ) -> Iterator[tuple[str, Task]]:
         surfaces = {d.key: d for d in definitions if d.kind == "surface"}
         policies = {d.key: d for d in definitions if isinstance(d.spec, PolicySpec)}
         for key in self._policies - policies.keys():
@@ -112,7 +117,7 @@ class Fleet:
             elif surface is None:
                 self._say(key, f"waits for surface {spec.surface!r} to be declared")
             else:
-                yield key, Task.of(definition, surface)
+                yield key, Task.of(definition, surface, erasures.get(key, 0))
 
     def _say(self, policy: str, what: str) -> None:
         """Log a complaint unless it is the one that was logged last."""

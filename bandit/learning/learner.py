@@ -29,21 +29,28 @@ STAND_BY_S = 5.0
 
 
 class Task(Record, frozen=True, kw_only=True):
-    """What a learner is to learn: the definitions as they are now."""
+    """What a learner is to learn: the definitions as they are now.
+
+    Attributes:
+        erasures: How many erasures the policy underwent: weights from before the last one are of
+            another kind.
+    """
 
     policy: PolicySpec
     policy_version: int
     surface: Surface
     surface_version: int
+    erasures: int = 0
 
     @classmethod
-    def of(cls, policy: Definition, surface: Definition) -> "Task":
+    def of(cls, policy: Definition, surface: Definition, erasures: int = 0) -> "Task":
         """The task that two definitions make."""
         return cls(
             policy=cast("PolicySpec", policy.spec),
             policy_version=policy.version,
             surface=cast("Surface", surface.spec),
             surface_version=surface.version,
+            erasures=erasures,
         )
 
 
@@ -154,9 +161,11 @@ class Learner:
         """Go on with changed definitions.
 
         Another surface definition holds for what is closed from now on. A policy whose training
-        changes starts a fresh lineage: from scratch, over the whole log of the surface.
+        changes, or that had to forget a unit, starts a fresh lineage: from scratch, over the whole
+        log of the surface.
         """
-        if not learns_alike(task.policy, self._task.policy):
+        is_alike = learns_alike(task.policy, self._task.policy)
+        if not is_alike or task.erasures != self._task.erasures:
             self._forget()
         self._task = task
         self._is_outdated = False
@@ -251,6 +260,7 @@ class Learner:
             watermark_ms=joiner.watermark_ms,
             learner=self._name,
             change_id=self._new_id(),
+            erasures=self._task.erasures,
             **msgspec.structs.asdict(joiner.counts),
         )
 
@@ -287,13 +297,18 @@ class Learner:
         spec = self._task.policy
         newest_n = self._snapshots.numbers().get(spec.key, 0)
         snapshot, policy = self._newest_usable(newest_n)
-        if snapshot is not None and snapshot.spec_version > self._task.policy_version:
+        if snapshot is not None and (
+            snapshot.spec_version > self._task.policy_version
+            or snapshot.erasures > self._task.erasures
+        ):
             log.warning("waiting policy=%s: its definition here is old", spec.key)
             self._is_outdated = True
             return None
         if snapshot is None or policy is None:
             parent = snapshot.number if snapshot is not None else 0
             self._running = self._fresh(_Lineage(newest_n + 1, parent))
+            if snapshot is not None and snapshot.erasures != self._task.erasures:
+                self._running.published = None
         else:
             lineage = _Lineage(newest_n + 1, snapshot.number)
             self._running = self._continued(snapshot, policy, lineage)
@@ -302,9 +317,13 @@ class Learner:
     def _newest_usable(self, newest_n: int) -> tuple[Snapshot | None, LearningPolicy | None]:
         """The newest snapshot whose weights are whole, and them unless they were learned otherwise.
 
-        A snapshot of another spec is given without a policy: what follows it starts from scratch.
+        A snapshot of another spec, or from before an erasure, is given without a policy: what
+        follows it starts from scratch.
         """
         key = self._task.policy.key
+        for newest in self._snapshots.lineage(key, since=newest_n) if newest_n else ():
+            if newest.erasures != self._task.erasures:  # its weights may be gone, as all before it
+                return newest, None
         for number in range(newest_n, 0, -1):
             try:
                 snapshot = self._snapshots.get(key, number)
@@ -345,7 +364,8 @@ class _Running:
         self.training = training
         self.reader = reader
         self.lineage = lineage
-        self.published = training.joiner.counts.copy()
+        self.published: Counts | None = training.joiner.counts.copy()
+        """None: whatever it is, publish it, for what serves must not go on."""
         self.published_ms = 0
         self.looked_ms = 0  # when there was a snapshot, or nothing worth one
         self.closable_ms = training.joiner.watermark_ms

@@ -20,7 +20,8 @@ def steps_of(lineage: Sequence[Snapshot], root: int = 0) -> list[Snapshot]:
     """The snapshots that led to the newest one, oldest first.
 
     They begin with number `root` if it is among them, else with the first that was trained from
-    scratch: one without a parent, or with one that was trained as another spec said.
+    scratch: one without a parent, or with one that was trained as another spec said, or before an
+    erasure.
 
     Args:
         lineage: Oldest first; whatever is older than `root` may be missing.
@@ -39,8 +40,25 @@ def steps_of(lineage: Sequence[Snapshot], root: int = 0) -> list[Snapshot]:
         parent = by_number.get(snapshot.parent)
         if snapshot.parent and parent is None:
             raise NotFound(f"snapshot {snapshot.policy}@{snapshot.parent} is not in the lineage")
-        snapshot = parent if parent and learns_alike(parent.spec, snapshot.spec) else None
+        snapshot = parent if parent and _goes_on(parent, snapshot) else None
     return steps[::-1]
+
+
+def check_not_erased(snapshot: Snapshot, erasures: int) -> None:
+    """Refuse to learn again what a unit that was forgotten may have been part of.
+
+    Args:
+        snapshot: What is to be made again.
+        erasures: How many erasures its policy underwent by now.
+
+    Raises:
+        NotFound: It is from before the last one.
+    """
+    if snapshot.erasures < erasures:
+        raise NotFound(
+            f"snapshot {snapshot.policy}@{snapshot.number} is from before a unit was forgotten, "
+            "so its weights were removed and can not be learned again"
+        )
 
 
 def learn_steps(
@@ -149,6 +167,12 @@ def _split(tail: Tail, surface: str, after: Cursor, group: Sequence[Snapshot]) -
     for shown in fetched.exposures:
         part("exposures", shown.record.surface, shown.writer, shown.seq).exposures.append(shown)
     return parts
+
+
+def _goes_on(parent: Snapshot, snapshot: Snapshot) -> bool:
+    """Whether a snapshot's weights are its parent's and what was learned since."""
+    is_alike = learns_alike(parent.spec, snapshot.spec)
+    return is_alike and parent.erasures == snapshot.erasures
 
 
 def _distance(after: Cursor, upto: Cursor) -> int:

@@ -2,7 +2,7 @@
 
 from bandit.errors import NotFound
 from bandit.learning.counts import Counts
-from bandit.learning.lineage import learn_steps, started, steps_of
+from bandit.learning.lineage import check_not_erased, learn_steps, started, steps_of
 from bandit.learning.training import Build
 from bandit.records import Record
 from bandit.store.definitions import Definitions
@@ -60,6 +60,7 @@ def rebuild(
     if not steps:
         raise NotFound(f"policy {policy!r} has no snapshot to rebuild")
     newest = steps[-1]
+    check_not_erased(newest, snapshots.erasures(policy))
     training = started(newest.spec, definitions, build)
     lessons_n = learn_steps(training, steps, after={}, tail=tail, definitions=definitions)
     digest = training.policy.digest()

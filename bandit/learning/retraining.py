@@ -4,7 +4,7 @@ import logging
 from typing import NamedTuple, cast
 
 from bandit.errors import BadSpec, NotFound, SnapshotCorrupt
-from bandit.learning.lineage import learn_steps, started, steps_of, surface_of
+from bandit.learning.lineage import check_not_erased, learn_steps, started, steps_of, surface_of
 from bandit.learning.training import Build, Training, built
 from bandit.policies.base import LearningPolicy
 from bandit.store.definitions import Definitions
@@ -87,6 +87,7 @@ class Retrainer:
             lineage = self._snapshots.lineage(policy, since=root, upto=number)
             if not lineage or lineage[-1].number != number:
                 raise NotFound(f"snapshot {policy}@{number} was never published")
+            check_not_erased(lineage[-1], self._snapshots.erasures(policy))
             try:
                 steps = steps_of(lineage, root)
                 if steps[0].number != root:

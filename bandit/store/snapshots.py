@@ -40,6 +40,8 @@ class Snapshot(Record, frozen=True, kw_only=True):
             since the weights were last started from scratch.
         learner: Who made it.
         change_id: Distinguishes it from another learner's snapshot of the same number.
+        erasures: How many erasures its policy had undergone when its weights were started; those
+            before the last one are not resumed, served or learned again.
     """
 
     policy: str
@@ -65,6 +67,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     given_up: int = 0
     learner: str
     change_id: str
+    erasures: int = 0
 
 
 _AS_IS = tuple(
@@ -162,6 +165,14 @@ class Snapshots:
         """
         rows = self._store.rows("snapshot_lineage", policy=policy, since=since, upto=upto)
         return [_snapshot(row) for row in rows]
+
+    def erasures(self, policy: str) -> int:
+        """How many erasures a policy underwent; see `bandit.store.erasures`.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        return int(dict(self._store.rows("policy_erasures")).get(policy, 0))
 
     def _winner(self, snapshot: Snapshot) -> str | None:
         rows = self._store.rows("snapshot_winner", policy=snapshot.policy, number=snapshot.number)

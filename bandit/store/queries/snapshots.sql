@@ -20,7 +20,7 @@ ORDER BY policy
 SELECT policy, number, parent, toUnixTimestamp64Milli(created_at), spec_version,
        surface_version, spec, format, weights, digest, sha256, cursor,
        toUnixTimestamp64Milli(watermark), trained, defaulted, unseen, late, duplicate, orphan,
-       out_of_bounds, given_up, learner, change_id
+       out_of_bounds, given_up, learner, change_id, erasures
 FROM snapshots
 WHERE policy = {policy:String} AND number = {number:UInt64}
 ORDER BY _block_number, change_id
@@ -32,7 +32,7 @@ LIMIT 1
 SELECT policy, number, parent, toUnixTimestamp64Milli(created_at), spec_version,
        surface_version, spec, format, '' AS weights, digest, sha256, cursor,
        toUnixTimestamp64Milli(watermark), trained, defaulted, unseen, late, duplicate, orphan,
-       out_of_bounds, given_up, learner, change_id
+       out_of_bounds, given_up, learner, change_id, erasures
 FROM snapshots
 WHERE policy = {policy:String} AND number >= {since:UInt64} AND number <= {upto:UInt64}
 ORDER BY number, _block_number, change_id
