@@ -183,6 +183,10 @@ class Drain:
             action(folder)
         except OSError as exc:
             self._unreadable.failed(writer, exc)
+        except Exception as exc:  # a bug with one folder must not stop the others, nor the process
+            if writer not in self._unreadable:
+                log.exception("the journal of %s can not be drained", writer)
+            self._unreadable.failed(writer, exc)
 
     def _tidy(self, folder: Folder) -> None:
         """Remove what is known to be in the sink; the last thing a pass does with a folder."""

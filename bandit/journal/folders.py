@@ -162,6 +162,7 @@ class Folder:
                 is_asked = True
                 self._go_on(segment, is_time_up=lambda: True)
             if segment.is_done:
+                self._tell_unfooted(segment)
                 segment.path.unlink()
                 self._drop(name)
                 removed_n += 1
@@ -228,18 +229,21 @@ class Folder:
             max_bytes=self._limits.chunk_bytes,
             max_rows=self._limits.chunk_rows,
         )
-        entries = chunk.entries
+        try:
+            self._take(segment, chunk, check=start < walk.check_upto)
+        except BaseException:  # what was not taken is read again
+            walk.reader.rewind(mark)
+            raise
+
+    def _take(self, segment: Segment, chunk: Chunk, *, check: bool) -> None:
+        """Set aside what can not be delivered, and make blocks of the rest."""
+        walk, entries = segment.walk, chunk.entries
         if walk.again:
             rejected = self._delivery.rejected.get(self.path.name, ())
             entries = [entry for entry in entries if place(entry) not in rejected]
         else:
-            try:
-                self._note_skipped(segment, entries)
-                self._set_aside(segment, chunk)
-            except (OSError, StoreUnavailable):
-                walk.reader.rewind(mark)
-                raise
-        check = start < walk.check_upto
+            self._note_skipped(segment, entries)
+            self._set_aside(segment, chunk)
         walk.sent = walk.sent or (bool(entries) and not check)
         walk.floor_ms = min((record.ts_ms for _, record in entries), default=walk.floor_ms)
         if not walk.again:
@@ -287,6 +291,15 @@ class Folder:
         path = self._quarantine.keep(segment.path)
         self._delivery.counts["spoilt"] += 1
         log.error("%s, or others than were written; it is kept as %s", there, path)
+
+    def _tell_unfooted(self, segment: Segment) -> None:
+        """Say that nobody knows whether a segment held more; the last one of a writer may."""
+        reader = segment.walk.reader
+        is_last = segment.path.name == max(filter(_is_numbered, self.segments), default="")
+        if reader.footed or is_last or not reader.records_n or not _is_numbered(segment.path.name):
+            return
+        name = f"{self.path.name}/{segment.path.name}"
+        log.warning("%s has no footer behind its %d records", name, reader.records_n)
 
     def _drop(self, name: str) -> None:
         segment = self.segments.pop(name)

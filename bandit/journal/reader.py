@@ -83,6 +83,11 @@ class SegmentReader:
         self._is_headed = self._is_damaged = False
         self._fd = os.open(path, os.O_RDONLY)
 
+    @property
+    def records_n(self) -> int:
+        """Records and other good frames that were read."""
+        return len(self._checks) // 4
+
     def size(self) -> int:
         """How long the segment is now."""
         return os.fstat(self._fd).st_size
