@@ -87,6 +87,7 @@ def gateway_slow(rig: Rig) -> None:
     """Every insert takes five seconds."""
     with _store_fault(rig, "slow", Fault(delay_s=5.0)):
         time.sleep(rig.budget.hold_s)
+    time.sleep(2.0)
 
 
 def gateway_errors(rig: Rig) -> None:

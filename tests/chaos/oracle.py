@@ -263,13 +263,17 @@ def _readers(service: Service, log: Log) -> Iterator[str]:
     finally:
         store.close()
     events_n = log.one(f"SELECT uniqExact(event_id) FROM {distinct('decisions')}")
-    report = service.api.get(f"/v1/reports/surfaces/{SURFACE}", timeout=60.0).json()
-    reported_n = sum(group["decisions_n"] for group in report["policies"])
-    if reported_n != events_n:
-        yield f"the report counts {reported_n} decisions, of {events_n}"
+    report = service.api.get(f"/v1/reports/surfaces/{SURFACE}", timeout=60.0)
+    if report.status_code != 200:
+        yield f"the report answers {report.status_code}: {report.text[:500]}"
+    else:
+        reported_n = sum(group["decisions_n"] for group in report.json()["policies"])
+        if reported_n != events_n:
+            yield f"the report counts {reported_n} decisions, of {events_n}"
     exported = service.run("export", SURFACE)
-    told_n = sum(map(int, re.findall(r"\b(\d+)\b", exported.stderr.strip().splitlines()[-1])))
-    if told_n != events_n:
+    last = exported.stderr.strip().rpartition("\n")[2]
+    told_n = sum(map(int, re.findall(r"\b(\d+)\b", last)))
+    if exported.returncode or told_n != events_n:
         yield f"the export tells of {told_n} decisions, of {events_n}: {exported.stderr[-300:]}"
 
 
