@@ -2,24 +2,29 @@
 
 import gc
 import os
+import platform
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from api.authorising import Authoriser
 from api.door import Door, Gate
 from api.edge import litestar_app
 from api.metrics import Meter, forget_the_dead
 from api.metrics_host import HostMeter
+from api.rates import Rates
 from api.services import Services
 from bandit.event_id import make_event_id
 from bandit.journal import Journal
+from bandit.journal.pressure import Watermarks
 from bandit.secrets import project_salt
 from bandit.service.accepting import AcceptingService
 from bandit.service.assigning import AssigningService
-from bandit.journal.pressure import Watermarks
 from bandit.service.cataloguing import CatalogueService
 from bandit.service.deciding import DecisionService
 from bandit.service.defining import DefinitionService
+from bandit.service.key_feed import KeyFeed
+from bandit.service.key_ring import KeyRing
 from bandit.service.last_good import LastGood
 from bandit.service.metering import FOLDER
 from bandit.service.personalizer_loops import LoopService
@@ -29,8 +34,8 @@ from bandit.service.repeats import PastDecisions
 from bandit.service.replaying import ReplayService
 from bandit.service.retraining import retraining
 from bandit.service.serving_state import Serving
-from bandit.service.token_keys import tokens_of
 from bandit.service.store_link import StoreLink
+from bandit.service.token_keys import tokens_of
 from bandit.settings import Settings
 from bandit.store.client import Store
 from bandit.store.migrations import migrate
@@ -58,13 +63,14 @@ def create_application(when_ready: Callable[[], None] = lambda: None) -> Door:
     return Door(
         application,
         gate=Gate(time.perf_counter),
-        count=services.meter.refuse,
+        count=services.meter.shed,
         when_ready=when_ready,
     )
 
 
 def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
     salt, writer = project_salt(settings, os.urandom), f"{_now_ms():x}-{os.urandom(4).hex()}"
+    tokens, refresh_tokens = tokens_of(settings, os.urandom, salt=salt)
     serving = Serving()
     journal = Journal(
         settings.journal_dir,
@@ -73,6 +79,8 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
         now_ms=_now_ms,
         max_bytes=settings.segment_max_bytes,
         max_age_s=settings.segment_max_age_s,
+        watermarks=Watermarks.of(settings),
+        backlog_max_bytes=settings.backlog_max_bytes,
     )
     meter = _meter(settings, environ)
     ring = KeyRing() if settings.auth == "keys" else None
@@ -87,8 +95,6 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
         tokens=tokens,
         count_unlogged=meter.count_unlogged,
     )
-        watermarks=Watermarks.of(settings),
-        backlog_max_bytes=settings.backlog_max_bytes,
     defining = DefinitionService(
         link.definitions,
         now_ms=_now_ms,
@@ -125,9 +131,10 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
             definitions=link.definitions,
             snapshots=link.snapshots,
             catalogues=link.catalogues,
-            last_good=LastGood(settings.cache_dir, writer=writer),
+            last_good=last_good,
             interval_s=settings.refresh_interval_s,
             monotonic_s=time.monotonic,
+            keys=KeyFeed(ring, link.keys, last_good, host=platform.node()) if ring else None,
         ),
         meter=meter,
         now_ms=_now_ms,
@@ -143,6 +150,11 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
             monotonic_s=time.monotonic,
         ),
         loops=LoopService(defining, serving),
+        authoriser=Authoriser(
+            ring, rates=Rates(settings.rate_limit, monotonic_s=time.monotonic), now_ms=_now_ms
+        ),
+        ring=ring,
+        refresh_tokens=refresh_tokens,
     )
 
 
@@ -152,7 +164,6 @@ def _now_ms() -> int:
 
 def _meter(settings: Settings, environ: Mapping[str, str]) -> Meter:
     shared = Path(environ[SHARED_METRICS]) if environ.get(SHARED_METRICS) else None
-        refresh_tokens=refresh_tokens,
     if shared is not None:
         forget_the_dead(shared, lambda pid: Path(f"/proc/{pid}").exists())
     host = HostMeter(

@@ -16,6 +16,7 @@ from api.services import Services
 from bandit.errors import NotFound, RecordError, VersionConflict
 from bandit.records import Action, Id, JsonObject, Record
 from bandit.service.cataloguing import CatalogueChange
+from bandit.service.key_ring import Principal
 from bandit.store.catalogue import ListedAction
 
 AUTHOR = "api"
@@ -77,12 +78,15 @@ def catalogue_routes() -> Router:
 def show_page(
     key: FromPath[str],
     services: NamedDependency[Services],
+    principal: NamedDependency[Principal],
     after: After = "",
     limit: Limit = 1_000,
     version: Version = None,
 ) -> Response[CataloguePage]:
     """Show a page of the catalogue, by id; name the first page's `version` to go on in it."""
-    found_at, found = services.cataloguing.page(key, after=after, limit=limit, version=version)
+    found_at, found = services.cataloguing.of(principal.project).page(
+        key, after=after, limit=limit, version=version
+    )
     page = CataloguePage(
         version=found_at,
         actions=[_held(one) for one in found],
@@ -96,10 +100,11 @@ def show_action(
     key: FromPath[str],
     id: FromPath[str],  # noqa: A002 (the glossary's word)
     services: NamedDependency[Services],
+    principal: NamedDependency[Principal],
     version: Version = None,
 ) -> Response[HeldAction]:
     """Show one action of the catalogue, as it is or as it was at a version."""
-    found_at, found = services.cataloguing.action(key, id, version)
+    found_at, found = services.cataloguing.of(principal.project).action(key, id, version)
     return Response(_held(found), headers={"etag": _etag(found_at)})
 
 
@@ -109,10 +114,11 @@ def change(
     key: FromPath[str],
     data: JSONBody[CatalogueRequest],
     services: NamedDependency[Services],
+    principal: NamedDependency[Principal],
     if_match: IfMatch = None,
 ) -> Response[CatalogueChange]:
     """Add, change and delete actions, all of it or nothing; what is not named stays."""
-    return _change(services, key, data.upsert, data.delete, if_match)
+    return _change(services, principal, key, data.upsert, data.delete, if_match)
 
 
 @delete("/{id:str}", status_code=200, sync_to_thread=True)
@@ -120,10 +126,11 @@ def remove(
     key: FromPath[str],
     id: FromPath[str],  # noqa: A002 (the glossary's word)
     services: NamedDependency[Services],
+    principal: NamedDependency[Principal],
     if_match: IfMatch = None,
 ) -> Response[CatalogueChange]:
     """Delete one action; decisions that offered it keep its features."""
-    answer = _change(services, key, [], [id], if_match)
+    answer = _change(services, principal, key, [], [id], if_match)
     if not answer.content.deleted:
         raise NotFound(
             f"action {id[:256]!r} is not in the catalogue of surface {key!r} "
@@ -134,6 +141,7 @@ def remove(
 
 def _change(
     services: Services,
+    principal: Principal,
     key: str,
     upsert: list[Action],
     gone: list[str],
@@ -141,7 +149,9 @@ def _change(
 ) -> Response[CatalogueChange]:
     expected = None if if_match in (None, "*") else _version(if_match)
     try:
-        made = services.cataloguing.change(key, upsert, gone, expected=expected, author=AUTHOR)
+        made = services.cataloguing.of(principal.project).change(
+            key, upsert, gone, expected=expected, author=principal.client or AUTHOR
+        )
     except VersionConflict as exc:
         if expected is None:
             raise

@@ -9,7 +9,8 @@ The ETag of a definition is its version. A change names what it was made against
 | `If-None-Match: *` | declare it new; 412 if it is declared |
 | none | declare it new, or repeat what is declared; 428 for a change |
 
-`Bandit-Author` says who makes the change, for the history of the definition.
+`Bandit-Author` says who makes the change, for the history of the definition; where keys are asked
+for, the key says it, and whose project it is.
 """
 
 from typing import Annotated, Any, TypeVar, cast
@@ -20,11 +21,14 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
+from api.authorising import principal_of
 from api.bodies import JsonRequest
 from api.services import Services
 from bandit.errors import RecordError, VersionConflict
 from bandit.records import Record
+from bandit.service.defining import DefinitionService
 from bandit.service.history import DefinitionVersion
+from bandit.service.key_ring import Principal
 from bandit.specs import AnySpec, Experiment, Layer, Metric, PolicySpec, Surface
 from bandit.store.definitions import Definition
 
@@ -55,15 +59,18 @@ class Declared(Record, frozen=True, kw_only=True):
 
 
 class DefinitionRequest(JsonRequest):
-    """A spec whose key may be left out of the body: the address says it."""
+    """A spec whose key and project may be left out of the body: address and API key say them."""
 
     def prepare(self, body: bytes) -> bytes:
-        """The body with its key."""
+        """The body with its key and project."""
         try:
             fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         except (ValueError, RecursionError):
             return body  # decoding it into its type says what is wrong
         fields.setdefault("key", msgspec.Raw(msgspec.json.encode(self.path_params["key"])))
+        project = principal_of(self).project
+        if project is not None:
+            fields.setdefault("project", msgspec.Raw(msgspec.json.encode(project)))
         return msgspec.json.encode(fields)
 
 
@@ -74,29 +81,39 @@ def definition_routes() -> list[Router]:
 
 def _routes_of(path: str, kind: type[S]) -> Router:
     @get("/", sync_to_thread=True)
-    def show_all(services: NamedDependency[Services]) -> list[Declared]:
+    def show_all(
+        services: NamedDependency[Services], principal: NamedDependency[Principal]
+    ) -> list[Declared]:
         """Show every definition of this kind."""
         return [
             Declared(
                 key=d.key, version=d.version, created_ms=d.created_ms, author=d.author, spec=d.spec
             )
-            for d in services.defining.all(kind.kind)
+            for d in services.defining.of(principal.project).all(kind.kind)
         ]
 
     @get("/{key:str}", sync_to_thread=True)
     def show(
         key: FromPath[str],
         services: NamedDependency[Services],
+        principal: NamedDependency[Principal],
         version: Version = None,
     ) -> Response[kind]:  # type: ignore[valid-type]
         """Show a definition, the newest version or the one asked for."""
-        return _answer(services.defining.get(kind.kind, key, version), status=200)
+        defining = services.defining.of(principal.project)
+        return _answer(defining.get(kind.kind, key, version), status=200)
 
-    @put("/{key:str}", request_class=DefinitionRequest, sync_to_thread=True)
+    @put(
+        "/{key:str}",
+        request_class=DefinitionRequest,
+        sync_to_thread=True,
+        opt={"statuses": (200, 201), "key_in_address": True},
+    )
     def declare(
         key: FromPath[str],
         data: JSONBody[kind],  # type: ignore[valid-type]
         services: NamedDependency[Services],
+        principal: NamedDependency[Principal],
         if_match: IfMatch = None,
         if_none_match: IfNoneMatch = None,
         author: Author = None,
@@ -107,14 +124,19 @@ def _routes_of(path: str, kind: type[S]) -> Router:
             raise RecordError(
                 f"key is {spec.key!r}, must be {key!r} as in the address - at `$.key`"
             )
-        return _declare(spec, services, if_match, if_none_match, _author(author))
+        defining = services.defining.of(principal.project)
+        return _declare(
+            spec, defining, if_match, if_none_match, principal.client or _author(author)
+        )
 
     @get("/{key:str}/history", sync_to_thread=True)
     def show_history(
-        key: FromPath[str], services: NamedDependency[Services]
+        key: FromPath[str],
+        services: NamedDependency[Services],
+        principal: NamedDependency[Principal],
     ) -> list[DefinitionVersion]:
         """Show who changed what of a definition, and when."""
-        return services.defining.history(kind.kind, key)
+        return services.defining.of(principal.project).history(kind.kind, key)
 
     handlers = [show_all, show, declare, show_history]
     return Router(path, route_handlers=handlers, tags=[path.rpartition("/")[2]])
@@ -122,12 +144,12 @@ def _routes_of(path: str, kind: type[S]) -> Router:
 
 def _declare(
     spec: AnySpec,
-    services: Services,
+    defining: DefinitionService,
     if_match: str | None,
     if_none_match: str | None,
     author: str,
 ) -> Response[Any]:
-    current = services.defining.current(spec)
+    current = defining.current(spec)
     expected = _expected(current, if_match, if_none_match)
     unconditional = if_match is None and if_none_match is None
     if current is not None and unconditional:
@@ -139,7 +161,7 @@ def _declare(
             f"a change must say what it was made against: If-Match: {_etag(current)}",
         )
     try:
-        put = services.defining.put(spec, expected=expected, author=author)
+        put = defining.put(spec, expected=expected, author=author)
     except VersionConflict as exc:
         if unconditional:
             raise

@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.datastructures import ResponseHeader
 from litestar.di import Provide
+from litestar.routes import HTTPRoute
 
+from api.authorising import principal_of
 from api.bodies import JsonRequest
 from api.catalogue import catalogue_routes
 from api.decisions import get_decision, replay_decision
@@ -35,12 +38,13 @@ def litestar_app(
     services: Services, *, max_body_bytes: int, perf_counter_s: Callable[[], float]
 ) -> Litestar:
     """Make the application; nothing is started before its lifespan is entered."""
-    return Litestar(
+    application = Litestar(
         route_handlers=[
             rank_route(
                 services.deciding,
                 services.journal,
                 services.meter,
+                services.authoriser,
                 max_body_bytes=max_body_bytes,
                 perf_counter_s=perf_counter_s,
             ),
@@ -48,8 +52,50 @@ def litestar_app(
                 services.accepting,
                 services.journal,
                 services.meter,
+                services.authoriser,
                 max_body_bytes=max_body_bytes,
             ),
+            _guarded(services),
+            live,
+            ready,
+        ],
+        dependencies={
+            "services": Provide(lambda: services, sync_to_thread=False),
+            "meter": Provide(lambda: services.meter, sync_to_thread=False),
+        },
+        exception_handlers={Exception: problem_handler(services.meter.refuse)},
+        after_response=counter_of(services.meter),
+        lifespan=[_running(services)],
+        request_class=JsonRequest,
+        response_headers=[ResponseHeader(name=n, value=v) for n, v in HEADERS.items()],
+        request_max_body_size=max_body_bytes,
+        openapi_config=openapi_config(),
+        logging_config=None,
+    )
+    _tell_all_methods(application)
+    return application
+
+
+def _tell_all_methods(application: Litestar) -> None:
+    """Let OPTIONS name every method of a path.
+
+    Litestar makes the handler that answers it with the first of a path's methods, and goes on to
+    ask the route of then, which is thrown away when the next one comes.
+    """
+    for route in application.routes:
+        if isinstance(route, HTTPRoute):
+            handler, _ = route.route_handler_map["OPTIONS"]
+            asked = inspect.getclosurevars(handler.fn).nonlocals.get("self", route)
+            asked.methods = route.methods
+
+
+def _guarded(services: Services) -> Router:
+    """Every route that asks who asks; only health and the document are not among them."""
+    return Router(
+        "/",
+        guards=[services.authoriser.guard()],
+        dependencies={"principal": Provide(principal_of, sync_to_thread=False)},
+        route_handlers=[
             expose,
             record_outcomes,
             assign,
@@ -62,22 +108,8 @@ def litestar_app(
             report_overview,
             report_experiment,
             report_surface,
-            live,
-            ready,
             metrics,
         ],
-        dependencies={
-            "services": Provide(lambda: services, sync_to_thread=False),
-        response_headers=[ResponseHeader(name=n, value=v) for n, v in HEADERS.items()],
-            "meter": Provide(lambda: services.meter, sync_to_thread=False),
-        },
-        exception_handlers={Exception: problem_handler(services.meter.refuse)},
-        after_response=counter_of(services.meter),
-        lifespan=[_running(services)],
-        request_class=JsonRequest,
-        request_max_body_size=max_body_bytes,
-        openapi_config=openapi_config(),
-        logging_config=None,
     )
 
 
@@ -85,7 +117,8 @@ def _running(services: Services) -> Callable[[Litestar], AbstractAsyncContextMan
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
         services.refresher.start()
-        if services.serving.state.revision is None:
+        knows_keys = services.ring is None or services.ring.is_known
+        if services.serving.state.revision is None or not knows_keys:
             await asyncio.to_thread(services.refresher.looked.wait, FIRST_LOOK_S)
         ticking = asyncio.create_task(_tick(services))
         try:
@@ -99,13 +132,13 @@ def _running(services: Services) -> Callable[[Litestar], AbstractAsyncContextMan
 
     return running
 
-        services.refresh_tokens()
 
 async def _tick(services: Services) -> None:
     """Finish old segments, and show how this worker is."""
     loop, late_s = asyncio.get_running_loop(), 0.0
     while True:
         services.journal.tick()
+        services.refresh_tokens()
         look(services, late_s=late_s)
         due_s = loop.time() + TICK_S
         await asyncio.sleep(TICK_S)

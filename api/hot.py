@@ -12,12 +12,13 @@ from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import HTTPScope, Receive, Scope, Send
 
+from api.authorising import Authoriser
 from api.bodies import decode, read_json_body
 from api.metrics import Meter
 from api.problems import MEDIA_TYPE, headers_of, problem_of, report
 from api.security import RAW_HEADERS
-from bandit.journal import Journal
 from bandit.errors import JournalUnavailable
+from bandit.journal import Journal
 from bandit.service.accepting import AcceptingService
 from bandit.service.deciding import DecisionService
 from bandit.wire import Accepted, RankRequest, RewardRequest
@@ -30,23 +31,24 @@ REWARDS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Rewards)
 ENCODE = msgspec.json.Encoder().encode
 JSON_HEADERS = [(b"content-type", b"application/json"), *RAW_HEADERS]
 
-Hot = Callable[[HTTPScope, Receive], Awaitable[bytes]]
-"""Reads a request, returns its answer's body."""
+Hot = Callable[[HTTPScope, Receive, str | None], Awaitable[bytes]]
+"""Reads a request of a project, returns its answer's body."""
 
 
 def rank_route(
     deciding: DecisionService,
     journal: Journal,
     meter: Meter,
+    authoriser: Authoriser,
     *,
     max_body_bytes: int,
     perf_counter_s: Callable[[], float],
 ) -> ASGIRouteHandler:
     """`POST /v1/rank`."""
     observe = meter.rank_seconds.observe
-
-    async def answer(scope: HTTPScope, receive: Receive) -> bytes:
     count_unlogged = meter.unlogged.labels("decision").inc
+
+    async def answer(scope: HTTPScope, receive: Receive, project: str | None) -> bytes:
         body = await read_json_body(scope, receive, max_body_bytes)
         started_s = perf_counter_s()
         request = decode(RANK, body)
@@ -63,30 +65,34 @@ def rank_route(
         observe(perf_counter_s() - started_s)
         return payload
 
-    return _route("/v1/rank", 200, answer, meter)
+    return _route("/v1/rank", 200, answer, meter, authoriser, "rank")
 
 
 def rewards_route(
     accepting: AcceptingService,
     journal: Journal,
     meter: Meter,
+    authoriser: Authoriser,
     *,
     max_body_bytes: int,
 ) -> ASGIRouteHandler:
     """`POST /v1/rewards`."""
     count = meter.accepted.labels("reward").inc
 
-    async def answer(scope: HTTPScope, receive: Receive) -> bytes:
+    async def answer(scope: HTTPScope, receive: Receive, project: str | None) -> bytes:
         body = await read_json_body(scope, receive, max_body_bytes)
-        accepted = accepting.rewards(decode(REWARDS, body))
+        accepted = accepting.rewards(decode(REWARDS, body), project)
         await journal.durable()
         count(accepted)
         return ENCODE(Accepted(accepted=accepted))
 
-    return _route("/v1/rewards", 202, answer, meter)
+    return _route("/v1/rewards", 202, answer, meter, authoriser, "reward")
 
 
-def _route(path: str, status: int, answer: Hot, meter: Meter) -> ASGIRouteHandler:
+def _route(
+    path: str, status: int, answer: Hot, meter: Meter, authoriser: Authoriser, needed: str
+) -> ASGIRouteHandler:
+    authorise = authoriser.authorise
     start = {"type": "http.response.start", "status": status, "headers": JSON_HEADERS}
 
     @asgi(path, copy_scope=False)
@@ -96,7 +102,8 @@ def _route(path: str, status: int, answer: Hot, meter: Meter) -> ASGIRouteHandle
                 raise MethodNotAllowedException(
                     detail="only POST is allowed", headers={"allow": "POST"}
                 )
-            payload = await answer(scope, receive)  # type: ignore[arg-type]
+            project = authorise(scope["headers"], needed).project
+            payload = await answer(scope, receive, project)  # type: ignore[arg-type]
         except Exception as exc:
             await _send_problem(exc, meter, send)
             return

@@ -17,6 +17,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import ValidationException
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
+from api.authorising import HEADERS, OFREP, SCOPE
 from api.bodies import BadBody, JsonRequest
 from api.observing import PROTOCOL
 from api.problems import Problem, headers_of, problem_of, report
@@ -24,6 +25,7 @@ from api.services import Services
 from bandit.errors import NotDeclared, RecordError
 from bandit.records import Id
 from bandit.service.assigning import Told
+from bandit.service.key_ring import Principal
 
 REASONS = {"split": "SPLIT", "override": "TARGETING_MATCH"}
 """OpenFeature's word for why a unit is in its variant."""
@@ -85,18 +87,21 @@ def ofrep_routes(services: Services) -> Router:
         route_handlers=[evaluate, evaluate_all],
         exception_handlers={Exception: error_handler(services.meter.refuse)},
         request_class=JsonRequest,
-        opt={PROTOCOL: "ofrep"},
+        opt={PROTOCOL: "ofrep", SCOPE: "rank", HEADERS: OFREP},
         include_in_schema=False,  # the protocol's own document describes it; ours lists it
     )
 
 
 @post("/{key:str}", status_code=200)
 async def evaluate(
-    key: FromPath[str], data: JSONBody[FlagRequest], services: NamedDependency[Services]
+    key: FromPath[str],
+    data: JSONBody[FlagRequest],
+    services: NamedDependency[Services],
+    principal: NamedDependency[Principal],
 ) -> Flag:
     """Evaluate a flag for a unit."""
     unit_id, context = _asked(data)
-    (told,) = services.assigning.tell(unit_id, context, [key], log=True)
+    (told,) = services.assigning.tell(unit_id, context, [key], log=True, project=principal.project)
     if not _is_flag(told):
         raise NotDeclared("flag", key)
     await services.journal.durable()
@@ -107,11 +112,12 @@ async def evaluate(
 async def evaluate_all(
     data: JSONBody[FlagRequest],
     services: NamedDependency[Services],
+    principal: NamedDependency[Principal],
     if_none_match: IfNoneMatch = None,
 ) -> Response[bytes | None]:
     """Evaluate every flag for a unit; 304 if nothing is other than the client has it."""
     unit_id, context = _asked(data)
-    told = services.assigning.tell(unit_id, context, None, log=True)
+    told = services.assigning.tell(unit_id, context, None, log=True, project=principal.project)
     await services.journal.durable()
     body = msgspec.json.encode(Flags(flags=[_flag(each) for each in told if _is_flag(each)]))
     etag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'

@@ -12,6 +12,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody
 
+from api.authorising import HEADERS, PERSONALIZER, SCOPE
 from api.bodies import JsonRequest
 from api.observing import PROTOCOL
 from api.personalizer_errors import error_handler
@@ -32,13 +33,14 @@ from bandit.errors import JournalUnavailable, NotFound, NotOffered, RecordError
 from bandit.service.key_ring import Principal
 from bandit.service.personalizer_loops import (
     LearningSettings,
+    LoopService,
     ModelProperties,
     ServiceConfiguration,
     iso_time,
 )
+from bandit.service.personalizing import Ranked
 
 SURFACE = "personalizer"
-from bandit.service.personalizing import Ranked
 """The surface where neither the address nor a header names one."""
 HEADER = "x-bandit-surface"
 VERSIONS = ("/personalizer", "/personalizer/v1.0", "/personalizer/v1.1-preview.2")
@@ -47,6 +49,7 @@ OF_SURFACE = "/s/{named:str}"
 
 Loop = NamedDependency[str]
 All = NamedDependency[Services]
+Loops = NamedDependency[LoopService]
 
 
 def personalizer_routes(services: Services) -> list[Router]:
@@ -59,10 +62,13 @@ def personalizer_routes(services: Services) -> list[Router]:
         Router(
             f"{place}{version}",
             route_handlers=OPERATIONS,
-            dependencies={"surface": Provide(surface_of, sync_to_thread=False)},
+            dependencies={
+                "surface": Provide(surface_of, sync_to_thread=False),
+                "loops": Provide(loops_of, sync_to_thread=False),
+            },
             exception_handlers={Exception: error_handler(services.meter.refuse)},
             request_class=JsonRequest,
-            opt={PROTOCOL: "personalizer"},
+            opt={PROTOCOL: "personalizer", HEADERS: PERSONALIZER},
             include_in_schema=False,  # Microsoft's documents describe it; ours lists it
         )
         for place in ("", OF_SURFACE)
@@ -70,10 +76,17 @@ def personalizer_routes(services: Services) -> list[Router]:
     ]
 
 
-def surface_of(request: Request[Any, Any, Any]) -> str:
-    """The surface that a request means."""
+def surface_of(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    principal: NamedDependency[Principal],
+) -> str:
+    """The surface that a request means, if the key's project has it."""
     named: str | None = request.path_params.get("named")
-    return named or request.headers.get(HEADER) or SURFACE
+    key = named or request.headers.get(HEADER) or SURFACE
+    if principal.project is not None:
+        services.serving.state.of(principal.project).surface(key)
+    return key
 
 
 def loops_of(
@@ -98,22 +111,28 @@ async def _settle(ranked: Ranked, services: Services) -> None:
 async def rank(data: JSONBody[PersonalizerRank], surface: Loop, services: All) -> RankAnswer:
     """Decide which action to show."""
     ranked = await services.personalizing.rank(surface, data.event_id, asked_of(data))
-    await services.journal.durable()
+    await _settle(ranked, services)
     return rank_answer(ranked)
 
 
-@post("/events/{event_id:str}/reward", status_code=204, opt={"refused": "InvalidRewardRequest"})
+@post(
+    "/events/{event_id:str}/reward",
+    status_code=204,
+    opt={"refused": "InvalidRewardRequest", SCOPE: "reward"},
+)
 async def reward(
     event_id: FromPath[str], data: JSONBody[RewardValue], surface: Loop, services: All
 ) -> None:
     """Accept what an event's action earned."""
     accepted = await services.personalizing.reward(surface, named(event_id), data.value)
-    await _settle(ranked, services)
+    await services.journal.durable()
     services.meter.accepted.labels("reward").inc(accepted)
 
 
 @post(
-    "/events/{event_id:str}/activate", status_code=204, opt={"refused": "InvalidEventIdToActivate"}
+    "/events/{event_id:str}/activate",
+    status_code=204,
+    opt={"refused": "InvalidEventIdToActivate", SCOPE: "reward"},
 )
 async def activate(event_id: FromPath[str], surface: Loop, services: All) -> None:
     """Record that an event's action was seen."""
@@ -122,20 +141,20 @@ async def activate(event_id: FromPath[str], surface: Loop, services: All) -> Non
     services.meter.accepted.labels("exposure").inc(accepted)
 
 
-@post("/multislot/rank", status_code=201, opt={"refused": "InvalidRankRequest"})
+@post("/multislot/rank", status_code=201, opt={"refused": "InvalidRankRequest", SCOPE: "rank"})
 async def rank_slots(
     data: JSONBody[MultiSlotRank], surface: Loop, services: All
 ) -> MultiSlotAnswer:
     """Decide what to show in each slot."""
     ranked = await services.personalizing.rank(surface, data.event_id, asked_of_slots(data))
-    await services.journal.durable()
+    await _settle(ranked, services)
     return multi_slot_answer(ranked)
 
 
 @post(
     "/multislot/events/{event_id:str}/reward",
     status_code=204,
-    opt={"refused": "InvalidRewardRequest"},
+    opt={"refused": "InvalidRewardRequest", SCOPE: "reward"},
 )
 async def reward_slots(
     event_id: FromPath[str], data: JSONBody[MultiSlotReward], surface: Loop, services: All
@@ -145,14 +164,14 @@ async def reward_slots(
     if len(values) < len(data.reward):
         raise RecordError("a slotId is repeated, must be named once - at `$.reward`")
     accepted = await services.personalizing.reward_slots(surface, named(event_id), values)
-    await _settle(ranked, services)
+    await services.journal.durable()
     services.meter.accepted.labels("reward").inc(accepted)
 
 
 @post(
     "/multislot/events/{event_id:str}/activate",
     status_code=204,
-    opt={"refused": "InvalidEventIdToActivate"},
+    opt={"refused": "InvalidEventIdToActivate", SCOPE: "reward"},
 )
 async def activate_slots(event_id: FromPath[str], surface: Loop, services: All) -> None:
     """Record that an event's slots were seen."""
@@ -162,9 +181,9 @@ async def activate_slots(event_id: FromPath[str], surface: Loop, services: All) 
 
 
 @get("/configurations/service", sync_to_thread=True)
-def show_configuration(surface: Loop, services: All) -> ServiceConfiguration:
+def show_configuration(surface: Loop, loops: Loops) -> ServiceConfiguration:
     """Show a loop's configuration."""
-    return services.loops.configuration(surface)
+    return loops.configuration(surface)
 
 
 @put(
@@ -173,36 +192,36 @@ def show_configuration(surface: Loop, services: All) -> ServiceConfiguration:
     opt={"refused": "InvalidServiceConfiguration"},
 )
 def configure(
-    data: JSONBody[ServiceConfiguration], surface: Loop, services: All
+    data: JSONBody[ServiceConfiguration], surface: Loop, loops: Loops
 ) -> ServiceConfiguration:
     """Change a loop."""
-    return services.loops.configure(surface, data)
+    return loops.configure(surface, data)
 
 
 @get("/configurations/policy", sync_to_thread=True)
-def show_settings(surface: Loop, services: All) -> LearningSettings:
+def show_settings(surface: Loop, loops: Loops) -> LearningSettings:
     """Show what a loop learns with."""
-    return services.loops.settings(surface)
+    return loops.settings(surface)
 
 
 @put("/configurations/policy", sync_to_thread=True, opt={"refused": "InvalidPolicyConfiguration"})
 def change_settings(
-    data: JSONBody[LearningSettings], surface: Loop, services: All
+    data: JSONBody[LearningSettings], surface: Loop, loops: Loops
 ) -> LearningSettings:
     """Learn with other settings."""
-    return services.loops.set_settings(surface, data)
+    return loops.set_settings(surface, data)
 
 
 @delete("/configurations/policy", status_code=200, sync_to_thread=True)
-def reset_settings(surface: Loop, services: All) -> LearningSettings:
+def reset_settings(surface: Loop, loops: Loops) -> LearningSettings:
     """Learn with the default settings."""
-    return services.loops.reset_settings(surface)
+    return loops.reset_settings(surface)
 
 
 @get("/model/properties", sync_to_thread=True)
-def show_model(surface: Loop, services: All) -> ModelProperties:
+def show_model(surface: Loop, loops: Loops) -> ModelProperties:
     """Show when a loop's model was made."""
-    return services.loops.model(surface)
+    return loops.model(surface)
 
 
 class DateRange(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,9 +238,9 @@ class LogProperties(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 @get("/logs/properties", sync_to_thread=True)
-def show_log(surface: Loop, services: All) -> LogProperties:
+def show_log(surface: Loop, services: All, loops: Loops) -> LogProperties:
     """Show what time the log of a loop spans."""
-    services.loops.configuration(surface)  # tells whether there is such a loop
+    loops.configuration(surface)  # tells whether there is such a loop
     span = services.link.decisions().span(surface)
     if span is None:
         return LogProperties(date_range=None)

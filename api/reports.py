@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from api.services import Services
+from bandit.service.key_ring import Principal
 from bandit.service.reporting import ExperimentReport, Overview, ReportService, SurfaceReport
 
 AsOf = Annotated[int | None, QueryParameter(ge=0, le=7_258_118_400_000)]
@@ -20,17 +21,19 @@ ALPHA = 0.05
 @get("/v1/reports/overview", sync_to_thread=True)
 def report_overview(
     services: NamedDependency[Services],
+    principal: NamedDependency[Principal],
     alpha: FromQuery[float] = ALPHA,
     archived: FromQuery[bool] = False,
 ) -> Overview:
     """Report every experiment and surface in one line each; archived ones if asked for."""
-    return _reports(services).overview(alpha, archived=archived)
+    return _reports(services, principal).overview(alpha, archived=archived)
 
 
 @get("/v1/reports/experiments/{key:str}", sync_to_thread=True)
 def report_experiment(
     key: FromPath[str],
     services: NamedDependency[Services],
+    principal: NamedDependency[Principal],
     alpha: FromQuery[float] = ALPHA,
     at_ms: AsOf = None,
     surface_version: Version = None,
@@ -40,13 +43,14 @@ def report_experiment(
     Intervals have the level 1 − alpha. Rewards are judged by the rules of the surface's newest
     version, or of the one asked for.
     """
-    return _reports(services).experiment(key, alpha, at_ms, surface_version)
+    return _reports(services, principal).experiment(key, alpha, at_ms, surface_version)
 
 
 @get("/v1/reports/surfaces/{key:str}", sync_to_thread=True)
 def report_surface(
     key: FromPath[str],
     services: NamedDependency[Services],
+    principal: NamedDependency[Principal],
     alpha: FromQuery[float] = ALPHA,
     at_ms: AsOf = None,
     surface_version: Version = None,
@@ -55,8 +59,8 @@ def report_surface(
 
     Rewards are judged by the rules of its newest version, or of the one asked for.
     """
-    return _reports(services).surface(key, alpha, at_ms, surface_version)
+    return _reports(services, principal).surface(key, alpha, at_ms, surface_version)
 
 
-def _reports(services: Services) -> ReportService:
-    return ReportService(services.link.store(), services.now_ms)
+def _reports(services: Services, principal: Principal) -> ReportService:
+    return ReportService(services.link.store(), services.now_ms, principal.project)

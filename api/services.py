@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from api.authorising import Authoriser
 from api.metrics import Meter
 from bandit.journal import Journal
 from bandit.service.accepting import AcceptingService
@@ -10,6 +11,7 @@ from bandit.service.assigning import AssigningService
 from bandit.service.cataloguing import CatalogueService
 from bandit.service.deciding import DecisionService
 from bandit.service.defining import DefinitionService
+from bandit.service.key_ring import KeyRing
 from bandit.service.personalizer_loops import LoopService
 from bandit.service.personalizing import PersonalizingService
 from bandit.service.refreshing import Refresher
@@ -38,6 +40,8 @@ class Services:
     past: PastDecisions
     personalizing: PersonalizingService
     loops: LoopService
+    authoriser: Authoriser
+    ring: KeyRing | None
     refresh_tokens: Callable[[], None] = lambda: None
     """Looks whether the keys of event tokens changed."""
 

@@ -43,6 +43,7 @@ ONLY_IN = {
     "clickhouse_connect": ("bandit/store/",),
     "chdb": ("bandit/store/gateway/",),
     "litestar": ("api/",),
+    "limits": ("api/",),
     "granian": ("bandit/cli/",),
     "prometheus_client": ("api/", "bandit/service/metering"),
     "cel": ("bandit/assign/",),

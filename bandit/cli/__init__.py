@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "Write a surface's log for other programs (DSJSON).",
     "import": "Read logs of other services (DSJSON) into a surface's log.",
     "replay": "Replay logged decisions and say whether they come out identical.",
+    "keys": "Make, list, revoke and rotate API keys.",
     "tokens": "Show and replace the keys of event tokens.",
     "simulate": "Run a policy in a simulated world.",
 }

@@ -90,9 +90,16 @@ class _Loop(NamedTuple):
 class LoopService:
     """Shows and changes learning loops; every call may block."""
 
-    def __init__(self, defining: DefinitionService, serving: Serving) -> None:
+    def __init__(self, defining: DefinitionService, serving: Serving, author: str = AUTHOR) -> None:
         self._defining = defining
         self._serving = serving
+        self._author = author
+
+    def of(self, project: str | None, client: str) -> "LoopService":
+        """The loops of one project, changed by a client; all of them, by nobody in particular."""
+        if project is None:
+            return self
+        return LoopService(self._defining.of(project), self._serving, client)
 
     def configuration(self, surface: str) -> ServiceConfiguration:
         """The configuration of a loop.
@@ -210,15 +217,15 @@ class LoopService:
         if not shadowing:
             policy, shadows = learned, others
         else:
-            policy = spec.policy if loop.shadowing else self._baseline(spec.key)
+            policy = spec.policy if loop.shadowing else self._baseline(spec)
             shadows = [learned, *others]
         wanted = msgspec.structs.replace(spec, policy=policy, shadows=shadows)
         if wanted != loop.spec:
             self._put(wanted, loop.surface)
 
-    def _baseline(self, surface: str) -> str:
+    def _baseline(self, surface: Surface) -> str:
         """A policy that keeps the offered order."""
-        spec = PolicySpec(key=f"{surface[:91]}.baseline", type="fixed")
+        spec = PolicySpec(key=f"{surface.key[:91]}.baseline", type="fixed", project=surface.project)
         if self._current(spec) is None:
             self._put(spec, None)
         return spec.key
@@ -227,7 +234,7 @@ class LoopService:
         return self._defining.current(spec)
 
     def _put(self, spec: AnySpec, before: Definition | None) -> None:
-        self._defining.put(spec, expected=before.version if before else None, author=AUTHOR)
+        self._defining.put(spec, expected=before.version if before else None, author=self._author)
 
 
 def iso_time(ms: int) -> str:

@@ -16,19 +16,22 @@ def open_store(
     Args:
         settings: Of this process.
         entropy: Makes the gateway's password if nobody did yet: `os.urandom`.
-        readonly: As the gateway's user that can change nothing, and with such a session.
+        readonly: As the user that can change nothing (of `clickhouse_read_url`, or the gateway's),
+            and with such a session.
         timeout_s: How long to wait for an answer.
 
     Raises:
         StoreUnavailable: Nobody answers there.
     """
     user, password = "default", ""
-    if settings.clickhouse_url is None:
+    url = (settings.clickhouse_read_url if readonly else None) or settings.clickhouse_url
+    if url is None:
+        url = f"http://127.0.0.1:{settings.gateway_port}"
         user = "reader" if readonly else "default"
         name = "clickhouse_readonly_password" if readonly else "clickhouse_password"
         password = secret(settings.data_dir, name, entropy)
     return Store.connect(
-        settings.clickhouse_url or f"http://127.0.0.1:{settings.gateway_port}",
+        url,
         database=settings.clickhouse_database,
         user=user,
         password=password,

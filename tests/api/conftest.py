@@ -9,8 +9,10 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from api.authorising import Authoriser
 from api.edge import litestar_app
 from api.metrics import Meter
+from api.rates import Rates
 from api.services import Services
 from bandit.errors import NotFound, StoreUnavailable
 from bandit.event_id import make_event_id
@@ -21,6 +23,8 @@ from bandit.service.assigning import AssigningService
 from bandit.service.cataloguing import CatalogueService
 from bandit.service.deciding import DecisionService
 from bandit.service.defining import DefinitionService
+from bandit.service.key_feed import KeyFeed
+from bandit.service.key_ring import KeyRing
 from bandit.service.last_good import LastGood
 from bandit.service.personalizer_loops import LoopService
 from bandit.service.personalizing import personalizing
@@ -43,6 +47,7 @@ from tests.bandit.service.making import (
     counting_entropy,
     wait_until,
 )
+from tests.bandit.service.making_keys import MemoryKeys
 
 MAX_BODY_BYTES = 100_000
 DECLARED = (UNIFORM, FIXED, SURFACE, EXPERIMENT, Metric(key="clicks", source="reward"))
@@ -93,8 +98,17 @@ class MemoryLink:
 class World:
     """Everything around one application."""
 
-    def __init__(self, folder: Path, declared: Sequence[AnySpec] = DECLARED) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        declared: Sequence[AnySpec] = DECLARED,
+        keys: MemoryKeys | None = None,
+        rate_limit: float = 1e6,
+    ) -> None:
         self.folder = folder
+        self.keys = keys
+        self.ring = KeyRing() if keys is not None else None
+        self.rate_limit = rate_limit
         self.definitions = MemoryDefinitions(*declared)
         self.snapshots = MemorySnapshots()
         self.catalogues = MemoryCatalogues()
@@ -157,6 +171,7 @@ class World:
                 last_good=LastGood(self.folder / "cache", writer="w"),
                 interval_s=0.01,
                 monotonic_s=time.monotonic,
+                keys=self._key_feed(),
             ),
             meter=Meter(journal_dir=self.folder / "journal", shared_dir=None),
             now_ms=now_ms,
@@ -170,7 +185,17 @@ class World:
                 **common,  # type: ignore[arg-type]
             ),
             loops=LoopService(defining, self.serving),
+            authoriser=Authoriser(
+                self.ring, rates=Rates(self.rate_limit, monotonic_s=time.monotonic), now_ms=now_ms
+            ),
+            ring=self.ring,
         )
+
+    def _key_feed(self) -> KeyFeed | None:
+        if self.ring is None:
+            return None
+        last_good = LastGood(self.folder / "cache", writer="w")
+        return KeyFeed(self.ring, lambda: self.keys, last_good, host="h")  # type: ignore[arg-type, return-value]
 
     def app(self) -> Litestar:
         return litestar_app(

@@ -21,6 +21,7 @@ def test_definition_is_declared_shown_and_listed(client: TestClient[Litestar]) -
     assert (declared.status_code, declared.headers["etag"]) == (201, '"1"')
     assert declared.json() == {
         "key": "revenue",
+        "project": "default",
         "source": "outcome",
         "name": "revenue",
         "per": "unit",
