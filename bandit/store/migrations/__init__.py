@@ -38,6 +38,11 @@ def names() -> list[str]:
     return sorted(f.name for f in files(__name__).iterdir() if _NUMBERED.match(f.name))
 
 
+def digests() -> dict[str, str]:
+    """Every migration, and the digest that it is applied under."""
+    return {name: _digest(name) for name in names()}
+
+
 def statements(text: str, *, cluster: bool) -> Iterator[str]:
     """Split a file into statements, comments left out.
 
@@ -53,8 +58,7 @@ def statements(text: str, *, cluster: bool) -> Iterator[str]:
 
 
 def _apply(store: Store, name: str, applied: str | None) -> bool:
-    text = _text(name)
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    text, digest = _text(name), _digest(name)
     if applied is not None:
         if applied != digest:
             raise StoreRejected(
@@ -66,6 +70,10 @@ def _apply(store: Store, name: str, applied: str | None) -> bool:
         store.apply(statement)
     store.insert("migrations", {"name": [name], "digest": [digest]}, token=f"{name}/{digest}")
     return True
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(_text(name).encode()).hexdigest()
 
 
 def _text(name: str) -> str:
