@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -168,8 +169,9 @@ class SegmentReader:
         except OSError as exc:
             if exc.errno != errno.EIO or not finished:
                 raise
-        pages = range(at, at + size, PAGE_BYTES)
-        return b"".join(self._page(min(PAGE_BYTES, at + size - page), page) for page in pages)
+        stop = at + size
+        edges = [at, *range(at - at % PAGE_BYTES + PAGE_BYTES, stop, PAGE_BYTES), stop]
+        return b"".join(self._page(upto - start, start) for start, upto in pairwise(edges))
 
     def _page(self, size: int, at: int) -> bytes:
         try:
