@@ -4,7 +4,7 @@ import gc
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from api.authorising import Authoriser
@@ -45,12 +45,8 @@ STORE_TIMEOUT_S = 10.0
 SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def create_application(when_ready: Callable[[], None] = lambda: None) -> Door:
-    """The application of one worker.
-
-    Args:
-        when_ready: Called once it has started.
-    """
+def create_application() -> Door:
+    """The application of one worker, not open yet."""
     settings = Settings.from_environ(os.environ)
     services = _services(settings, os.environ)
     application = litestar_app(
@@ -62,9 +58,8 @@ def create_application(when_ready: Callable[[], None] = lambda: None) -> Door:
     gc.freeze()  # what is here now stays: no collection between two requests looks at it again
     return Door(
         application,
-        gate=Gate(time.perf_counter),
+        gate=Gate(time.thread_time),
         count=services.meter.shed,
-        when_ready=when_ready,
     )
 
 

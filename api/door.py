@@ -5,10 +5,12 @@ answered in time. It stands outside of Litestar, whose routing costs more than a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+from litestar import Litestar
 from litestar.exceptions import HTTPException
 
 from api.personalizer_errors import personalizer_error
@@ -17,19 +19,20 @@ from api.problems import MEDIA_TYPE, Problem, headers_of, problem_of
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 WAIT_S = 0.010
 """Work of the event loop that may wait: what is let in is begun within that time."""
-LEAST, MOST = 8, 256
-"""Bounds of how many requests that is, however long one seems to take."""
+LEAST, MOST = 16, 256
+"""Bounds of how many requests that is, however long one takes."""
+ENOUGH_N = 50
+"""So many requests tell how long one takes."""
 SLOW_N = 16
 """Requests that may be in threads or wait for one: reports, replays, definitions, catalogues."""
 SENDING_S = 10.0
 """So long a request of the event loop may take, which is to say: sending it."""
 UPLOADING_S = 60.0
 """The same for what is changed by PUT and PATCH, which may be many megabytes."""
-STALE_S = 0.1
+TICK_S = 0.1
 """Who is inside for longer waits for the client or the disk, and not for the event loop."""
 FREE = ("/health/", "/metrics", "/schema")
 CLOSE = (b"connection", b"close")
@@ -39,56 +42,58 @@ class Gate:
     """Lets as many requests into the event loop as it gets done within `WAIT_S`.
 
     It counts who is inside, without those that wait for something else, and learns what one takes:
-    the time that requests were inside ÷ the requests that they found there (themselves included).
+    the processor time of the event loop's thread ÷ the requests that were done in it. (Not the time
+    that requests are inside: one that is starved of processors would take that for much work.)
     """
 
-    def __init__(self, monotonic_s: Callable[[], float], *, least: int = LEAST) -> None:
+    def __init__(self, thread_time_s: Callable[[], float]) -> None:
         """Let the most in, until it is known what a request takes.
 
         Args:
-            monotonic_s: A clock that never goes back.
-            least: So many are let in however long each takes.
+            thread_time_s: Processor time that the calling thread has used.
         """
-        self.monotonic_s = monotonic_s
         self.limit = MOST
-        self.inside: dict[asyncio.Task[None], float] = {}
-        self.slow: dict[asyncio.Task[None], float] = {}
+        self.inside: dict[asyncio.Task[None], int] = {}
+        self.slow: dict[asyncio.Task[None], int] = {}
         self.given_up: set[asyncio.Task[None]] = set()
-        self._least = least
-        self._taken_s = 0.0
-        self._found_n = 0
+        self._thread_time_s = thread_time_s
+        self._ticks_n = 0
+        self._done_n = 0
+        self._since_s: float | None = None
 
     def enter(self, task: "asyncio.Task[None]") -> None:
         """Let a request in."""
-        self.inside[task] = self.monotonic_s()
-        self._found_n += len(self.inside)
+        self.inside[task] = self._ticks_n
 
     def leave(self, task: "asyncio.Task[None]") -> None:
         """Let it out, however it went."""
-        since_s = self.inside.pop(task, None)
-        if since_s is not None:
-            self._taken_s += self.monotonic_s() - since_s
-        elif self.slow:
+        self._done_n += 1
+        if self.inside.pop(task, None) is None:
             self.slow.pop(task, None)
 
     def tick(self) -> None:
-        """Take the slow ones out of the count, give up the slowest, and learn; call it often."""
-        now_s = self.monotonic_s()
-        for task, since_s in list(self.inside.items()):
-            if now_s - since_s < STALE_S:
+        """Take the slow ones out of the count, give up the slowest, and learn; every `TICK_S`."""
+        self._ticks_n += 1
+        for task, entered in list(self.inside.items()):
+            if self._ticks_n - entered <= 1:
                 break
             self.slow[task] = self.inside.pop(task)
-        for task, since_s in list(self.slow.items()):
-            if now_s - since_s < SENDING_S:
+        for task, entered in list(self.slow.items()):
+            if (self._ticks_n - entered) * TICK_S <= SENDING_S:
                 break
             del self.slow[task]
             self.given_up.add(task)
             task.cancel()
-        if self._found_n:
-            each_s = max(self._taken_s / self._found_n, WAIT_S / MOST)
-            self.limit = max(self._least, min(MOST, int(WAIT_S / each_s)))
-            # An average over the last few hundred milliseconds.
-            self._taken_s, self._found_n = self._taken_s / 2, self._found_n // 2
+        self._learn()
+
+    def _learn(self) -> None:
+        if self._since_s is None:
+            self._since_s, self._done_n = self._thread_time_s(), 0
+        elif self._done_n >= ENOUGH_N:
+            now_s = self._thread_time_s()
+            each_s = (now_s - self._since_s) / self._done_n
+            self.limit = max(LEAST, int(WAIT_S / max(each_s, WAIT_S / MOST)))
+            self._since_s, self._done_n = now_s, 0
 
 
 class Door:
@@ -96,11 +101,10 @@ class Door:
 
     def __init__(
         self,
-        application: Application,
+        application: Litestar,
         *,
         gate: Gate,
         count: Callable[[Problem], None],
-        when_ready: Callable[[], None],
     ) -> None:
         """Stand before an application.
 
@@ -108,20 +112,26 @@ class Door:
             application: Answers what is let in.
             gate: Of the requests that the event loop works on.
             count: Told of every problem that is answered here.
-            when_ready: Called once the application has started.
         """
         self.is_closing = False
         """Whether clients are told to go on elsewhere."""
-        self._application = application
+        self._application: Any = application  # its types and ours of ASGI differ
         self._gate = gate
         self._count = count
-        self._when_ready = when_ready
         self._slow_n = 0
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Start the application; requests can be answered until the block ends."""
+        async with self._application.lifespan():
+            ticking = asyncio.create_task(self._tick())
+            try:
+                yield
+            finally:
+                ticking.cancel()
 
     def __call__(self, scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer a request."""
-        if scope["type"] != "http":
-            return self._live(scope, receive, send)
         if self.is_closing:
             send = _saying_goodbye(send)
         if scope["method"] == "POST":
@@ -129,7 +139,8 @@ class Door:
                 return self._refuse(_too_many(len(self._gate.inside)), scope, send)
             return self._in_loop(scope, receive, send)
         if scope["path"].startswith(FREE):
-            return self._application(scope, receive, send)
+            passed: Awaitable[None] = self._application(scope, receive, send)
+            return passed
         if self._slow_n >= SLOW_N:
             return self._refuse(_too_many(self._slow_n), scope, send)
         return self._in_thread(scope, receive, send)
@@ -170,23 +181,9 @@ class Door:
         await send({"type": "http.response.start", "status": problem.status, "headers": raw})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def _live(self, scope: Any, receive: Receive, send: Send) -> None:
-        """Pass the application's life on, ticking all the while."""
-
-        async def tell(message: Message) -> None:
-            await send(message)
-            if message["type"] == "lifespan.startup.complete":
-                self._when_ready()
-
-        ticking = asyncio.create_task(self._tick())
-        try:
-            await self._application(scope, receive, tell)
-        finally:
-            ticking.cancel()
-
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(STALE_S)
+            await asyncio.sleep(TICK_S)
             self._gate.tick()
 
 

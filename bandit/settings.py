@@ -32,6 +32,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     host: str = "127.0.0.1"
     port: Port = 8080
     workers: Count = 2
+    """Processes that answer; each dies and is started again without the others."""
+    spare_workers: Annotated[int, msgspec.Meta(ge=0)] = 1
+    """Processes that stand by, started and warm, to take the place of one that dies at once."""
     auth: Literal["keys", "off"] = "off"
     """Whether requests must bring an API key; off is refused where other machines can ask."""
     rate_limit: Positive = 2000.0

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 from bandit import logs
 from bandit.cli import up
 from bandit.cli.binding import free_port, require_keys
-from bandit.cli.heartbeat import Heartbeat
 from bandit.errors import SettingsError
 from bandit.settings import Settings
 
@@ -19,8 +18,14 @@ from bandit.settings import Settings
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [BANDIT_WORKERS]")
 @click.option("--drain/--no-drain", default=True, help="Also deliver the journal to ClickHouse.")
 @click.option("--fd", type=click.IntRange(min=3), hidden=True)
+@click.option("--spare", is_flag=True, hidden=True)
 def command(
-    host: str | None, port: int | None, workers: int | None, drain: bool, fd: int | None
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    drain: bool,
+    fd: int | None,
+    spare: bool,
 ) -> None:
     """Serve rankings and accept rewards; drain the journal.
 
@@ -31,7 +36,7 @@ def command(
         settings = Settings.from_environ(os.environ)
     except SettingsError as exc:
         raise click.UsageError(str(exc)) from exc
-    if fd is not None:  # this is one of the workers, and the supervisor listens
+    if fd is not None or spare:  # this is one of the workers, and the supervisor listens
         _serve(settings, fd)
     host = host or settings.host
     require_keys(host, settings.auth)
@@ -44,8 +49,8 @@ def command(
     up.run(settings, ("drain", "api") if drain else ("api",))
 
 
-def _serve(settings: Settings, fd: int) -> None:
+def _serve(settings: Settings, fd: int | None) -> None:
     from bandit.cli import serving  # takes a second, which the supervisor need not wait
 
     logs.configure("api", level=settings.log_level, how=settings.log_format)
-    serving.serve(fd, Heartbeat(os.environ))
+    serving.serve(fd, os.environ)

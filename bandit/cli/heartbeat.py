@@ -10,6 +10,8 @@ from contextlib import suppress
 
 HEARTBEAT_FD = "HEARTBEAT_FD"
 """Names the pipe. (No `BANDIT_` name: it is no setting.)"""
+ORDERS_FD = "ORDERS_FD"
+"""Names another one the other way, for a child that stands by until it is needed."""
 
 
 class Heartbeat:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from bandit.cli import guard
-from bandit.cli.heartbeat import HEARTBEAT_FD
+from bandit.cli.heartbeat import HEARTBEAT_FD, ORDERS_FD
 from bandit.cli.supervisor import Child
 
 GUARD_GRACE_S = 5.0
@@ -51,22 +51,26 @@ class Processes:
         argv = ["/bin/sh", "-c", _WHEN_TOLD, "sh", *child.argv]
         output = self._output(child.name)
         ears, mouth = os.pipe() if child.pulse is not None else (None, None)
-        said = {} if mouth is None else {HEARTBEAT_FD: str(mouth)}
+        its_ears, our_mouth = os.pipe() if child.is_spare else (None, None)
+        named = {HEARTBEAT_FD: mouth, ORDERS_FD: its_ears}
+        passed = {name: fd for name, fd in named.items() if fd is not None}
         try:
             process = subprocess.Popen(
                 argv,
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**child.env, **said},
-                pass_fds=(*child.fds, *(() if mouth is None else (mouth,))),
+                env={**child.env, **{name: str(fd) for name, fd in passed.items()}},
+                pass_fds=(*child.fds, *passed.values()),
                 start_new_session=True,
             )
         except BaseException:
             _close(ears)
+            _close(our_mouth)
             raise
         finally:
             _close(mouth)
+            _close(its_ears)
             if not isinstance(output, int):
                 output.close()
         self._watch(process.pid)
@@ -79,7 +83,7 @@ class Processes:
             threading.Thread(
                 target=self._print, args=(child.name, process.stdout), daemon=True
             ).start()
-        return GroupProcess(process, self._unwatch, ears)
+        return GroupProcess(process, self._unwatch, ears, our_mouth)
 
     def close(self) -> None:
         """Let the guard go."""
@@ -137,10 +141,12 @@ class GroupProcess:
         process: subprocess.Popen[bytes],
         forget: Callable[[int], None],
         ears: int | None = None,
+        mouth: int | None = None,
     ) -> None:
         self._process = process
         self._forget = forget
         self._ears = ears
+        self._mouth = mouth
         if ears is not None:
             os.set_blocking(ears, False)
 
@@ -159,7 +165,8 @@ class GroupProcess:
             self._process.wait()
             self._forget(self.pid)
             _close(self._ears)
-            self._ears = None
+            _close(self._mouth)
+            self._ears = self._mouth = None
         return self._process.returncode
 
     def heard(self) -> bool:
@@ -170,6 +177,12 @@ class GroupProcess:
             return bool(os.read(self._ears, 4096))
         except BlockingIOError:
             return False
+
+    def order(self, line: str) -> None:
+        """Say something to it; if it is dead already, `ended` will tell."""
+        assert self._mouth is not None, "it was not started as a spare one"
+        with suppress(BrokenPipeError):
+            os.write(self._mouth, f"{line}\n".encode())
 
     def terminate(self) -> None:
         """Ask the main process to end."""

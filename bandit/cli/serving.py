@@ -10,10 +10,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
@@ -21,7 +21,8 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from api.application import create_application
-from bandit.cli.heartbeat import Heartbeat
+from api.door import Door
+from bandit.cli.heartbeat import ORDERS_FD, Heartbeat
 from bandit.cli.listeners import BACKLOG
 
 CONNECTIONS = 1024
@@ -51,15 +52,15 @@ class Adopted(Server):
         self._shd = holder  # type: ignore[assignment]
 
 
-def serve(fd: int, heartbeat: Heartbeat) -> NoReturn:
+def serve(fd: int | None, environ: Mapping[str, str]) -> NoReturn:
     """Answer on a listening socket until a signal; the process ends with it.
 
     Args:
-        fd: Its file descriptor, inherited.
-        heartbeat: Beats once requests are answered, and while the event loop turns.
+        fd: Its file descriptor, inherited; None: stand by until the supervisor names one.
+        environ: The process environment.
     """
     # Not asyncio.run: it would cancel what Granian's threads still hold.
-    code = asyncio.new_event_loop().run_until_complete(_serve(fd, heartbeat))
+    code = asyncio.new_event_loop().run_until_complete(_serve(fd, environ))
     # Everything is closed and flushed. Granian's threads do not end well with the interpreter:
     # one of them can panic, and the exit code would be SIGABRT's.
     sys.stdout.flush()
@@ -67,15 +68,29 @@ def serve(fd: int, heartbeat: Heartbeat) -> NoReturn:
     os._exit(code)
 
 
-async def _serve(fd: int, heartbeat: Heartbeat) -> int:
-    loop, stopping, ready = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+async def _serve(fd: int | None, environ: Mapping[str, str]) -> int:
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    door = create_application(when_ready=ready.set)
+    door = create_application()
+    async with door.open():
+        beating = asyncio.create_task(_beat(Heartbeat(environ)))
+        stop = asyncio.create_task(stopping.wait())
+        try:
+            if fd is None:
+                fd = await _named(environ, stop)
+            return 0 if fd is None else await _answer(door, fd, stop)
+        finally:
+            beating.cancel()
+            stop.cancel()
+
+
+async def _answer(door: Door, fd: int, stop: "asyncio.Task[Literal[True]]") -> int:
+    """Answer until told to stop; the exit code."""
     server = Adopted(
         door,
         fd=fd,
-        interface=Interfaces.ASGI,
+        interface=Interfaces.ASGINL,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS, max_buffer_size=HEAD_BYTES),
         websockets=False,
@@ -84,24 +99,32 @@ async def _serve(fd: int, heartbeat: Heartbeat) -> int:
         log_enabled=False,
     )
     serving = asyncio.ensure_future(server.serve())
-    beating = asyncio.ensure_future(_beat(heartbeat, ready))
-    stop = asyncio.ensure_future(stopping.wait())
-    try:
-        await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
-        if not serving.done():
-            if ready.is_set():
-                port = _turn_away(fd)
-                door.is_closing = True
-                await _until(lambda: connections(port) == 0, LINGER_S)
-            server.stop()  # type: ignore[no-untyped-call]
+    await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
+    if not stop.done():
         await serving
-        return 0 if stop.done() else 1
-    finally:
-        beating.cancel()
+        return 1
+    port = _turn_away(fd)
+    door.is_closing = True
+    await _until(lambda: connections(port) == 0, LINGER_S)
+    server.stop()  # type: ignore[no-untyped-call]
+    await serving
+    return 0
 
 
-async def _beat(heartbeat: Heartbeat, ready: asyncio.Event) -> None:
-    await ready.wait()
+async def _named(environ: Mapping[str, str], stop: "asyncio.Task[Literal[True]]") -> int | None:
+    """The socket that the supervisor names to one that stands by; None if it is to end."""
+    loop, heard = asyncio.get_running_loop(), asyncio.Event()
+    ears = int(environ[ORDERS_FD])
+    loop.add_reader(ears, heard.set)
+    hearing = asyncio.create_task(heard.wait())
+    await asyncio.wait({hearing, stop}, return_when=asyncio.FIRST_COMPLETED)
+    loop.remove_reader(ears)
+    hearing.cancel()
+    order = b"" if stop.done() else os.read(ears, 64)
+    return int(order) if order else None  # the supervisor is gone: nobody will ever call
+
+
+async def _beat(heartbeat: Heartbeat) -> None:
     while True:
         heartbeat.beat()
         await asyncio.sleep(BEAT_S)

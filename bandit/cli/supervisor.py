@@ -15,6 +15,8 @@ FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 5.0
 HEALTHY_S = 10.0
 """Whoever lived so long is started again as quickly as the first time."""
+TRIES_N = 5
+"""So often in a row a spare one takes the place of one that died young."""
 LOOK_S = 0.05
 
 
@@ -38,6 +40,10 @@ class Child(NamedTuple):
     """Open files that it inherits."""
     pulse: Pulse | None = None
     """None: it says nothing, and counts as ready when it is started."""
+    is_spare: bool = False
+    """It stands by, ready to be any of its kind that dies."""
+    order: str = ""
+    """What makes a spare one this one."""
 
     @property
     def kind(self) -> str:
@@ -61,6 +67,10 @@ class Process(Protocol):
         """Whether it said something since this was asked last."""
         ...
 
+    def order(self, line: str) -> None:
+        """Say something to it, which was started as a spare one."""
+        ...
+
     def terminate(self) -> None:
         """Ask the main process to end."""
         ...
@@ -80,6 +90,11 @@ class _Life:
     is_ready: bool
     asked_s: float | None = None
     """When it was asked to end."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is over."""
+        return self.process.ended() is not None
 
     def end(self, now_s: float, grace_s: float) -> bool:
         """Ask it to end, and kill it if it does not within a time; True if it was killed now."""
@@ -186,7 +201,9 @@ class Supervisor:
             if self._rolling:
                 self._tell("a rolling restart goes on already")
                 return
-            self._rolling.extend(slot for slot in self._slots if slot.child.kind == kind)
+            mine = [slot for slot in self._slots if slot.child.kind == kind]
+            # The spare one first, so that no old one takes anybody's place.
+            self._rolling.extend(sorted(mine, key=lambda slot: not slot.child.is_spare))
             self._tell(f"{kind}: rolling restart")
         self._wake.set()
 
@@ -245,13 +262,38 @@ class Supervisor:
             slot.life = None
             if now_s - slot.started_s >= HEALTHY_S:
                 slot.failures_n = 0
-            self._postpone(slot, f"(pid {pid}) {_told(code)}")
-        elif now_s >= slot.due_s and slot.successor is None:
+            what = f"{slot.child.name} (pid {pid}) {_told(code)}"
+            if not self._replace(slot, what):
+                self._postpone(slot, what)
+        elif now_s >= slot.due_s and slot.successor is None and self._has_turn(slot):
             try:
                 slot.life = self._start(slot.child)
             except OSError as exc:
-                self._postpone(slot, f"could not be started: {exc}")
+                self._postpone(slot, f"{slot.child.name} could not be started: {exc}")
             slot.started_s = now_s
+
+    def _has_turn(self, slot: _Slot) -> bool:
+        """Whether it may be started: a spare one waits until those are ready that are needed."""
+        return not slot.child.is_spare or all(
+            other.life is not None and other.life.is_ready
+            for other in self._slots
+            if other.child.kind == slot.child.kind and not other.child.is_spare
+        )
+
+    def _replace(self, slot: _Slot, what: str) -> bool:
+        """Let a spare one take the place of one that died; False if there is none."""
+        if slot.failures_n >= TRIES_N or slot.child.is_spare or slot.successor is not None:
+            return False
+        for spare in self._slots:
+            if not spare.child.is_spare or spare.child.kind != slot.child.kind:
+                continue
+            if spare.life is not None and spare.life.is_ready and not spare.life.has_ended:
+                slot.life, spare.life = spare.life, None
+                slot.life.process.order(slot.child.order)
+                slot.started_s, slot.failures_n = self._monotonic_s(), slot.failures_n + 1
+                self._tell(f"{what}, and the spare one is in its place")
+                return True
+        return False
 
     def _start(self, child: Child) -> _Life:
         return _Life(self._spawn(child), self._monotonic_s(), is_ready=child.pulse is None)
@@ -275,7 +317,7 @@ class Supervisor:
         wait_s = min(FIRST_WAIT_S * 2**slot.failures_n, LONGEST_WAIT_S)
         slot.failures_n = min(slot.failures_n + 1, 16)
         slot.due_s = self._monotonic_s() + wait_s
-        self._tell(f"{slot.child.name} {what}, again in {wait_s:g} s")
+        self._tell(f"{what}, again in {wait_s:g} s")
 
     def _roll_on(self, slot: _Slot) -> None:
         """Go on with the rolling restart of one child."""

@@ -169,9 +169,22 @@ def children(
     for name in (name for name in NAMES if name in names):
         command = (sys.executable, "-m", "bandit", name)
         if name == "api":
+            workers = [(api_name(n), ("--fd", str(fd)), (fd,)) for n, fd in enumerate(fds)]
+            spares = [
+                (f"api-spare{n}", ("--spare",), tuple(fds))
+                for n in range(1, settings.spare_workers + 1)
+            ]
             made += [
-                Child(api_name(n), (*command, "--fd", str(fd)), env, (fd,), PULSES[name])
-                for n, fd in enumerate(fds)
+                Child(
+                    child,
+                    (*command, *arguments),
+                    env,
+                    passed,
+                    PULSES[name],
+                    is_spare="--spare" in arguments,
+                    order=arguments[-1],
+                )
+                for child, arguments, passed in (*workers, *spares)
             ]
         else:
             made.append(Child(name, command, env, pulse=PULSES.get(name)))

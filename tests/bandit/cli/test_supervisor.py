@@ -21,6 +21,10 @@ class FakeProcess:
         self.code: int | None = None
         self.asked: list[str] = []
         self.said = False
+        self.orders: list[str] = []
+
+    def order(self, line: str) -> None:
+        self.orders.append(line)
 
     def heard(self) -> bool:
         said, self.said = self.said, False
@@ -50,7 +54,10 @@ class Machine:
         self.broken: set[str] = set()
         self.deaf: set[str] = set()
         self.supervisor = Supervisor(
-            [Child(name, (name,), {}, pulse=pulse) for name in names],
+            [
+                Child(name, (name,), {}, pulse=pulse, is_spare="spare" in name, order=f"be {name}")
+                for name in names
+            ],
             spawn=self.spawn,
             monotonic_s=self.clock,
             tell=self.lines.append,
@@ -347,3 +354,63 @@ def test_those_of_one_kind_are_ended_together(workers: Machine) -> None:
     workers.supervisor.stop()
     workers.step()
     assert [process.asked for process in workers.started] == [[], ["terminate"], ["terminate"]]
+
+
+@pytest.fixture
+def spared() -> Machine:
+    machine = Machine("api-1", "api-2", "api-spare1", pulse=PULSE)
+    machine.step()
+    assert machine.names() == ["api-1", "api-2"], "who is needed comes first"
+    machine.say(1, 2)
+    machine.step()
+    machine.say(3)
+    return machine
+
+
+def test_a_spare_one_takes_the_place_of_one_that_died_at_once(spared: Machine) -> None:
+    spared.started[1].code = -9
+    spared.step()
+    assert spared.started[2].orders == ["be api-2"]
+    assert spared.supervisor.pids["api-2"] == 3
+    assert spared.supervisor.ready == {"api-1", "api-2"}
+    assert spared.lines == [
+        "api-2 (pid 2) was ended by signal 9, and the spare one is in its place"
+    ]
+    spared.step()
+    assert spared.names() == ["api-1", "api-2", "api-spare1", "api-spare1"], "there is another"
+
+
+def test_a_spare_one_that_died_or_is_not_ready_takes_nobody_s_place(spared: Machine) -> None:
+    spared.started[2].code = -9
+    spared.started[1].code = -9
+    spared.step()
+    spared.step(0.3)
+    assert spared.names()[3:] == ["api-2"]
+    spared.say(4)
+    spared.step()
+    spared.started[0].code = -9
+    spared.step()
+    spared.step(0.3)
+    assert spared.names()[4:] == ["api-spare1", "api-1"]
+    assert [process.orders for process in spared.started] == [[]] * 6
+
+
+def test_whoever_dies_young_again_and_again_has_to_wait(spared: Machine) -> None:
+    for _ in range(6):
+        pid = spared.supervisor.pids["api-1"]
+        spared.started[pid - 1].code = 1
+        spared.step()
+        spared.step()
+        spared.say(*spared.supervisor.pids.values())
+    assert sum("spare" in line for line in spared.lines) == 5
+    assert "again in" in spared.lines[5]
+
+
+def test_a_rolling_restart_begins_with_the_spare_one(spared: Machine) -> None:
+    spared.supervisor.roll("api")
+    for _ in range(12):
+        spared.step()
+        for process in spared.started:
+            process.said = True
+    assert spared.names()[3:] == ["api-spare1", "api-1", "api-2"]
+    assert spared.supervisor.pids == {"api-spare1": 4, "api-1": 5, "api-2": 6}

@@ -23,14 +23,17 @@ def test_a_relative_data_dir_means_the_same_folder_to_every_child() -> None:
 
 def test_the_drain_outlives_the_api_and_clickhouse_outlives_all() -> None:
     names = [child.name for child in children(Settings(), fds=[7, 8])]
-    assert names == ["gateway", "drain", "api-1", "api-2", "learn", "dashboard"]
+    assert names == ["gateway", "drain", "api-1", "api-2", "api-spare1", "learn", "dashboard"]
 
 
 def test_each_process_of_the_api_has_a_socket_and_a_pulse_and_they_share_metrics() -> None:
     found = [x for x in children(Settings(), fds=[7, 8], metrics="/m") if x.kind == "api"]
-    assert [(child.argv[3:], child.fds) for child in found] == [
-        (("api", "--fd", "7"), (7,)),
-        (("api", "--fd", "8"), (8,)),
+    assert [(child.argv[3:], child.fds, child.order) for child in found if not child.is_spare] == [
+        (("api", "--fd", "7"), (7,), "7"),
+        (("api", "--fd", "8"), (8,), "8"),
+    ]
+    assert [(child.argv[3:], child.fds) for child in found if child.is_spare] == [
+        (("api", "--spare"), (7, 8))
     ]
     assert all(child.pulse for child in found)
     assert {child.env["PROMETHEUS_MULTIPROC_DIR"] for child in found} == {"/m"}
@@ -38,7 +41,7 @@ def test_each_process_of_the_api_has_a_socket_and_a_pulse_and_they_share_metrics
 
 def test_a_part_can_run_alone() -> None:
     names = ("api", "drain")
-    settings = Settings(host="0.0.0.0", port=8081)
+    settings = Settings(host="0.0.0.0", port=8081, spare_workers=0)
     assert [child.kind for child in children(settings, names, fds=[7])] == ["drain", "api"]
     assert addresses(settings, names) == [Address("API", "http://127.0.0.1:8081", "/health/ready")]
 
