@@ -5,15 +5,18 @@ import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from bandit.errors import StoreRejected, StoreUnavailable
 from bandit.journal import Drain, Journal
 from bandit.journal.base import Entry, Numbers, Progress
 from bandit.journal.blocks import month, partition_ms
-from bandit.journal.disk import Disk
+from bandit.journal.disk import Disk, Space
 from bandit.records import AnyLogRecord, Decision, Exposure, Outcome, Reward
 
 START_MS = 1_767_225_590_000  # ten seconds before 2026: a test is soon in another month
+ROOMY = Space(1000 << 20, 900 << 20)
+"""Of a small disk, on which no headroom counts."""
 Key = tuple[str, str, str, int]
 
 
@@ -35,15 +38,32 @@ class FullDisk(Disk):
         self.room: int | None = None
         self.can_truncate = True
         self.can_sync = True
+        self.error: int | None = None
+        self.left = ROOMY
         self.synced: list[int] = []
         self.writes: list[int] = []
 
+    def space(self, path: Path) -> Space:
+        super().space(path)
+        return self.left
+
+    def allocate(self, fd: int, size: int) -> None:
+        if self.room is not None and size > self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        os.ftruncate(fd, size)
+
     def create(self, path: Path) -> int:
+        self._fail()
         if self.room == 0:
             raise OSError(errno.ENOSPC, "No space left on device")
         return super().create(path)
 
+    def _fail(self) -> None:
+        if self.error is not None:
+            raise OSError(self.error, os.strerror(self.error))
+
     def write(self, fd: int, data: bytes) -> int:
+        self._fail()
         if self.room is not None:
             if data and self.room == 0:
                 raise OSError(errno.ENOSPC, "No space left on device")
@@ -158,15 +178,18 @@ def make_journal(
     disk: Disk | None = None,
     max_bytes: int = 1 << 20,
     max_age_s: float = 5.0,
+    durability: Literal["process", "disk"] = "process",
+    backlog_max_bytes: int = 1 << 30,
 ) -> Journal:
     return Journal(
         root,
         writer=writer,
-        durability="process",
+        durability=durability,
         now_ms=clock,
         max_bytes=max_bytes,
         max_age_s=max_age_s,
         disk=disk,
+        backlog_max_bytes=backlog_max_bytes,
     )
 
 
