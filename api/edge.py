@@ -62,6 +62,7 @@ def litestar_app(
         dependencies={
             "services": Provide(lambda: services, sync_to_thread=False),
             "meter": Provide(lambda: services.meter, sync_to_thread=False),
+            "serving": Provide(lambda: services.serving, sync_to_thread=False),
         },
         exception_handlers={Exception: problem_handler(services.meter.refuse)},
         after_response=counter_of(services.meter),

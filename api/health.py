@@ -12,6 +12,9 @@ from api.services import Services
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """How a worker is.
 
+    Nobody is asked for a key here, so where keys are asked for it names nothing that is declared
+    and nothing of the network.
+
     Attributes:
         ready: It can rank: definitions are loaded.
         writer: What it is called in the log.
@@ -44,16 +47,17 @@ def live() -> dict[str, str]:
 def ready(services: NamedDependency[Services]) -> Response[Health]:
     """200 when this worker can serve, else 503; ClickHouse being away does not matter."""
     state, freshness = services.serving.state, services.refresher.freshness
+    may_name = services.ring is None
+    error = freshness.error if may_name or freshness.error is None else "away"
     health = Health(
         ready=state.revision is not None,
         writer=services.journal.writer,
         pid=os.getpid(),
         revision=state.revision,
-        store=freshness.error
-        or ("reached" if freshness.reached_s is not None else "not asked yet"),
+        store=error or ("reached" if freshness.reached_s is not None else "not asked yet"),
         disk=services.journal.pressure.name.lower(),
-        snapshots={key: policy.snapshot for key, policy in state.policies.items()},
-        refused_snapshots=dict(services.refresher.refused),
+        snapshots={k: policy.snapshot for k, policy in state.policies.items()} if may_name else {},
+        refused_snapshots=dict(services.refresher.refused) if may_name else {},
         shadows_failed=services.deciding.shadows_failed,
     )
     return Response(health, status_code=200 if health.ready else 503)

@@ -24,8 +24,9 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from api.metrics_host import HostMeter, merged
 from api.problems import Problem
+from bandit.service.key_ring import Principal
 from bandit.service.metering import ProcessMeter
-from bandit.service.serving_state import ServingState
+from bandit.service.serving_state import Serving, ServingState
 
 BUCKETS_S = (
     0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0,
@@ -201,13 +202,20 @@ class Meter:
         self.shed_requests.inc()
         self.refuse(problem)
 
-    def text(self) -> bytes:
-        """Everything in Prometheus' text format; reads files."""
+    def text(self, sees: Callable[[Mapping[str, str]], bool] = lambda _: True) -> bytes:
+        """Everything in Prometheus' text format; reads files.
+
+        Args:
+            sees: Whether numbers of these labels are shown.
+        """
         if self._shared_dir is None:
             own = list(self._registry.collect())
         else:
             own = list(MultiProcessCollector(None, path=str(self._shared_dir)).collect())  # type: ignore[no-untyped-call]
-        return generate_latest(_Families(merged(own, self._host.families())))
+        families = merged(own, self._host.families())
+        for family in families:
+            family.samples = [each for each in family.samples if sees(each.labels)]
+        return generate_latest(_Families(families))
 
     def _rise(self, counter: Counter, name: str, total: int) -> None:
         counter.inc(max(0, total - self._totals[name]))
@@ -233,6 +241,15 @@ def forget_the_dead(shared_dir: Path, is_alive: Callable[[int], bool]) -> None:
 
 
 @get("/metrics", sync_to_thread=True, include_in_schema=False)
-def metrics(meter: NamedDependency[Meter]) -> Response[bytes]:
-    """Prometheus metrics."""
-    return Response(meter.text(), media_type=CONTENT_TYPE_LATEST)
+def metrics(
+    meter: NamedDependency[Meter],
+    serving: NamedDependency[Serving],
+    principal: NamedDependency[Principal],
+) -> Response[bytes]:
+    """Prometheus metrics; of policies, those of the key's project."""
+    policies = serving.state.of(principal.project).policies
+
+    def sees(labels: Mapping[str, str]) -> bool:
+        return principal.project is None or labels.get("policy", "") in {"", *policies}
+
+    return Response(meter.text(sees), media_type=CONTENT_TYPE_LATEST)
