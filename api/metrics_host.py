@@ -63,9 +63,7 @@ class HostMeter:
 def journal_families(folder: Path) -> Iterator[Metric]:
     """How much waits in the journal, and how much was set aside."""
     found = list(_files(folder))
-    segments = [
-        size for path, size in found if path.suffix == SUFFIX and REJECTED not in path.parts
-    ]
+    segments = [path for path, _ in found if path.suffix == SUFFIX and path.parent.parent == folder]
     aside = [size for path, size in found if path.parent.name == REJECTED]
     yield _gauge(
         "bandit_journal_bytes",

@@ -21,6 +21,7 @@ COMMANDS = {
     "replay": "Replay logged decisions and say whether they come out identical.",
     "keys": "Make, list, revoke and rotate API keys.",
     "tokens": "Show and replace the keys of event tokens.",
+    "doctor": "Say in plain words what is wrong, and what to do.",
     "simulate": "Run a policy in a simulated world.",
 }
 
