@@ -18,6 +18,7 @@ COMMANDS = {
     "report": "Print an experiment's or a surface's report.",
     "export": "Write a surface's log for other programs (DSJSON).",
     "import": "Read logs of other services (DSJSON) into a surface's log.",
+    "forget": "Take a unit out of everything, and learn again without it.",
     "replay": "Replay logged decisions and say whether they come out identical.",
     "keys": "Make, list, revoke and rotate API keys.",
     "tokens": "Show and replace the keys of event tokens.",

@@ -13,6 +13,7 @@ import click
 from bandit.cli.wiring import now_ms, open_store
 from bandit.errors import BanditError
 from bandit.service.exporting import Export
+from bandit.service.exports import Exports
 from bandit.settings import Settings
 from bandit.specs import Surface
 from bandit.store.definitions import Definitions
@@ -39,13 +40,17 @@ def command(
     A decision is written once its join window has ended, with what its slots earned by then, as
     policies learn it. One slot is a line for `vw --dsjson --cb_explore_adf`, several are one for
     `vw --dsjson --ccb_explore_adf`. Pinned, overridden and forced decisions say `_skipLearn`.
+
+    Where it was written is noted in the data directory, so that `bandit forget` finds it.
     """
     try:
-        store = open_store(Settings.from_environ(os.environ), readonly=True)
+        settings = Settings.from_environ(os.environ)
+        store = open_store(settings, readonly=True)
         try:
             declared = Definitions(store).get(Surface.kind, surface).spec
             assert isinstance(declared, Surface)
             export = Export(Tail(store), declared)
+            Exports(settings.data_dir).note(output, surface, now_ms=now_ms())
             with _opened(output) as file:
                 for line in export.lines(
                     now_ms=now_ms(), since_ms=_ms(since) or 0, until_ms=_ms(until)

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import click
 
@@ -100,14 +100,20 @@ def _learn(fleet: Fleet, outage: "_Outage", stop: threading.Event, meter: LearnM
     summary.write()
 
 
-def _fleet(settings: Settings, policies: Collection[str], store: Store) -> Fleet:
+def following(settings: Settings, store: Store) -> Tail:
+    """The log for one reader, who waits for no host that is silent."""
+    return Tail(store, silent_after_ms=round(settings.silent_host_s * 1000))
+
+
+def hiring(settings: Settings, store: Store) -> Callable[[Task], Learner]:
+    """What makes a learner for a task."""
     snapshots = Snapshots(store)
     name = f"{socket.gethostname()}-{os.getpid()}"
 
     def hire(task: Task) -> Learner:
         return Learner(
             task,
-            tail=Tail(store, silent_after_ms=round(settings.silent_host_s * 1000)),
+            tail=following(settings, store),
             snapshots=snapshots,
             build=build,
             now_ms=now_ms,
@@ -116,10 +122,14 @@ def _fleet(settings: Settings, policies: Collection[str], store: Store) -> Fleet
             pace=Pace(settings.snapshot_interval_s),
         )
 
+    return hire
+
+
+def _fleet(settings: Settings, policies: Collection[str], store: Store) -> Fleet:
     return Fleet(
         policies,
         definitions=Definitions(store),
-        hire=hire,
+        hire=hiring(settings, store),
         now_ms=now_ms,
         erasures=Erasures(store).of_policies,
     )

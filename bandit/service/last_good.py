@@ -87,24 +87,40 @@ class LastGood:
             return None
 
     def save_snapshot(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot and forget older ones. Raises `OSError`."""
+        """Keep a snapshot and forget older ones, and all before an erasure. Raises `OSError`."""
         path = self._root / "snapshots" / f"{snapshot.policy}@{snapshot.number:012d}"
         if not path.exists():
             self._write(path, msgspec.msgpack.encode(snapshot))
         for old in self._snapshots(snapshot.policy)[SNAPSHOTS_KEPT:]:
             old.unlink(missing_ok=True)
+        if snapshot.erasures:
+            self.drop_snapshots(snapshot.policy, snapshot.erasures)
+
+    def drop_snapshots(self, policy: str, erasures: int, *, parts: bool = False) -> int:
+        """Forget a policy's snapshots from before its `erasures`-th erasure; how many there were.
+
+        Args:
+            policy: Whose.
+            erasures: How many it underwent.
+            parts: Also files that are not yet whole; whoever is writing one will do it again.
+
+        Raises:
+            OSError: Some are left.
+        """
+        dropped_n = 0
+        for path in sorted((self._root / "snapshots").glob(f"{policy}@*")):
+            if path.suffix == ".part" and not parts:
+                continue
+            snapshot = self._decoded(path)
+            if snapshot is None or snapshot.erasures < erasures:
+                path.unlink(missing_ok=True)
+                dropped_n += 1
+        return dropped_n
 
     def snapshot(self, policy: str) -> Snapshot | None:
         """The newest good snapshot of a policy that was kept, if any."""
-        for path in self._snapshots(policy):
-            payload = self._read(path)
-            if payload is None:
-                continue
-            try:
-                return msgspec.msgpack.decode(payload, type=Snapshot)
-            except msgspec.DecodeError:
-                continue
-        return None
+        found = (self._decoded(path) for path in self._snapshots(policy))
+        return next((snapshot for snapshot in found if snapshot is not None), None)
 
     def save_catalogue(self, surface: str, catalogue: ServingCatalogue) -> None:
         """Keep a surface's catalogue. Raises `OSError`."""
@@ -140,6 +156,13 @@ class LastGood:
         payload = self._read(self._root / "keys")
         try:
             return None if payload is None else msgspec.json.decode(payload, type=list[ApiKey])
+        except msgspec.DecodeError:
+            return None
+
+    def _decoded(self, path: Path) -> Snapshot | None:
+        payload = self._read(path)
+        try:
+            return None if payload is None else msgspec.msgpack.decode(payload, type=Snapshot)
         except msgspec.DecodeError:
             return None
 

@@ -114,38 +114,21 @@ class Erasures:
         """
         return dict(self._store.rows("policy_erasures"))
 
-    def event_ids(self, unit_ids: Sequence[str], until_ms: int) -> list[str]:
-        """Event ids of units' decisions, accepted by a time. Raises `StoreUnavailable`."""
-        found = self._store.columns("unit_event_ids", unit_ids=unit_ids, until_ms=until_ms)
+    def event_ids(self, unit_id: str, until_ms: int) -> list[str]:
+        """Event ids of a unit's decisions, accepted by a time. Raises `StoreUnavailable`."""
+        found = self._store.columns("unit_event_ids", unit_id=unit_id, until_ms=until_ms)
         return list(found["event"])
 
-    def places(
-        self, table: str, unit_ids: Sequence[str], *, decided_until_ms: int, until_ms: int
-    ) -> list[Place]:
-        """Where a table holds rows of units or about their decisions.
+    def places(self, table: str, unit_id: str, until_ms: int) -> list[Place]:
+        """Where a table holds rows of a unit or about its decisions, accepted by a time.
 
-        Args:
-            table: One of the log's.
-            unit_ids: Whose.
-            decided_until_ms: Only decisions, outcomes and assignments accepted by then, and
-                rewards and exposures of such decisions.
-            until_ms: Only rewards and exposures accepted by then.
+        What is about decisions is found as long as these are there.
 
         Raises:
             StoreUnavailable: The store did not answer.
         """
-        if table in {"rewards", "exposures"}:
-            rows = self._store.rows(
-                "unit_event_places",
-                table=table,
-                unit_ids=unit_ids,
-                decided_until_ms=decided_until_ms,
-                until_ms=until_ms,
-            )
-        else:
-            rows = self._store.rows(
-                "unit_places", table=table, unit_ids=unit_ids, until_ms=decided_until_ms
-            )
+        query = "unit_event_places" if table in {"rewards", "exposures"} else "unit_places"
+        rows = self._store.rows(query, table=table, unit_id=unit_id, until_ms=until_ms)
         return [Place(*row) for row in rows]
 
     def remove(self, table: str, places: Iterable[Place]) -> None:

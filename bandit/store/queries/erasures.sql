@@ -34,33 +34,33 @@ GROUP BY policy
 ORDER BY policy
 
 -- name: unit_places
--- Where a table holds rows of some units, accepted by a time. The server is to keep no record of
+-- Where a table holds rows of a unit, accepted by a time. The server is to keep no record of
 -- being asked.
 SELECT DISTINCT surface, writer, seq
 FROM {table:Identifier}
-WHERE unit_id IN {unit_ids:Array(String)}
+WHERE unit_id = {unit_id:String}
   AND ts <= fromUnixTimestamp64Milli({until_ms:Int64})
 ORDER BY surface, writer, seq
 SETTINGS log_queries = 0
 
 -- name: unit_event_ids
--- Event ids of some units' decisions, accepted by a time.
+-- Event ids of a unit's decisions, accepted by a time.
 SELECT DISTINCT toString(event_id) AS event
 FROM decisions
-WHERE unit_id IN {unit_ids:Array(String)}
+WHERE unit_id = {unit_id:String}
   AND ts <= fromUnixTimestamp64Milli({until_ms:Int64})
 ORDER BY event
 SETTINGS log_queries = 0
 
 -- name: unit_event_places
--- Where a table holds rows about decisions of some units, accepted by a time.
+-- Where a table holds rows about decisions of a unit, accepted by a time.
 SELECT DISTINCT surface, writer, seq
 FROM {table:Identifier}
 WHERE event_id GLOBAL IN (
     SELECT event_id
     FROM decisions
-    WHERE unit_id IN {unit_ids:Array(String)}
-      AND ts <= fromUnixTimestamp64Milli({decided_until_ms:Int64})
+    WHERE unit_id = {unit_id:String}
+      AND ts <= fromUnixTimestamp64Milli({until_ms:Int64})
 )
   AND ts <= fromUnixTimestamp64Milli({until_ms:Int64})
 ORDER BY surface, writer, seq
@@ -76,13 +76,6 @@ WHERE arrayExists(
     mapKeys(cursor)
 )
 ORDER BY policy
-
--- name: forgotten_numbers
--- Numbers of a writer's streams in one table whose rows were taken out of the log.
-SELECT surface, first, last
-FROM gaps
-WHERE log_table = {table:String} AND writer = {writer:String} AND reason = 'forgotten'
-ORDER BY surface, first, last
 
 -- name: erase_places
 -- Removes rows by their places, so that what the store notes of it names nobody.
