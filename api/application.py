@@ -56,11 +56,13 @@ def create_application() -> Door:
     )
     gc.collect()
     gc.freeze()  # what is here now stays: no collection between two requests looks at it again
-    return Door(
+    door = Door(
         application,
         gate=Gate(time.thread_time),
         count=services.meter.shed,
     )
+    services.meter.inside = lambda: door.inside_n
+    return door
 
 
 def _services(settings: Settings, environ: Mapping[str, str]) -> Services:

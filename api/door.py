@@ -130,6 +130,11 @@ class Door:
             finally:
                 ticking.cancel()
 
+    @property
+    def inside_n(self) -> int:
+        """Requests that were let in and not answered yet."""
+        return len(self._gate.inside) + len(self._gate.slow) + self._slow_n
+
     def __call__(self, scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer a request."""
         if self.is_closing:

@@ -52,6 +52,8 @@ class Meter:
         self._registry = CollectorRegistry()
         self._journaled: Numbers[str] = Numbers()
         self._totals: Numbers[str] = Numbers()
+        self.inside: Callable[[], int] = lambda: 0
+        """How many requests are inside now, as the door knows."""
         self._count_requests()
         self._count_records()
         self._show_serving()
@@ -190,6 +192,7 @@ class Meter:
     def worker(self, *, late_s: float, shadows_failed: int) -> None:
         """Take over how this worker is; looks into /proc."""
         self.loop_late.set(max(0.0, late_s))
+        self.open_requests.set(self.inside())
         self._rise(self.shadows_failed, "shadows", shadows_failed)
         self._process.look()
 

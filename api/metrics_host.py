@@ -109,6 +109,9 @@ def merged(*sources: Iterable[Metric]) -> list[Metric]:
             family.name, Metric(family.name, family.documentation, family.type)
         )
         known.samples += samples
+    for family in found.values():  # of two samples of one name and labels the last one counts
+        once = {(each.name, *sorted(each.labels.items())): each for each in family.samples}
+        family.samples = list(once.values())
     return [found[name] for name in sorted(found)]
 
 

@@ -25,8 +25,7 @@ Format = Literal["text", "json"]
 EVENTS = {
     "started": "A process begins its work.",
     "ended": "A process was asked to end, and has.",
-    "child_restarts": "The supervisor starts a child again that ended.",
-    "child_killed": "A child did not end in time and was killed.",
+    "supervisor": "A child ended, was killed or is started again; or an address answers.",
     "output": "A line that a child wrote itself, also of libraries and tracebacks.",
     "request_failed": "A request was answered 5xx; `type` says with which problem.",
     "store_away": "ClickHouse does not answer; said once, until `store_back`.",
@@ -197,7 +196,7 @@ def event_of(record: logging.LogRecord) -> str:
     return f"{record.name.removeprefix('bandit.')}.{record.funcName}"
 
 
-def wrapped(process: str, line: str, now_s: float) -> str:
+def wrapped(process: str, line: str, now_s: float, *, event: str = "output") -> str:
     """A line that some process wrote, as an object; one that is an object stays as it is.
 
     >>> wrapped("dashboard", "You can now view it", 0.0)
@@ -206,7 +205,7 @@ def wrapped(process: str, line: str, now_s: float) -> str:
     if line.startswith("{") and line.endswith("}"):
         return line
     record = logging.makeLogRecord(
-        {"msg": "%s", "args": (line,), "created": now_s, "levelname": "INFO", "event": "output"}
+        {"msg": "%s", "args": (line,), "created": now_s, "levelname": "INFO", "event": event}
     )
     record.process = None
     return JsonFormatter(process).format(record)

@@ -17,6 +17,7 @@ from typing import IO
 from bandit.cli import guard
 from bandit.cli.heartbeat import HEARTBEAT_FD, ORDERS_FD
 from bandit.cli.supervisor import Child
+from bandit.logs import wrapped
 
 GUARD_GRACE_S = 5.0
 # The child waits until the guard knows its group, and gives up if we die before that.
@@ -27,14 +28,20 @@ class Processes:
     """Starts children under a guard; close it when all of them have ended."""
 
     def __init__(
-        self, *, logs: Path | None = None, when_ended: Callable[[], None] = lambda: None
+        self,
+        *,
+        logs: Path | None = None,
+        when_ended: Callable[[], None] = lambda: None,
+        as_json_s: Callable[[], float] | None = None,
     ) -> None:
         """Start nothing yet.
 
         Args:
             logs: Folder for `<name>.log`; without it lines go to standard output, named.
             when_ended: Called, in a thread of its own, at once when a child has ended.
+            as_json_s: The clock, if lines go to standard output as JSON objects, one a line.
         """
+        self._as_json_s = as_json_s
         self._logs = logs
         self._when_ended = when_ended
         self._guard: subprocess.Popen[str] | None = None
@@ -102,8 +109,14 @@ class Processes:
             for line in lines:
                 # Nobody may read it any more; the child must not block on a full pipe for that.
                 with self._printing, suppress(OSError):
-                    sys.stdout.write(f"{name:9} | {line.decode(errors='replace').rstrip()}\n")
+                    sys.stdout.write(f"{self._named(name, line)}\n")
                     sys.stdout.flush()
+
+    def _named(self, name: str, line: bytes) -> str:
+        text = line.decode(errors="replace").rstrip()
+        if self._as_json_s is None:
+            return f"{name:9} | {text}"
+        return wrapped(name, text, self._as_json_s())
 
     def _tell_end(self, pid: int) -> None:
         with suppress(ChildProcessError):  # somebody has looked already

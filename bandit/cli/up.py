@@ -20,6 +20,7 @@ from bandit.cli.processes import Processes
 from bandit.cli.supervisor import Child, Pulse, Supervisor
 from bandit.cli.wiring import project_salt
 from bandit.errors import SettingsError
+from bandit.logs import wrapped
 from bandit.settings import Settings
 
 NAMES = ("gateway", "drain", "api", "learn", "dashboard")
@@ -94,8 +95,12 @@ def run(settings: Settings, names: Sequence[str] = NAMES) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
         signal.signal(signal.SIGHUP, hang_up)
-        if wait_until_ready(found, stop):
-            click.echo(table(found))
+        if wait_until_ready(found, stop, as_json=settings.log_format == "json"):
+            if settings.log_format == "json":
+                for address in found:
+                    click.echo(_said(f"{address.name} answers at {address.url}", as_json=True))
+            else:
+                click.echo(table(found))
             sys.stdout.flush()
             stop.wait()
 
@@ -106,7 +111,7 @@ def running(
     names: Sequence[str] = NAMES,
     *,
     logs: Path | None = None,
-    tell: Callable[[str], None] = click.echo,
+    tell: Callable[[str], None] | None = None,
 ) -> Iterator[Supervisor]:
     """Run children until the block ends.
 
@@ -114,12 +119,13 @@ def running(
         settings: Passed on to every child, whatever the environment says.
         names: Which of `NAMES`.
         logs: Folder for each child's lines; without it they go to standard output, named.
-        tell: Takes lines about deaths and restarts.
+        tell: Takes lines about deaths and restarts; None: standard output.
     """
+    as_json = settings.log_format == "json" and tell is None
 
     def tell_named(line: str) -> None:
         with suppress(OSError):  # nobody watching is no reason to stop
-            tell(f"{'up':9} | {line}")
+            (tell or click.echo)(_said(line, as_json=as_json))
 
     with ExitStack() as stack:
         listeners = None
@@ -134,7 +140,11 @@ def running(
                 listeners.steer([queue for queue in range(len(fds)) if api_name(queue) in ready])
 
         metrics = stack.enter_context(tempfile.TemporaryDirectory(prefix="bandit-metrics-"))
-        processes = Processes(logs=logs, when_ended=lambda: supervisor.look())
+        processes = Processes(
+            logs=logs,
+            when_ended=lambda: supervisor.look(),
+            as_json_s=time.time if settings.log_format == "json" else None,
+        )
         stack.callback(processes.close)
         supervisor = Supervisor(
             children(settings, names, fds=fds, metrics=metrics),
@@ -159,12 +169,13 @@ def children(
     Args:
         names: Which of `NAMES`.
         fds: Sockets that listen for the API: one process each.
-        metrics: Folder in which processes of this host share their metrics, unless the environment
+        metrics: Folder in which the API's processes share their numbers, unless the environment
             names one.
     """
     env = environ_of(settings, os.environ)
-    if metrics is not None:
-        env = {SHARED_METRICS: metrics} | env
+    shared = env if metrics is None else {SHARED_METRICS: metrics} | env
+    # Only workers share numbers: the others write theirs in sheets.
+    alone = {name: value for name, value in env.items() if name != SHARED_METRICS}
     made: list[Child] = []
     for name in (name for name in NAMES if name in names):
         command = (sys.executable, "-m", "bandit", name)
@@ -178,7 +189,7 @@ def children(
                 Child(
                     child,
                     (*command, *arguments),
-                    env,
+                    shared,
                     passed,
                     PULSES[name],
                     is_spare="--spare" in arguments,
@@ -187,8 +198,15 @@ def children(
                 for child, arguments, passed in (*workers, *spares)
             ]
         else:
-            made.append(Child(name, command, env, pulse=PULSES.get(name)))
+            made.append(Child(name, command, alone, pulse=PULSES.get(name)))
     return made
+
+
+def _said(line: str, *, as_json: bool) -> str:
+    """What the supervisor says, as people or machines read it."""
+    if as_json:
+        return wrapped("up", line, time.time(), event="supervisor")
+    return f"{'up':9} | {line}"
 
 
 def api_name(queue: int) -> str:
@@ -231,14 +249,16 @@ def addresses(settings: Settings, names: Sequence[str] = NAMES) -> list[Address]
     return [address for name, address in found.items() if name in names]
 
 
-def wait_until_ready(found: Sequence[Address], stop: threading.Event) -> bool:
+def wait_until_ready(
+    found: Sequence[Address], stop: threading.Event, *, as_json: bool = False
+) -> bool:
     """Wait until all of them answer; False if `stop` comes first."""
     began_s, is_told, missing = time.monotonic(), False, list(found)
     while missing := [address for address in missing if not _answers(address)]:
         if not is_told and time.monotonic() - began_s > PATIENCE_S:
             is_told = True
             names = ", ".join(address.name for address in missing)
-            click.echo(f"{'up':9} | still waiting for: {names}")
+            click.echo(_said(f"still waiting for: {names}", as_json=as_json))
         if stop.wait(LOOK_S):
             return False
     return not stop.is_set()
