@@ -43,7 +43,7 @@ def live() -> dict[str, str]:
     return {"status": "live"}
 
 
-@get("/health/ready", sync_to_thread=False)
+@get("/health/ready", sync_to_thread=False, opt={"statuses": (200, 503)})
 def ready(services: NamedDependency[Services]) -> Response[Health]:
     """200 when this worker can serve, else 503; ClickHouse being away does not matter."""
     state, freshness = services.serving.state, services.refresher.freshness

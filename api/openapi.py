@@ -5,11 +5,13 @@ can not see, so their operations are added here, from the same types that decode
 """
 
 import html
+import http
 import re
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
-from litestar import Request
+from litestar import Litestar, Request, Response
 from litestar.enums import MediaType
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
@@ -44,7 +46,7 @@ class Document(JsonRenderPlugin):
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """The document, as JSON."""
-        return self.render_json(request, completed(openapi_schema))
+        return self.render_json(request, completed(openapi_schema, request.app))
 
 
 class Page(OpenAPIRenderPlugin):
@@ -55,7 +57,7 @@ class Page(OpenAPIRenderPlugin):
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """The page."""
-        document = completed(openapi_schema)
+        document = completed(openapi_schema, request.app)
         operations = "".join(
             _operation(method, path, operation)
             for path, operations in sorted(document["paths"].items())
@@ -105,38 +107,142 @@ _REFERENCE = re.compile(r'"#/components/schemas/([A-Za-z0-9_.-]+)"')
 _LINK = r'<a href="#\1">\1</a>'
 
 
-def completed(schema: dict[str, Any]) -> dict[str, Any]:
-    """The document with the hot routes, and with problem documents as every route's error."""
-    types = [kind for _, _, request, _, answer in HOT for kind in (request, answer)]
-    shapes, components = msgspec.json.schema_components([*types, Problem], ref_template=REF)
-    *of_hot, problem = shapes
+def completed(schema: dict[str, Any], app: Litestar) -> dict[str, Any]:
+    """The document with the hot routes, and with bodies as they are decoded and encoded.
+
+    Litestar describes types in its own way, which is not always how msgspec reads them (a pair of
+    numbers, a field that may be left out); so every body is described by msgspec here.
+    """
+    paths = {path: dict(operations) for path, operations in schema.get("paths", {}).items()}
+    paths |= {path: {"post": _hot(path, summary)} for path, summary, *_ in HOT}
+    shown = {(path, method) for path, found in paths.items() for method in found}
+    bodies = {place: one for place, one in _bodies(app) if place in shown} | {
+        (path, "post"): Bodies(request, answer, (status,), key_in_address=False)
+        for path, _, request, status, answer in HOT
+    }
+    shapes, components = _described(bodies)
     error = {
         "description": "A problem document (RFC 9457).",
-        "content": {MEDIA_TYPE: {"schema": problem}},
+        "content": {MEDIA_TYPE: {"schema": shapes[Problem]}},
     }
-    paths = {path: dict(operations) for path, operations in schema.get("paths", {}).items()}
-    for place, (path, summary, _, status, _) in enumerate(HOT):
-        request, answer = of_hot[2 * place], of_hot[2 * place + 1]
-        paths[path] = {
-            "post": {
-                "summary": summary,
-                "operationId": path.strip("/").replace("/", "_"),
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": request}},
-                },
-                "responses": {
-                    str(status): {
-                        "description": "Durable, and answered.",
-                        "content": {"application/json": {"schema": answer}},
-                    }
-                },
-            }
-        }
-    for operations in paths.values():
+    for path, operations in paths.items():
         for method, operation in operations.items():
-            answers = {s: a for s, a in operation["responses"].items() if s[0] == "2"}
-            operations[method] = operation | {"responses": answers | {"default": error}}
-    known = schema.get("components", {})
-    schemas = known.get("schemas", {}) | components
-    return schema | {"paths": paths, "components": known | {"schemas": schemas}}
+            operations[method] = _with_bodies(operation, bodies[path, method], shapes, error)
+    return schema | {"paths": paths, "components": {"schemas": components}}
+
+
+class Bodies(NamedTuple):
+    """What an operation takes and answers.
+
+    Attributes:
+        request: Type of its body; None: it takes none.
+        answer: Type of what it answers.
+        statuses: With which it answers that.
+        key_in_address: The body may leave out its key.
+    """
+
+    request: Any
+    answer: Any
+    statuses: tuple[int, ...]
+    key_in_address: bool
+
+
+def _bodies(app: Litestar) -> Iterator[tuple[tuple[str, str], Bodies]]:
+    """Bodies of every operation that Litestar describes, by path and method."""
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            data, answer = handler.parsed_data_field, handler.parsed_return_field.annotation
+            if get_origin(answer) is Response:
+                (answer,) = get_args(answer)
+            bodies = Bodies(
+                data and data.annotation,
+                answer,
+                handler.opt.get("statuses", (handler.status_code,)),
+                handler.opt.get("key_in_address", False),
+            )
+            for method in handler.http_methods:
+                yield (route.path_format, method.lower()), bodies
+
+
+def _described(
+    bodies: dict[tuple[str, str], Bodies],
+) -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
+    """Schemas by type, and the components that they refer to."""
+    types = [Problem]
+    for one in bodies.values():
+        types += [kind for kind in (one.request, one.answer) if kind not in (None, Response)]
+    shapes, components = msgspec.json.schema_components(types, ref_template=REF)
+    names = _names(components)
+    components = {names[name]: _plain(schema, names) for name, schema in components.items()}
+    described = {kind: _plain(shape, names) for kind, shape in zip(types, shapes, strict=True)}
+    for one in bodies.values():
+        if one.key_in_address:
+            whole = components[one.request.__name__]
+            required = [name for name in whole["required"] if name != "key"]
+            name = f"{one.request.__name__}Declaration"
+            components[name] = whole | {"title": name, "required": required}
+    return described, components
+
+
+def _names(components: Iterable[str]) -> dict[str, str]:
+    """A short name for each: msgspec writes `module.Name` where several types share a name."""
+    names: dict[str, str] = {}
+    for name in sorted(components):  # those of `api` come first, and so get the shortest
+        *modules, short = name.split(".")
+        if short in names.values():
+            short = f"{modules[-1].title().replace('_', '')}{short}"
+        names[name] = short
+    return names
+
+
+def _plain(schema: Any, names: Mapping[str, str]) -> Any:
+    """A schema with short names, and with tuples of equals as arrays of so many.
+
+    Few readers know `prefixItems`.
+    """
+    if isinstance(schema, list):
+        return [_plain(one, names) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: _plain(value, names) for name, value in schema.items()}
+    if isinstance(found.get("$ref"), str):
+        found["$ref"] = REF.format(name=names[found["$ref"].rpartition("/")[2]])
+    items = found.get("prefixItems")
+    if items and all(one == items[0] for one in items):
+        del found["prefixItems"]
+        found["items"] = items[0]
+    return found
+
+
+def _hot(path: str, summary: str) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "operationId": path.strip("/").replace("/", "_"),
+        "requestBody": {"required": True},
+        "responses": {},
+    }
+
+
+def _with_bodies(
+    operation: dict[str, Any],
+    bodies: Bodies,
+    shapes: dict[Any, dict[str, Any]],
+    error: dict[str, Any],
+) -> dict[str, Any]:
+    answer = {"application/json": {"schema": shapes[bodies.answer]}}
+    described = operation | {
+        "responses": {
+            **{
+                str(status): {"description": http.HTTPStatus(status).phrase, "content": answer}
+                for status in bodies.statuses
+            },
+            "default": error,
+        }
+    }
+    if bodies.request is not None:
+        schema = shapes[bodies.request]
+        if bodies.key_in_address:
+            schema = {"$ref": REF.format(name=f"{bodies.request.__name__}Declaration")}
+        content = {"application/json": {"schema": schema}}
+        described["requestBody"] = operation["requestBody"] | {"content": content}
+    return described

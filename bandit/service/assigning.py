@@ -9,6 +9,7 @@ from bandit.journal import Journal
 from bandit.journal.pressure import Pressure
 from bandit.records import Assigned
 from bandit.service.choosing import choose
+from bandit.service.contexts import check_context
 from bandit.service.serving_state import Serving, ServingExperiment, ServingState
 from bandit.wire import Assignment, AssignmentAnswer, AssignmentRequest
 
@@ -116,6 +117,7 @@ class AssigningService:
         """
         state = self._serving.state.of(project)
         state.require_definitions()
+        check_context(context)
         facts = Facts(unit_id, context)
         experiments = [
             _declared(state, key)

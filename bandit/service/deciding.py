@@ -17,6 +17,7 @@ from bandit.policies import check_features, draw_ranking, seed_of
 from bandit.policies.features import features_of
 from bandit.records import Action, Decision
 from bandit.service.choosing import Chosen, choose
+from bandit.service.contexts import MOST_BYTES, check_context
 from bandit.service.drawing import Drawn, draw_in_pools, judge, pins_of, placed, top_of
 from bandit.service.eligibility import EVERY, DenyLists, Eligible, eligible
 from bandit.service.event_ids import given_event_id
@@ -129,6 +130,8 @@ class DecisionService:
         now_ms = self._now_ms()
         surface = self._serving.state.of(project).surface(request.surface)
         event_id, share = self._event_id(request, surface, now_ms)
+        if len(request.context) > MOST_BYTES:
+            check_context(bytes(request.context))
         if surface.withholding is not None:
             request, body = surface.withholding.request(request, self._salt)
         offer = offer_of(request, surface)

@@ -65,3 +65,38 @@ def test_documents_load_nothing_from_elsewhere(client: TestClient[Litestar], pat
     assert "https://" not in response.text.replace("https://json-schema.org", "")
     assert "<script" not in response.text
     assert "/v1/rank" in response.text
+
+
+def test_bodies_are_described_as_they_are_read(client: TestClient[Litestar]) -> None:
+    """Litestar's own description of a pair of numbers is no schema; and a key may be left out."""
+    document = client.get("/schema/openapi.json").json()
+    put = document["paths"]["/v1/layers/{key}"]["put"]
+    schema = put["requestBody"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/LayerDeclaration"}
+    declaration = document["components"]["schemas"]["LayerDeclaration"]
+    assert declaration["required"] == ["salt"]
+    assert declaration["additionalProperties"] is False
+    bucket = {"type": "integer", "minimum": 0, "maximum": 10000}
+    assert declaration["properties"]["holdout"]["items"] == {
+        "type": "array", "minItems": 2, "maxItems": 2, "items": bucket,
+    }  # fmt: skip
+    assert set(put["responses"]) == {"200", "201", "default"}
+
+
+def test_names_of_types_are_short_and_tell_apart_what_shares_one(
+    client: TestClient[Litestar],
+) -> None:
+    schemas = client.get("/schema/openapi.json").json()["components"]["schemas"]
+    assert not [name for name in schemas if "." in name]
+    assert "place" in schemas["Problem"]["properties"]
+    assert "writer" in schemas["Health"]["properties"]
+
+
+def test_options_name_every_method_of_a_path(client: TestClient[Litestar]) -> None:
+    """Litestar named only those that were registered before the last handler of a path."""
+    for path, operations in client.get("/schema/openapi.json").json()["paths"].items():
+        if path in ("/v1/rank", "/v1/rewards"):
+            continue
+        allowed = client.options(path.replace("{", "").replace("}", "")).headers["allow"]
+        named = {method.lower() for method in allowed.split(", ")}
+        assert named == {*operations, "options"}, path
