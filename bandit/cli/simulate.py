@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from bandit.cli.simulate_fraud import command as fraud
 from bandit.cli.simulate_slots import command as slots
 from bandit.errors import BanditError
 from bandit.settings import Settings
@@ -83,6 +84,7 @@ def command(
 
 
 command.add_command(slots)
+command.add_command(fraud)
 
 
 def spec_of(text: str, number: int, floor: float) -> PolicySpec:
