@@ -50,6 +50,9 @@ class Ranking(Record, frozen=True, kw_only=True):
         propensities: Of each slot, given the slots above; empty for a default.
         experiment: The variant that chose the policy.
         policy, snapshot: What drew.
+        logged: False for a served answer that the service's log does not hold, because its disk is
+            full or it sheds load. Record what comes back all the same: it is accepted, and counts
+            nowhere.
         token: What rewards of a signed surface must bring; they do by themselves.
     """
 
@@ -62,6 +65,7 @@ class Ranking(Record, frozen=True, kw_only=True):
     experiment: AssignedVariant | None = None
     policy: str = ""
     snapshot: str = ""
+    logged: bool = True
     token: str = ""
 
     @property

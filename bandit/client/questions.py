@@ -81,6 +81,7 @@ class _RankAnswer(msgspec.Struct):
     experiment: _Variant | None = None
     policy: str = ""
     snapshot: str = ""
+    logged: bool = True
     token: str | None = None
 
 
@@ -117,6 +118,7 @@ def served_ranking(content: bytes, surface: str) -> Ranking:
         experiment=AssignedVariant(key=chose.key, variant=chose.variant) if chose else None,
         policy=answer.policy,
         snapshot=answer.snapshot,
+        logged=answer.logged,
         token=answer.token or "",
     )
 

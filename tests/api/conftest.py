@@ -34,6 +34,7 @@ from bandit.service.replaying import ReplayService
 from bandit.service.serving_state import Serving
 from bandit.service.tokens import TokenKey, Tokens
 from bandit.specs import AnySpec, Metric
+from tests.bandit.journal.fakes import FullDisk
 from tests.bandit.service.making import (
     EXPERIMENT,
     FIXED,
@@ -116,6 +117,7 @@ class World:
         self.link.declared = self.definitions
         self.serving = Serving()
         self.now_ms = NOW_MS
+        self.disk = FullDisk()
         self.journal = Journal(
             folder / "journal",
             writer="w",
@@ -123,6 +125,7 @@ class World:
             now_ms=lambda: self.now_ms,
             max_bytes=1 << 20,
             max_age_s=60.0,
+            disk=self.disk,
         )
         self.services = self._services()
 
@@ -132,7 +135,14 @@ class World:
         past = PastDecisions(self.link.find, monotonic_s=time.monotonic)
         common = {"salt": SALT, "now_ms": now_ms, "entropy": entropy}
         tokens = Tokens([TokenKey(kid="k-01", secret="01" * 32, signs_from_ms=0)], salt=SALT)
-        accepting = AcceptingService(self.serving, self.journal, tokens=tokens, **common)  # type: ignore[arg-type]
+        meter = Meter(journal_dir=self.folder / "journal", shared_dir=None)
+        accepting = AcceptingService(
+            self.serving,
+            self.journal,
+            tokens=tokens,
+            count_unlogged=meter.count_unlogged,
+            **common,  # type: ignore[arg-type]
+        )
         defining = DefinitionService(
             lambda: self.definitions,  # type: ignore[arg-type, return-value]
             now_ms=now_ms,
@@ -173,7 +183,7 @@ class World:
                 monotonic_s=time.monotonic,
                 keys=self._key_feed(),
             ),
-            meter=Meter(journal_dir=self.folder / "journal", shared_dir=None),
+            meter=meter,
             now_ms=now_ms,
             past=past,
             personalizing=personalizing(

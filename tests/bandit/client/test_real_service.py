@@ -10,6 +10,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from bandit.client import BanditClient, Options
+from bandit.journal.disk import Space
 from bandit.records import AnyLogRecord, Decision, Exposure, Outcome, Reward
 from bandit.specs import PolicySpec, Surface
 from tests.api.conftest import World
@@ -103,6 +104,20 @@ def test_decision_whose_answer_was_lost_is_known_to_be_overridden(
     assert exposure.event_id == decision.event_id
     assert exposure.overridden == ((0, "a3"), (1, "a1"))
     assert not [r for r in journaled if isinstance(r, Reward)]
+
+
+def test_answer_that_is_not_logged_says_so_and_what_comes_back_is_taken(
+    line: Line, world: World, journaled: list[AnyLogRecord]
+) -> None:
+    client = client_on(line)
+    world.disk.left = Space(1000, 40)
+    world.journal.tick()
+    ranking = client.rank("home.feed", "u", actions=ACTIONS, default=["a1"])
+    assert (ranking.served, ranking.logged) == (True, False)
+    client.reward(ranking, 1.0)
+    client.exposed(ranking)
+    client.close()
+    assert (client.stats().delivered, client.stats().retries, journaled) == (2, 0, [])
 
 
 def test_bad_reward_takes_no_good_one_with_it(line: Line, journaled: list[AnyLogRecord]) -> None:

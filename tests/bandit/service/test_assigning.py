@@ -6,7 +6,8 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
-from bandit.errors import JournalUnavailable, NotDeclared, StoreUnavailable
+from bandit.errors import JournalUnavailable, NotDeclared, StorageFull, StoreUnavailable
+from bandit.journal.pressure import Pressure
 from bandit.records import Assigned
 from bandit.service.assigning import DAY_MS, AssigningService
 from bandit.service.serving_state import Serving
@@ -174,3 +175,25 @@ def test_nothing_is_said_before_definitions_are_known() -> None:
     )
     with pytest.raises(StoreUnavailable):
         service.assign(AssignmentRequest(unit_id="user-2"))
+
+
+def test_assignments_of_the_day_before_are_not_logged_again_while_the_disk_fills_up() -> None:
+    world = World(BUTTON)
+    world.ask("user-1")
+    world.now_ms += DAY_MS
+    world.journal.pressure = Pressure.OPTIONAL
+    world.ask("user-1")
+    world.ask("user-2")  # of whom nobody was told yet
+    assert world.logged == [("user-1", "blue"), ("user-2", "red")]
+    world.journal.pressure = Pressure.WARN
+    world.ask("user-1")
+    assert world.logged[2:] == [("user-1", "blue")]
+
+
+def test_nothing_new_is_told_on_a_full_disk_that_would_have_to_be_logged() -> None:
+    world = World(BUTTON)
+    world.ask("user-1")
+    world.journal.pressure = Pressure.FULL
+    assert world.ask("user-1") == [("button", "blue")]
+    with pytest.raises(StorageFull):
+        world.ask("user-2")
