@@ -50,7 +50,9 @@ def command(
 
 
 def _serve(settings: Settings, fd: int | None) -> None:
-    from bandit.cli import serving  # takes a second, which the supervisor need not wait
+    # These take seconds, which the supervisor need not wait.
+    from api.application import create_application
+    from bandit.cli.serving import serve
 
     logs.configure("api", level=settings.log_level, how=settings.log_format)
-    serving.serve(fd, os.environ)
+    serve(create_application, fd, os.environ)

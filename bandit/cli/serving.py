@@ -9,9 +9,9 @@ import asyncio
 import os
 import signal
 import socket
+import stat
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -20,7 +20,6 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from api.application import create_application
 from api.door import Door
 from bandit.cli.heartbeat import ORDERS_FD, Heartbeat
 from bandit.cli.listeners import BACKLOG
@@ -52,15 +51,16 @@ class Adopted(Server):
         self._shd = holder  # type: ignore[assignment]
 
 
-def serve(fd: int | None, environ: Mapping[str, str]) -> NoReturn:
+def serve(create: Callable[[], Door], fd: int | None, environ: Mapping[str, str]) -> NoReturn:
     """Answer on a listening socket until a signal; the process ends with it.
 
     Args:
+        create: Makes the application.
         fd: Its file descriptor, inherited; None: stand by until the supervisor names one.
         environ: The process environment.
     """
     # Not asyncio.run: it would cancel what Granian's threads still hold.
-    code = asyncio.new_event_loop().run_until_complete(_serve(fd, environ))
+    code = asyncio.new_event_loop().run_until_complete(_serve(create, fd, environ))
     # Everything is closed and flushed. Granian's threads do not end well with the interpreter:
     # one of them can panic, and the exit code would be SIGABRT's.
     sys.stdout.flush()
@@ -68,11 +68,11 @@ def serve(fd: int | None, environ: Mapping[str, str]) -> NoReturn:
     os._exit(code)
 
 
-async def _serve(fd: int | None, environ: Mapping[str, str]) -> int:
+async def _serve(create: Callable[[], Door], fd: int | None, environ: Mapping[str, str]) -> int:
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    door = create_application()
+    door = create()
     async with door.open():
         beating = asyncio.create_task(_beat(Heartbeat(environ)))
         stop = asyncio.create_task(stopping.wait())
@@ -149,12 +149,24 @@ def _turn_away(fd: int) -> int:
 
 def connections(port: int) -> int:
     """How many connections to a port this process has."""
-    found = 0
-    for path in OPEN_FILES.iterdir() if OPEN_FILES.is_dir() else ():
-        with suppress(OSError), socket.socket(fileno=os.dup(int(path.name))) as each:
-            if each.family in (socket.AF_INET, socket.AF_INET6) and each.getpeername():
-                found += each.getsockname()[1] == port
-    return found
+    names = [path.name for path in OPEN_FILES.iterdir()] if OPEN_FILES.is_dir() else []
+    return sum(_is_connected(int(name), port) for name in names)
+
+
+def _is_connected(fd: int, port: int) -> bool:
+    try:
+        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+            return False
+        found = socket.socket(fileno=fd)
+    except OSError:  # closed meanwhile
+        return False
+    try:
+        is_tcp = found.family in (socket.AF_INET, socket.AF_INET6)
+        return is_tcp and bool(found.getpeername()) and found.getsockname()[1] == port
+    except OSError:  # not connected
+        return False
+    finally:
+        found.detach()
 
 
 async def _until(condition: Callable[[], bool], within_s: float) -> None:

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bandit.cli.heartbeat import HEARTBEAT_FD, ORDERS_FD
 from bandit.cli.processes import Processes
-from bandit.cli.supervisor import Child, Supervisor
+from bandit.cli.supervisor import Child, Pulse, Supervisor
 from tests.until import until
 
 # A server with a worker: it says who they are, and the worker outlives a killed main process.
@@ -108,7 +110,8 @@ SUPERVISED = f"""
 import os, sys, time
 from pathlib import Path
 from bandit.cli.processes import Processes
-from bandit.cli.supervisor import Child, Supervisor
+from bandit.cli.heartbeat import HEARTBEAT_FD, ORDERS_FD
+from bandit.cli.supervisor import Child, Pulse, Supervisor
 
 processes = Processes(logs=Path(sys.argv[1]))
 children = [Child(name, {SERVER!r}, os.environ) for name in ("one", "two")]
@@ -149,3 +152,41 @@ def children_of(pid: int) -> list[int]:
 
 def command_of(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_a_child_is_heard_and_a_spare_one_hears(tmp_path: Path) -> None:
+    script = f"read -r order <&${ORDERS_FD}; echo $order; echo >&${HEARTBEAT_FD}; sleep 1000"
+    # Not every shell takes a file descriptor out of a variable.
+    argv = ("/bin/bash", "-c", script)
+    child = Child("spare", argv, os.environ, pulse=Pulse(60.0, 60.0), is_spare=True)
+    processes = Processes(logs=tmp_path)
+    process = processes.spawn(child)
+    assert not process.heard()
+    process.order("7")
+    until(process.heard, "the heartbeat")
+    assert not process.heard(), "once is once"
+    assert (tmp_path / "spare.log").read_text() == "7\n"
+    process.kill()
+    until(lambda: process.ended() is not None, "the end")
+    processes.close()
+
+
+def test_an_end_is_told_at_once(tmp_path: Path) -> None:
+    ended = threading.Event()
+    processes = Processes(logs=tmp_path, when_ended=ended.set)
+    process = processes.spawn(Child("short", ("/bin/true",), os.environ))
+    assert ended.wait(30.0)
+    assert process.ended() == 0
+    processes.close()
+
+
+def test_a_child_inherits_the_files_it_is_given(tmp_path: Path) -> None:
+    given, taken = os.pipe()
+    argv = ("/bin/bash", "-c", f"echo heard >&{taken}")
+    processes = Processes(logs=tmp_path)
+    process = processes.spawn(Child("heir", argv, os.environ, fds=(taken,)))
+    assert os.read(given, 100) == b"heard\n"
+    until(lambda: process.ended() is not None, "the end")
+    processes.close()
+    os.close(given)
+    os.close(taken)
