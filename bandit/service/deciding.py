@@ -139,7 +139,7 @@ class DecisionService:
         decision = self._decide(request, body, surface, chosen, offer, event_id, now_ms, share)
         logged = self._log(decision, share)
         if not logged:
-            event_id = self._unlogged(event_id, surface)
+            event_id = self._unlogged(request, event_id, surface)
         token = None
         if surface.spec.signed:
             token = self._token(event_id, surface.spec.key, request.unit_id, now_ms)
@@ -167,7 +167,7 @@ class DecisionService:
             return False
         return True
 
-    def _unlogged(self, event_id: str, surface: ServingSurface) -> str:
+    def _unlogged(self, request: RankRequest, event_id: str, surface: ServingSurface) -> str:
         """Under which id a decision is answered that the log does not hold."""
         if not read_event_id(event_id, self._salt).logged:
             return event_id
@@ -202,7 +202,7 @@ class DecisionService:
                 )
             if not read.logged:
                 share = 0.0
-        if share < 1.0 and not kept(event_id, share):
+        if 0.0 < share < 1.0 and not kept(event_id, share):
             share = 0.0
         return event_id, share
 
