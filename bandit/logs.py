@@ -9,6 +9,7 @@ A line of a library, or one that was logged without a name, is called after wher
 text may hold some (`RecordError`, and whatever is not ours) only type and place are written.
 """
 
+import copy
 import logging
 import re
 import sys
@@ -23,17 +24,48 @@ from bandit.errors import BanditError, RecordError
 Format = Literal["text", "json"]
 
 EVENTS = {
-    "started": "A process begins its work.",
+    "ballast_failed": "The ballast file can not be looked after; nothing depends on it.",
+    "ballast_given_up": "The disk is full, and the room kept for that day was given up.",
+    "bytes_set_aside": "A piece of a journal file holds no record, and was set aside.",
+    "disk_level": "The disk became fuller or emptier than a level of its settings.",
+    "drain_failed": "The journal, or one writer's, can not be drained now.",
     "ended": "A process was asked to end, and has.",
-    "supervisor": "A child ended, was killed or is started again; or an address answers.",
-    "output": "A line that a child wrote itself, also of libraries and tracebacks.",
-    "request_failed": "A request was answered 5xx; `type` says with which problem.",
-    "store_away": "ClickHouse does not answer; said once, until `store_back`.",
-    "store_back": "ClickHouse answers again.",
-    "drain_failed": "The journal's folder can not be read or written now.",
+    "experiment_unusable": "An experiment can not be served as it is declared; it assigns nobody.",
+    "give_up_failed": "What was set aside could not be given up; it is tried again.",
+    "hosts_silent": "Other hosts than before have said nothing lately; nobody waits for them.",
+    "journal_closed": "A worker's journal takes no records; decisions are answered unlogged.",
+    "journal_open": "It takes records again.",
+    "last_good_unkept": "What serves could not be kept on disk, for a start without the store.",
+    "learned": "What a learner did in the last ten seconds or so.",
+    "learner_complains": "A policy can not be learned now, and why; said once.",
+    "learner_outdated": "A learner knows an older definition than its snapshot; it waits.",
+    "learner_resumed": "A learner goes on from a snapshot.",
+    "learner_started": "A learner begins from scratch.",
+    "lesson_refused": "A policy refused a decision to learn from; it counts as unseen.",
+    "metrics_unwritten": "A process can not write its metrics; said once.",
+    "numbers_lost": "Records of a writer are missing in its segments.",
+    "outage_began": "The store, or a file, fails; said once, until `outage_over`.",
+    "outage_over": "It works again.",
+    "output": "A line that a child wrote by itself: a library, a traceback, a banner.",
+    "policy_unusable": "A policy can not be run from disk or as declared.",
     "refresh_failed": "A worker could not look for news for a reason that is a bug.",
+    "request_failed": "A request was answered 5xx; fields: `type`, `status`.",
+    "rows_given_up": "Learners go on without rows that were set aside.",
+    "rows_rejected": "ClickHouse refused rows; they were set aside.",
+    "segment_damaged": "A segment has other records than its footer says.",
+    "segment_unfooted": "A segment has no footer: nobody knows whether it held more.",
+    "snapshot_published": "A learner published a snapshot (debug).",
     "snapshot_refused": "A snapshot failed its digest or canary and does not serve.",
-    "learned": "What a learner did in the last seconds.",
+    "snapshot_retrained": "A snapshot was learned again from the log (debug).",
+    "snapshot_superseded": "Another learner of the policy was first; this one stands by.",
+    "snapshot_unusable": "A snapshot can not be resumed from; the one before is tried.",
+    "started": "A process begins its work.",
+    "store_away": "ClickHouse does not answer; said once.",
+    "store_back": "It answers again.",
+    "stream_goes_on": "A stream of the log goes on.",
+    "stream_stopped": "A stream of the log stands still: a number is missing for a minute.",
+    "supervisor": "A child ended, was killed or is started again; or an address answers.",
+    "torn_write": "A segment ends in a torn write: its writer was killed in the middle of one.",
 }
 """Names that lines are logged under, and what they mean; api/OBSERVABILITY.md has them all."""
 
@@ -71,14 +103,28 @@ def tell(
     log.log(level, text, *given, exc_info=error, extra={"event": event}, stacklevel=2)
 
 
+def event(name: str) -> dict[str, str]:
+    """What gives a line of plain `logging` its name: `log.error(…, extra=event("drain_failed"))`.
+
+    >>> event("drain_failed")
+    {'event': 'drain_failed'}
+    """
+    return {"event": name}
+
+
 def told(exc: BaseException) -> str:
     """What a log may say of an error: its text, unless that may quote what a client sent.
 
-    >>> told(RecordError("unit_id is 'u-17', must be shorter")), told(OSError(28, "No space left"))
-    ('RecordError', 'OSError: [Errno 28] No space left')
+    >>> told(RecordError("unit_id is 'u-17', must be shorter - at `$.unit_id`"))
+    'RecordError at $.unit_id'
+    >>> told(OSError(28, "No space left"))
+    'OSError: [Errno 28] No space left'
     """
     name = type(exc).__name__
-    is_ours = isinstance(exc, BanditError) and not isinstance(exc, RecordError)
+    if isinstance(exc, RecordError):
+        _, mark, place = str(exc).rpartition(" - at `")
+        return f"{name} at {place.rstrip('`')}" if mark else name
+    is_ours = isinstance(exc, BanditError)
     is_system = isinstance(exc, OSError) and not isinstance(exc, ValueError)
     return f"{name}: {exc}" if is_ours or is_system else name
 
@@ -217,6 +263,11 @@ def _time(seconds: float) -> str:
 
 
 def _message(record: logging.LogRecord) -> str:
+    if isinstance(record.args, tuple) and any(isinstance(a, BaseException) for a in record.args):
+        record = copy.copy(record)
+        record.args = tuple(
+            told(arg) if isinstance(arg, BaseException) else arg for arg in record.args or ()
+        )
     try:
         return _clean(record.getMessage())
     except (TypeError, ValueError, KeyError):  # a text and fields that do not fit

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bandit.journal.disk import Disk, Space
 from bandit.journal.pressure import Pressure, Watermarks
+from bandit.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Ballast:
                 if self._watermarks.level(left) < Pressure.OPTIONAL:
                     self._take(size)
         except OSError as exc:  # there is no root yet, or no way to it
-            log.debug("the ballast can not be looked after: %s", exc)
+            log.debug("the ballast can not be looked after: %s", exc, extra=event("ballast_failed"))
 
     def _size_on(self, space: Space) -> int:
         spare = (1.0 - self._watermarks.full) * space.total_bytes
@@ -68,7 +69,11 @@ class Ballast:
         self._path.unlink(missing_ok=True)
         if self._size_bytes:
             free_mb = space.free_bytes / 1e6
-            log.error("the disk is full (%.1f MB free): the ballast was given up", free_mb)
+            log.error(
+                "the disk is full (%.1f MB free): the ballast was given up",
+                free_mb,
+                extra=event("ballast_given_up"),
+            )
 
     def _take(self, size: int) -> None:
         made = self._path.with_suffix(".new")

@@ -20,6 +20,7 @@ from bandit.journal.base import Entry, Sink
 from bandit.journal.blocks import Block
 from bandit.journal.outages import Outages
 from bandit.journal.quarantine import Quarantine
+from bandit.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -143,5 +144,12 @@ class Delivery:
         self.rejected.setdefault(block.writer, set()).update(map(place, block.entries))
         rows = f"{len(block.entries)} rows of {block.table} by {block.writer}"
         trace = None if isinstance(exc, StoreError) else exc
-        log.error("%s were rejected and set aside in %s: %s", rows, path, exc, exc_info=trace)
+        log.error(
+            "%s were rejected and set aside in %s: %s",
+            rows,
+            path,
+            exc,
+            exc_info=trace,
+            extra=event("rows_rejected"),
+        )
         return []

@@ -15,6 +15,7 @@ from bandit.journal.giving_up import GivingUp
 from bandit.journal.outages import Outages
 from bandit.journal.quarantine import Quarantine
 from bandit.journal.segments import DRAIN_LOCK, hold, writers_in
+from bandit.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,9 @@ class Drain:
             self._unreadable.failed(writer, exc)
         except Exception as exc:  # a bug with one folder must not stop the others, nor the process
             if writer not in self._unreadable:
-                log.exception("the journal of %s can not be drained", writer)
+                log.exception(
+                    "the journal of %s can not be drained", writer, extra=event("drain_failed")
+                )
             self._unreadable.failed(writer, exc)
 
     def _tidy(self, folder: Folder) -> None:

@@ -22,6 +22,7 @@ from bandit.journal.segments import (
     segment_name,
     segments_in,
 )
+from bandit.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -264,7 +265,13 @@ class Folder:
             path = self._quarantine.put_numbers([numbers])
             self._delivery.counts["lost"] += numbers.last - numbers.first + 1
             what = f"{numbers.table}/{numbers.surface} {numbers.first}-{numbers.last}"
-            log.error("%s by %s are missing, noted in %s", what, numbers.writer, path)
+            log.error(
+                "%s by %s are missing, noted in %s",
+                what,
+                numbers.writer,
+                path,
+                extra=event("numbers_lost"),
+            )
         self._continuity.passed(entries)
 
     def _set_aside(self, segment: Segment, chunk: Chunk) -> None:
@@ -273,11 +280,22 @@ class Folder:
             path = self._quarantine.put_bytes(self.path.name, segment.path.name, spoilt)
             self._delivery.counts["spoilt"] += 1
             what = f"{len(spoilt.data)} bytes at {spoilt.start} of {name}"
-            log.error("%s were set aside in %s: %s", what, path, spoilt.reason)
+            log.error(
+                "%s were set aside in %s: %s",
+                what,
+                path,
+                spoilt.reason,
+                extra=event("bytes_set_aside"),
+            )
         for verdict in chunk.verdicts:
             self._judge(segment, verdict)
         if chunk.torn_bytes:
-            log.info("%s ends in %d bytes of a torn write", name, chunk.torn_bytes)
+            log.info(
+                "%s ends in %d bytes of a torn write",
+                name,
+                chunk.torn_bytes,
+                extra=event("torn_write"),
+            )
 
     def _judge(self, segment: Segment, verdict: Verdict) -> None:
         """Say what a footer misses, and keep a segment whose records are gone without a trace."""
@@ -286,11 +304,16 @@ class Folder:
         name = f"{self.path.name}/{segment.path.name}"
         there = f"{verdict.found_n} of {verdict.records_n} records of {name} are there"
         if verdict.is_damaged:
-            log.error("%s, the others were damaged", there)
+            log.error("%s, the others were damaged", there, extra=event("segment_damaged"))
             return
         path = self._quarantine.keep(segment.path)
         self._delivery.counts["spoilt"] += 1
-        log.error("%s, or others than were written; it is kept as %s", there, path)
+        log.error(
+            "%s, or others than were written; it is kept as %s",
+            there,
+            path,
+            extra=event("segment_damaged"),
+        )
 
     def _tell_unfooted(self, segment: Segment) -> None:
         """Say that nobody knows whether a segment held more; the last one of a writer may."""
@@ -299,7 +322,12 @@ class Folder:
         if reader.footed or is_last or not reader.records_n or not _is_numbered(segment.path.name):
             return
         name = f"{self.path.name}/{segment.path.name}"
-        log.warning("%s has no footer behind its %d records", name, reader.records_n)
+        log.warning(
+            "%s has no footer behind its %d records",
+            name,
+            reader.records_n,
+            extra=event("segment_unfooted"),
+        )
 
     def _drop(self, name: str) -> None:
         segment = self.segments.pop(name)

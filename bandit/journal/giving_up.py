@@ -19,6 +19,7 @@ from bandit.errors import StoreError
 from bandit.journal.base import Entry, Numbers, Sink
 from bandit.journal.reader import SegmentReader
 from bandit.journal.segments import LOST_SUFFIX, REJECTED, SUFFIX
+from bandit.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,9 @@ class GivingUp:
         try:
             return give_up(self._root, self._sink, set_aside_by_ms=now_ms - self._after_ms)
         except (StoreError, OSError) as exc:
-            log.warning("what was set aside can not be given up now: %s", exc)
+            log.warning(
+                "what was set aside can not be given up now: %s", exc, extra=event("give_up_failed")
+            )
             return GivenUp()
 
 
@@ -98,7 +101,7 @@ def give_up(root: Path, sink: Sink, *, set_aside_by_ms: int | None = None) -> Gi
         path.rename(kept)
         files_n += 1
         rows_n += sum(numbers.last - numbers.first + 1 for numbers in declared)
-        log.error("given up %s: %s", kept, _told(declared))
+        log.error("given up %s: %s", kept, _told(declared), extra=event("rows_given_up"))
     return GivenUp(files_n, rows_n)
 
 

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bandit.logs import event
+
 log = logging.getLogger(__name__)
 
 FIRST_WAIT_MS = 100
@@ -49,7 +51,7 @@ class Outages:
         now_ms = self._now_ms()
         if not self._failures:
             self._since_ms = now_ms
-            log.warning("%s: %s", self._what, exc)
+            log.warning("%s: %s", self._what, exc, extra=event("outage_began"))
         failure = self._failures.setdefault(name, _Failure(0, now_ms))
         failure.due_ms = now_ms + min(FIRST_WAIT_MS << failure.failures_n, LONGEST_WAIT_MS)
         failure.failures_n = min(failure.failures_n + 1, 16)
@@ -57,4 +59,9 @@ class Outages:
     def succeeded(self, name: str) -> None:
         """It works, or it is gone."""
         if self._failures.pop(name, None) is not None and not self._failures:
-            log.warning("%s: over after %d ms", self._what, self._now_ms() - self._since_ms)
+            log.warning(
+                "%s: over after %d ms",
+                self._what,
+                self._now_ms() - self._since_ms,
+                extra=event("outage_over"),
+            )

@@ -8,6 +8,7 @@ from pathlib import Path
 from bandit.errors import JournalUnavailable, StorageFull
 from bandit.journal.disk import Disk
 from bandit.journal.pressure import Pressure, Watermarks, backlog_share
+from bandit.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Room:
         """
         if self._failed_at is not None and appended_bytes > self._failed_at:
             self._failed_at = None
-            log.warning("%s takes records again", self._root)
+            log.warning("%s takes records again", self._root, extra=event("journal_open"))
         try:
             while self._finished and not self._finished[0][0].exists():
                 self._finished_bytes -= self._finished.popleft()[1]
@@ -68,14 +69,25 @@ class Room:
         if level is not self.pressure and (level or self._failed_at is None):
             used, free_mb = 100 * space.used_share, space.free_bytes / 1e6
             name = level.name.lower()
-            log.warning("disk is at level '%s': %.1f %% used, %.0f MB free", name, used, free_mb)
+            log.warning(
+                "disk is at level '%s': %.1f %% used, %.0f MB free",
+                name,
+                used,
+                free_mb,
+                extra=event("disk_level"),
+            )
         self.pressure = level
 
     def fail(self, exc: OSError, appended_bytes: int) -> None:
         """A write failed: nothing is written until the next look."""
         if self._failed_at is None:
             what = exc.strerror or str(exc)
-            log.error("%s takes no records, decisions are not logged: %s", self._root, what)
+            log.error(
+                "%s takes no records, decisions are not logged: %s",
+                self._root,
+                what,
+                extra=event("journal_closed"),
+            )
         self._failed_at = appended_bytes
         self.pressure, self.keep_share = Pressure.FULL, 0.0
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from bandit.errors import BanditError, StoreUnavailable
 from bandit.learning.learner import Learner, LearnStep, Task
+from bandit.logs import event
 from bandit.specs import PolicySpec
 from bandit.store.definitions import Definition, Definitions
 
@@ -123,4 +124,4 @@ class Fleet:
         """Log a complaint unless it is the one that was logged last."""
         if self._said.get(policy) != what:
             self._said[policy] = what
-            log.warning("policy=%s %s", policy, what)
+            log.warning("policy=%s %s", policy, what, extra=event("learner_complains"))

@@ -13,6 +13,7 @@ from bandit.learning.reading import Reader
 from bandit.learning.totals import window_ms
 from bandit.learning.training import Build, Training, built, learns_alike
 from bandit.learning.watching import Watch
+from bandit.logs import event
 from bandit.policies.base import LearningPolicy
 from bandit.records import Record
 from bandit.specs import PolicySpec, Surface
@@ -271,7 +272,11 @@ class Learner:
         self._unconfirmed = None
         label = f"{snapshot.policy}@{snapshot.number}"
         if not won:
-            log.warning("superseded snapshot=%s: another learner is at work, standing by", label)
+            log.warning(
+                "superseded snapshot=%s: another learner is at work, standing by",
+                label,
+                extra=event("snapshot_superseded"),
+            )
             self._forget()
             self._stand_by_until_ms = self._now_ms() + int(STAND_BY_S * 1000)
             return LearnStep()
@@ -285,6 +290,7 @@ class Learner:
             done.waiting_n,
             len(snapshot.weights),
             snapshot.digest,
+            extra=event("snapshot_published"),
         )
         return done._replace(snapshot=snapshot.number)
 
@@ -301,7 +307,11 @@ class Learner:
             snapshot.spec_version > self._task.policy_version
             or snapshot.erasures > self._task.erasures
         ):
-            log.warning("waiting policy=%s: its definition here is old", spec.key)
+            log.warning(
+                "waiting policy=%s: its definition here is old",
+                spec.key,
+                extra=event("learner_outdated"),
+            )
             self._is_outdated = True
             return None
         if snapshot is None or policy is None:
@@ -331,14 +341,25 @@ class Learner:
                     return snapshot, None
                 policy = built(snapshot, self._build)
             except (SnapshotCorrupt, NotFound, BadSpec) as exc:
-                log.error("unusable snapshot=%s@%d: %s", key, number, exc)
+                log.error(
+                    "unusable snapshot=%s@%d: %s",
+                    key,
+                    number,
+                    exc,
+                    extra=event("snapshot_unusable"),
+                )
             else:
                 return snapshot, policy
         return None, None
 
     def _fresh(self, lineage: _Lineage) -> "_Running":
         task = self._task
-        log.info("started policy=%s snapshot=%d from scratch", task.policy.key, lineage.number)
+        log.info(
+            "started policy=%s snapshot=%d from scratch",
+            task.policy.key,
+            lineage.number,
+            extra=event("learner_started"),
+        )
         policy = cast("LearningPolicy", self._build(task.policy, None))
         training = Training(task.policy, task.surface, policy)
         return _Running(training, self._reader({}), lineage)
@@ -350,7 +371,12 @@ class Learner:
         training = Training.resumed(
             snapshot, policy, spec=task.policy, surface=task.surface, tail=self._tail
         )
-        log.info("resumed snapshot=%s@%d", snapshot.policy, snapshot.number)
+        log.info(
+            "resumed snapshot=%s@%d",
+            snapshot.policy,
+            snapshot.number,
+            extra=event("learner_resumed"),
+        )
         return _Running(training, self._reader(snapshot.cursor), lineage)
 
     def _reader(self, cursor: dict[str, int]) -> Reader:

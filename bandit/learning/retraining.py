@@ -6,6 +6,7 @@ from typing import NamedTuple, cast
 from bandit.errors import BadSpec, NotFound, SnapshotCorrupt
 from bandit.learning.lineage import check_not_erased, learn_steps, started, steps_of, surface_of
 from bandit.learning.training import Build, Training, built
+from bandit.logs import event
 from bandit.policies.base import LearningPolicy
 from bandit.store.definitions import Definitions
 from bandit.store.snapshots import Snapshot, Snapshots
@@ -72,6 +73,7 @@ class Retrainer:
             number,
             len(way.steps),
             lessons_n,
+            extra=event("snapshot_retrained"),
         )
         self._standing = _Standing(way.goal, way.training)
         return cast("LearningPolicy", self._build(way.goal.spec, learned.save()))
@@ -99,7 +101,13 @@ class Retrainer:
             except (NotFound, SnapshotCorrupt, BadSpec) as exc:  # no ancestor, or of no use
                 if root == 0:
                     raise
-                log.warning("passed over snapshot=%s@%d: %s", policy, root, exc)
+                log.warning(
+                    "passed over snapshot=%s@%d: %s",
+                    policy,
+                    root,
+                    exc,
+                    extra=event("snapshot_unusable"),
+                )
                 below = root - 1
             else:
                 return _Way(begin.training, begin.snapshot.cursor, steps[1:], lineage[-1])

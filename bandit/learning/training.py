@@ -7,6 +7,7 @@ from typing import cast
 from bandit.errors import RecordError, SnapshotCorrupt
 from bandit.learning.counts import Counts
 from bandit.learning.joiner import Joined, Joiner
+from bandit.logs import event
 from bandit.policies.arguments import read_arguments
 from bandit.policies.base import LearningPolicy, Lesson, Policy
 from bandit.specs import TRAINING_FIELDS, Part, PolicySpec, Surface
@@ -137,7 +138,12 @@ def teach(
             try:
                 policy.learn(lesson)
             except RecordError as exc:
-                log.warning("lesson refused event_id=%s: %s", decision.decision.event_id, exc)
+                log.warning(
+                    "lesson refused event_id=%s: %s",
+                    decision.decision.event_id,
+                    exc,
+                    extra=event("lesson_refused"),
+                )
             else:
                 learned_n += 1
         if learned_n == before_n:

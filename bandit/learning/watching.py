@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+from bandit.logs import event
 from bandit.store.tail import Drained
 
 log = logging.getLogger(__name__)
@@ -29,12 +30,20 @@ class Watch:
                 self._policy,
                 drained.hosts_n,
                 drained.silent_n,
+                extra=event("hosts_silent"),
             )
         self._holes = {stream: self._holes.get(stream, now_ms) for stream in holes}
         for stream, since_ms in self._holes.items():
             if stream not in self._told and now_ms - since_ms >= PATIENCE_MS:
                 self._told.add(stream)
-                log.warning("policy=%s stream=%s stands still at a hole", self._policy, stream)
+                log.warning(
+                    "policy=%s stream=%s stands still at a hole",
+                    self._policy,
+                    stream,
+                    extra=event("stream_stopped"),
+                )
         for stream in self._told - self._holes.keys():
             self._told.remove(stream)
-            log.warning("policy=%s stream=%s goes on", self._policy, stream)
+            log.warning(
+                "policy=%s stream=%s goes on", self._policy, stream, extra=event("stream_goes_on")
+            )

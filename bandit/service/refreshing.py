@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from bandit.errors import BanditError, NotFound, SnapshotCorrupt, StoreError
+from bandit.logs import event
 from bandit.policies import build, with_floor
 from bandit.policies.base import Policy
 from bandit.records import Action
@@ -152,7 +153,7 @@ class Refresher:
             except StoreError as exc:
                 self._failed(str(exc))
             except Exception as exc:  # a bug must not end the thread: serving would grow stale
-                log.exception("refreshing failed")
+                log.exception("refreshing failed", extra=event("refresh_failed"))
                 self._failed(repr(exc))
             else:
                 self.freshness = Freshness(reached_s=self._monotonic_s())
@@ -161,7 +162,7 @@ class Refresher:
 
     def _failed(self, error: str) -> None:
         if error != self.freshness.error:
-            log.warning("serving what is known: %s", error)
+            log.warning("serving what is known: %s", error, extra=event("store_away"))
         self.freshness = replace(self.freshness, error=error)
 
     def _specs(self) -> list[PolicySpec]:
@@ -188,7 +189,13 @@ class Refresher:
         except NotFound:  # a replica that lags: it will be there at a later look
             return have or self._fallback(spec)
         except BanditError as exc:
-            log.error("snapshot %s@%d is refused: %s", spec.key, number, exc)
+            log.error(
+                "snapshot %s@%d is refused: %s",
+                spec.key,
+                number,
+                exc,
+                extra=event("snapshot_refused"),
+            )
             self._refused[spec.key] = number
             return have or self._fallback(spec)
         self._unkept[spec.key] = snapshot
@@ -204,7 +211,13 @@ class Refresher:
                 if snapshot is not None:
                     return self._trained(spec, snapshot)
             except BanditError as exc:
-                log.error("policy %s can not be run %s: %s", spec.key, attempt, exc)
+                log.error(
+                    "policy %s can not be run %s: %s",
+                    spec.key,
+                    attempt,
+                    exc,
+                    extra=event("policy_unusable"),
+                )
         return None
 
     def _keep(self, *, definitions_too: bool) -> None:
@@ -220,7 +233,9 @@ class Refresher:
                     self._last_good.save_snapshot(snapshot)
                 self._feed.keep()
         except OSError as exc:  # serving is right without it; only a start without store is not
-            log.warning("the last good state could not be kept: %s", exc)
+            log.warning(
+                "the last good state could not be kept: %s", exc, extra=event("last_good_unkept")
+            )
 
     def _untrained(self, spec: PolicySpec) -> RunnablePolicy:
         policy = self._build(spec, None)

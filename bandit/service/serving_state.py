@@ -8,6 +8,7 @@ from typing import TypeVar
 from bandit.assign import Placing
 from bandit.errors import BadSpec, NotDeclared, StoreUnavailable
 from bandit.event_id import surface_tag
+from bandit.logs import event
 from bandit.policies import build
 from bandit.policies.base import Policy
 from bandit.service.serving_catalogue import ServingCatalogue
@@ -223,7 +224,9 @@ def _experiments(
         try:
             placing = Placing(spec, layers[spec.layer] if spec.layer else None)
         except BadSpec:
-            log.exception("experiment %s assigns nobody", spec.key)
+            log.exception(
+                "experiment %s assigns nobody", spec.key, extra=event("experiment_unusable")
+            )
             continue
         by_variant = {v.key: policies.get(v.policy or "") for v in spec.variants}
         runnable = {key: policy for key, policy in by_variant.items() if policy is not None}
