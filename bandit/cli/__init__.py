@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "Write a surface's log for other programs (DSJSON).",
     "import": "Read logs of other services (DSJSON) into a surface's log.",
     "forget": "Take a unit out of everything, and learn again without it.",
+    "retention": "Show or change how long the log is kept.",
     "replay": "Replay logged decisions and say whether they come out identical.",
     "keys": "Make, list, revoke and rotate API keys.",
     "tokens": "Show and replace the keys of event tokens.",

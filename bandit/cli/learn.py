@@ -25,6 +25,7 @@ from bandit.store.client import Store
 from bandit.store.definitions import Definitions
 from bandit.store.erasures import Erasures
 from bandit.store.migrations import migrate
+from bandit.store.retention import Retention, Upkeep
 from bandit.store.snapshots import Snapshots
 from bandit.store.tail import Tail
 
@@ -77,17 +78,25 @@ def run(settings: Settings, policies: Collection[str], stop: threading.Event) ->
     if store is None:
         return
     try:
-        _learn(_fleet(settings, policies, store), outage, stop, meter)
+        upkeep = Upkeep(Retention(store))
+        _learn(_fleet(settings, policies, store), upkeep, outage, stop, meter)
         meter.close()
     finally:
         store.close()
 
 
-def _learn(fleet: Fleet, outage: "_Outage", stop: threading.Event, meter: LearnMeter) -> None:
+def _learn(
+    fleet: Fleet,
+    upkeep: Upkeep,
+    outage: "_Outage",
+    stop: threading.Event,
+    meter: LearnMeter,
+) -> None:
     summary = _Summary()
     while not stop.is_set():
         pause_s = RECONNECT_S
         with outage:
+            upkeep.step(now_ms())
             steps = fleet.step()
             summary.add(steps)
             meter.stepped(fleet.learners, steps)

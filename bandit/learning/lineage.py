@@ -88,6 +88,8 @@ def learn_steps(
     """
     surface = training.joiner.surface.key
     surfaces = _Surfaces(definitions, surface)
+    if steps:
+        tail.check_retained(surface, after, steps[-1].cursor, steps[0].created_ms)
     lessons_n = 0
     for snapshot, rows in _rows_of(steps, after, tail, surface):
         training.joiner.surface = surfaces.at(snapshot.surface_version)

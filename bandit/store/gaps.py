@@ -12,8 +12,9 @@ from typing import Literal, NamedTuple
 
 from bandit.store.client import Store
 
-Reason = Literal["rejected", "lost", "forgotten"]
-"""`rejected`: the store refused the rows. `lost`: a disk broke them. `forgotten`: a unit asked."""
+Reason = Literal["rejected", "lost", "forgotten", "expired"]
+"""`rejected`: the store refused the rows. `lost`: a disk broke them. `forgotten`: a unit asked.
+`expired`: their retention ends (`bandit.store.retention`)."""
 
 
 class Gap(NamedTuple):

@@ -231,6 +231,36 @@ class Tail:
             raise NotFound(f"the log of {surface!r} holds {have} of {need} rows to learn from")
         return batch
 
+    def check_retained(self, surface: str, after: Cursor, upto: Cursor, since_ms: int) -> None:
+        """Refuse to learn rows again whose retention has ended since they were learned from.
+
+        Args:
+            surface: As for `between`.
+            after: As for `between`.
+            upto: As for `between`.
+            since_ms: When what is to be learned again was begun.
+
+        Raises:
+            NotFound: Naming how many rows of which streams.
+            StoreUnavailable: The store did not answer.
+        """
+        streams = dict(_streams_of(surface, upto))
+        if not streams:
+            return
+        expired = self._store.rows(
+            "expired_numbers",
+            since_ms=since_ms,
+            streams=list(streams),
+            after=[after.get(stream, 0) for stream in streams],
+            upto=list(streams.values()),
+        )
+        if expired:
+            raise NotFound(
+                f"the log of {surface!r} does not retain all that was learned from: of "
+                f"{', '.join(stream for stream, _ in expired[:3])} "
+                f"{sum(n for _, n in expired)} rows have expired"
+            )
+
     def drained_through_ms(self, now_ms: int) -> Drained:
         """How far the drains have come; ask before `read`, or rows may come in between.
 

@@ -89,6 +89,9 @@ class FakeLog:
                 kinds[name.split("/")[0]] += stream[after.get(name, 0) : upto[name]]
         return batch
 
+    def check_retained(self, surface: str, after: Cursor, upto: Cursor, since_ms: int) -> None:
+        pass
+
     def drained_through_ms(self, now_ms: int) -> Drained:
         return Drained(self.drained_ms, hosts_n=1, silent_n=0)
 
