@@ -43,10 +43,12 @@ def command(surface: str, n: int, seed: int) -> None:
 def _print_all(replays: Iterable[Replay | NotFound | SnapshotCorrupt]) -> bool:
     """Print counts and what differs; tell whether all that had its snapshot is identical."""
     identical, differing, lost, corrupt = 0, 0, 0, 0
+    why_lost = ""
     for replay in replays:
         match replay:
             case NotFound():  # neither the weights are kept nor all that they were learned from
                 lost += 1
+                why_lost = why_lost or str(replay)
                 continue
             case SnapshotCorrupt():
                 corrupt += 1
@@ -63,4 +65,6 @@ def _print_all(replays: Iterable[Replay | NotFound | SnapshotCorrupt]) -> bool:
         f"{identical} identical, {differing} differing, {lost} without their snapshot, "
         f"{corrupt} with a corrupt one"
     )
+    if why_lost:
+        click.echo(f"without their snapshot, the first of them: {why_lost}")
     return differing == corrupt == 0 < identical

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bandit.records import Action
 from bandit.service.last_good import SNAPSHOTS_KEPT, LastGood
 from bandit.service.serving_catalogue import ServingCatalogue
 from bandit.specs import Metric, PolicySpec
+from bandit.store.snapshots import Snapshot
 from tests.bandit.service.making import EXPERIMENT, FIXED, SURFACE, UNIFORM, defined, snapshot
 
 LEARNER = PolicySpec(key="feed", type="vw", surface="home.feed")
@@ -34,6 +36,22 @@ def test_newest_snapshot_comes_back_and_old_ones_go(kept: LastGood, tmp_path: Pa
         kept.save_snapshot(snapshot(LEARNER, number, b"weights"))
     assert kept.snapshot("feed") == snapshot(LEARNER, 11, b"weights")
     assert len(list((tmp_path / "snapshots").iterdir())) == SNAPSHOTS_KEPT
+
+
+def test_snapshots_from_before_an_erasure_go(kept: LastGood, tmp_path: Path) -> None:
+    def learned(number: int, erasures: int) -> Snapshot:
+        return replace(snapshot(LEARNER, number, b"weights"), erasures=erasures)
+
+    kept.save_snapshot(learned(7, 0))
+    kept.save_snapshot(learned(8, 1))
+    assert len(list((tmp_path / "snapshots").iterdir())) == 1
+    assert kept.snapshot("feed") == learned(8, 1)
+    part = tmp_path / "snapshots" / "feed@000000000009.other.part"
+    part.write_bytes(b"half")
+    assert kept.drop_snapshots("feed", 1) == 0
+    assert kept.drop_snapshots("feed", 2, parts=True) == 2
+    assert kept.snapshot("feed") is None
+    assert not part.exists()
 
 
 def test_policies_do_not_mix(kept: LastGood) -> None:
