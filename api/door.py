@@ -22,8 +22,10 @@ Send = Callable[[Message], Awaitable[None]]
 
 WAIT_S = 0.010
 """Work of the event loop that may wait: what is let in is begun within that time."""
-LEAST, MOST = 16, 256
+LEAST, MOST = 8, 256
 """Bounds of how many requests that is, however long one takes."""
+LAGS_N = 5
+"""The shortest of so many waits tells whether requests queue, or something held them up once."""
 ENOUGH_N = 50
 """So many requests tell how long one takes."""
 SLOW_N = 16
@@ -41,9 +43,10 @@ CLOSE = (b"connection", b"close")
 class Gate:
     """Lets as many requests into the event loop as it gets done within `WAIT_S`.
 
-    It counts who is inside, without those that wait for something else, and learns what one takes:
-    the processor time of the event loop's thread ÷ the requests that were done in it. (Not the time
-    that requests are inside: one that is starved of processors would take that for much work.)
+    It counts who is inside, without those that wait for something else. How many that may be is
+    the lesser of two: `WAIT_S` ÷ what one takes, which is the processor time of the event loop's
+    thread ÷ the requests that were done in it; and, for when others have the processors, what makes
+    the event loop's own waits as short as `WAIT_S` while requests are refused.
     """
 
     def __init__(self, thread_time_s: Callable[[], float]) -> None:
@@ -56,10 +59,20 @@ class Gate:
         self.inside: dict[asyncio.Task[None], int] = {}
         self.slow: dict[asyncio.Task[None], int] = {}
         self.given_up: set[asyncio.Task[None]] = set()
+        self._refused_n = 0
         self._thread_time_s = thread_time_s
         self._ticks_n = 0
         self._done_n = 0
         self._since_s: float | None = None
+        self._by_work = self._by_lag = MOST
+        self._lags_s: list[float] = []
+
+    def is_full(self) -> bool:
+        """Whether one more has to be refused, which is remembered."""
+        if len(self.inside) < self.limit:
+            return False
+        self._refused_n += 1
+        return True
 
     def enter(self, task: "asyncio.Task[None]") -> None:
         """Let a request in."""
@@ -71,8 +84,12 @@ class Gate:
         if self.inside.pop(task, None) is None:
             self.slow.pop(task, None)
 
-    def tick(self) -> None:
-        """Take the slow ones out of the count, give up the slowest, and learn; every `TICK_S`."""
+    def tick(self, lag_s: float) -> None:
+        """Take the slow ones out of the count, give up the slowest, and learn; every `TICK_S`.
+
+        Args:
+            lag_s: How much later than it should be this is, since something else had its turn.
+        """
         self._ticks_n += 1
         for task, entered in list(self.inside.items()):
             if self._ticks_n - entered <= 1:
@@ -84,15 +101,28 @@ class Gate:
             del self.slow[task]
             self.given_up.add(task)
             task.cancel()
-        self._learn()
+        self._learn_work()
+        self._learn_lag(lag_s)
+        self.limit = min(self._by_work, self._by_lag)
 
-    def _learn(self) -> None:
+    def _learn_lag(self, lag_s: float) -> None:
+        self._lags_s.append(lag_s)
+        if len(self._lags_s) < LAGS_N:
+            return
+        wait_s, refused_n, self._refused_n = min(self._lags_s), self._refused_n, 0
+        self._lags_s.clear()
+        if wait_s > WAIT_S and refused_n:
+            self._by_lag = max(LEAST, int(self.limit * max(0.5, WAIT_S / wait_s)))
+        else:
+            self._by_lag = min(MOST, self._by_lag + self._by_lag // 4)
+
+    def _learn_work(self) -> None:
         if self._since_s is None:
             self._since_s, self._done_n = self._thread_time_s(), 0
         elif self._done_n >= ENOUGH_N:
             now_s = self._thread_time_s()
             each_s = (now_s - self._since_s) / self._done_n
-            self.limit = max(LEAST, int(WAIT_S / max(each_s, WAIT_S / MOST)))
+            self._by_work = max(LEAST, int(WAIT_S / max(each_s, WAIT_S / MOST)))
             self._since_s, self._done_n = now_s, 0
 
 
@@ -140,7 +170,7 @@ class Door:
         if self.is_closing:
             send = _saying_goodbye(send)
         if scope["method"] == "POST":
-            if len(self._gate.inside) >= self._gate.limit:
+            if self._gate.is_full():
                 return self._refuse(_too_many(len(self._gate.inside)), scope, send)
             return self._in_loop(scope, receive, send)
         if scope["path"].startswith(FREE):
@@ -187,9 +217,11 @@ class Door:
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
+            due_s = loop.time() + TICK_S
             await asyncio.sleep(TICK_S)
-            self._gate.tick()
+            self._gate.tick(loop.time() - due_s)
 
 
 class _Upload:

@@ -109,12 +109,12 @@ def test_slow_senders_keep_nobody_out_and_are_given_up_in_the_end() -> None:
         house.gate.limit = 2
         slow = [await house.ask(Asked()) for _ in range(2)]
         for _ in range(2):
-            house.gate.tick()
+            house.gate.tick(0.0)
         quick = Asked()
         quick.body_comes.set()
         assert (await house.ask(quick)).status == 200
         for _ in range(99):
-            house.gate.tick()
+            house.gate.tick(0.0)
         await settle()
         assert [each.status for each in slow] == [408, 408]
         assert slow[0].headers["connection"] == "close"
@@ -142,14 +142,14 @@ def test_the_limit_is_the_work_of_ten_milliseconds() -> None:
     async def learn(each_s: float) -> int:
         clock = Clock()
         gate = Gate(clock)
-        gate.tick()
+        gate.tick(0.0)
         task = asyncio.current_task()
         assert task is not None
         for _ in range(100):
             gate.enter(task)
             gate.leave(task)
             clock.s += each_s
-        gate.tick()
+        gate.tick(0.0)
         return gate.limit
 
     assert asyncio.run(learn(0.0002)) == pytest.approx(50, abs=1)
@@ -157,17 +157,40 @@ def test_the_limit_is_the_work_of_ten_milliseconds() -> None:
     assert asyncio.run(learn(1e-9)) == MOST
 
 
+def test_long_waits_lower_the_limit_while_requests_are_refused() -> None:
+    gate = Gate(Clock())
+
+    def tick(*lags_s: float, refused: bool) -> int:
+        gate.limit, limit = (0, gate.limit) if refused else (MOST, gate.limit)
+        assert gate.is_full() is refused
+        gate.limit = limit
+        for lag_s in lags_s:
+            gate.tick(lag_s)
+        return gate.limit
+
+    assert tick(*[0.015] * 5, refused=False) == MOST, "nobody queues, the machine is busy"
+    assert tick(0.5, 0.001, 0.5, 0.5, 0.5, refused=True) == MOST, "not all waits were long"
+    assert tick(*[0.015] * 5, refused=True) == MOST * 2 // 3
+    assert tick(*[0.001] * 5, refused=True) > MOST * 2 // 3
+    for _ in range(10):
+        tick(*[0.5] * 5, refused=True)
+    assert gate.limit == LEAST
+    for _ in range(30):
+        tick(*[0.001] * 5, refused=False)
+    assert gate.limit == MOST
+
+
 def test_a_few_requests_teach_nothing() -> None:
     async def learn() -> int:
         clock = Clock()
         gate = Gate(clock)
-        gate.tick()
+        gate.tick(0.0)
         task = asyncio.current_task()
         assert task is not None
         gate.enter(task)
         gate.leave(task)
         clock.s += 1.0
-        gate.tick()
+        gate.tick(0.0)
         return gate.limit
 
     assert asyncio.run(learn()) == MOST
