@@ -51,6 +51,7 @@ def test_everything_is_counted_and_what_is_wrong_is_said(capsys: pytest.CaptureF
         "vw@2 has another digest",
         "d: seed was 2",
         "2 identical, 1 differing, 1 without their snapshot, 1 with a corrupt one",
+        "without their snapshot, the first of them: vw@1 is not kept",
     ]
 
 
