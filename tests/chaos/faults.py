@@ -176,12 +176,12 @@ def corrupt_snapshots(rig: Rig) -> None:
     """Snapshots are damaged in the last-good cache and in the store; workers start from them."""
     time.sleep(3.0)
     folder = rig.service.data_dir / "cache" / "snapshots"
+    until(lambda: _cached(folder), "a snapshot in the cache")
     rig.figures["damaged files"] = _damaged_files(rig, folder)
     with rig.during("cache damaged"):  # and nothing else to start from
         rig.proxy.fault = Fault(refuse=True)
-        for path in folder.glob(f"{POLICY}@*"):
-            if path.suffix != ".part":
-                path.write_bytes(_flipped(path.read_bytes(), rig))
+        for path in _cached(folder):
+            path.write_bytes(_flipped(path.read_bytes(), rig))
         _restart(rig, "api")
         time.sleep(2.0)
         rig.proxy.fault = Fault()
@@ -213,7 +213,7 @@ def _restart(rig: Rig, role: str) -> None:
 
 def _damaged_files(rig: Rig, folder: Path) -> str:
     """Truncate and flip copies of a real cached snapshot; none of them may be taken."""
-    good = max(path for path in folder.glob(f"{POLICY}@*") if path.suffix != ".part")
+    good = max(_cached(folder))
     whole, copies = good.read_bytes(), folder.parent.parent / "copies" / "snapshots"
     copies.mkdir(parents=True)
     cache, taken_n = LastGood(copies.parent, writer="chaos"), 0
@@ -228,6 +228,10 @@ def _damaged_files(rig: Rig, folder: Path) -> str:
     if taken_n:
         rig.problems.append(f"{taken_n} damaged snapshots were taken")
     return f"{taken_n} of {len(spoilt)} taken"
+
+
+def _cached(folder: Path) -> list[Path]:
+    return [path for path in folder.glob(f"{POLICY}@*") if path.suffix != ".part"]
 
 
 def _flipped(data: bytes, rig: Rig) -> bytes:

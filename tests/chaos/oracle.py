@@ -54,20 +54,24 @@ class Log:
         self.database = database
 
     def rows(self, sql: str, database: str | None = None) -> list[list[Any]]:
-        """Answer of a statement."""
-        asked = self._http.post(
-            "/",
-            params={
-                "database": database or self.database,
-                "default_format": "JSONCompact",
-                "output_format_json_quote_64bit_integers": "0",
-            },
-            content=sql,
-        )
+        """Answer of a statement, as soon as there is somebody to answer."""
+        params = {
+            "database": database or self.database,
+            "default_format": "JSONCompact",
+            "output_format_json_quote_64bit_integers": "0",
+        }
+        until(self._answers, "ClickHouse", QUIET_S)
+        asked = self._http.post("/", params=params, content=sql)
         if asked.status_code != 200:
             raise AssertionError(f"{asked.text[:500]} for {sql[:200]}")
         found: list[list[Any]] = asked.json()["data"] if asked.content.strip() else []
         return found
+
+    def _answers(self) -> bool:
+        try:
+            return self._http.get("/ping").status_code == 200
+        except httpx.TransportError:
+            return False
 
     def one(self, sql: str) -> Any:
         """The only number of an answer."""
