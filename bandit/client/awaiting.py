@@ -33,7 +33,7 @@ class AsyncBanditClient(Recorder):
     loop they were made in; another loop gets its own.
 
     Args:
-        url, options, headers, ambient: As for `BanditClient`.
+        url, options, api_key, headers, ambient: As for `BanditClient`.
         transport: Instead of the network, for questions.
         record_transport: The same for records.
     """
@@ -43,17 +43,23 @@ class AsyncBanditClient(Recorder):
         url: str,
         *,
         options: Options | None = None,
+        api_key: str | None = None,
         headers: dict[str, str] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         record_transport: httpx.BaseTransport | None = None,
         ambient: Ambient | None = None,
     ) -> None:
         self._recording = BanditClient(
-            url, options=options, headers=headers, transport=record_transport, ambient=ambient
+            url,
+            options=options,
+            api_key=api_key,
+            headers=headers,
+            transport=record_transport,
+            ambient=ambient,
         )
         self._core = self._recording._core
         self._monotonic_s = self._core.ambient.monotonic_s
-        self._made_with = (url, headers, transport)
+        self._made_with = (url, headers_with(headers, api_key), transport)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._http: httpx.AsyncClient | None = None
         self._old: list[httpx.AsyncClient] = []
@@ -176,7 +182,7 @@ class AsyncBanditClient(Recorder):
             self._loop = loop
             self._http = httpx.AsyncClient(
                 base_url=url,
-                headers=headers_with(headers),
+                headers=headers,
                 timeout=self._core.options.record_timeout_s,
                 limits=LIMITS,
                 transport=transport,

@@ -33,7 +33,7 @@ class Connection:
         self,
         url: str,
         options: Options,
-        headers: dict[str, str] | None,
+        headers: dict[str, str],
         transport: httpx.BaseTransport | None,
     ) -> None:
         self._made_with = (url, options, headers, transport)
@@ -46,7 +46,7 @@ class Connection:
         self.asking, self.recording = (
             httpx.Client(
                 base_url=url,
-                headers=headers_with(headers),
+                headers=headers,
                 timeout=options.record_timeout_s,
                 limits=LIMITS,
                 transport=transport,
@@ -80,6 +80,7 @@ class BanditClient(Recorder):
     Args:
         url: Where the service is, `http://127.0.0.1:8080`.
         options: How long to wait, how much to keep.
+        api_key: As `bandit keys create` showed it, for a service that asks for one.
         headers: Sent with every request.
         transport: Instead of the network; httpx takes proxies from here too, as the environment
             is not looked at.
@@ -91,13 +92,14 @@ class BanditClient(Recorder):
         url: str,
         *,
         options: Options | None = None,
+        api_key: str | None = None,
         headers: dict[str, str] | None = None,
         transport: httpx.BaseTransport | None = None,
         ambient: Ambient | None = None,
     ) -> None:
         options = options or Options()
         self._ambient = ambient or Ambient()
-        self._connection = Connection(url, options, headers, transport)
+        self._connection = Connection(url, options, headers_with(headers, api_key), transport)
         self._core = Core(options, self._ambient, self._connection.post)
         self._finish = weakref.finalize(self, _finish, self._core, self._connection)
         renew_after_fork(self)

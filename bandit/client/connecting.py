@@ -43,9 +43,20 @@ class Deadline(dict[str, float]):
         return self.left_s
 
 
-def headers_with(own: dict[str, str] | None) -> dict[str, str]:
-    """Headers of every request."""
-    return {"content-type": "application/json", "user-agent": "bandit-client", **(own or {})}
+def headers_with(own: dict[str, str] | None, api_key: str | None) -> dict[str, str]:
+    """Headers of every request.
+
+    Raises:
+        ValueError: The key can not be sent; its text is not told, for this ends up in logs.
+    """
+    asking = {}
+    if api_key is not None:
+        text = api_key.strip()  # a key out of a file ends in a newline
+        if not (text.isascii() and text.isprintable() and text and " " not in text):
+            raise ValueError("api_key holds what no header can, must be a key as it was shown")
+        asking["authorization"] = f"Bearer {text}"
+    common = {"content-type": "application/json", "user-agent": "bandit-client"}
+    return {**common, **asking, **(own or {})}
 
 
 def reason_of(exc: httpx.HTTPError) -> Reason:
