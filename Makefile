@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test fuzz lint bench clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -14,6 +14,9 @@ demo: .venv/service ## set up, then run the whole loop on real data (ARGS=--once
 
 test: .venv/dev ## set up, then run every test
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
+
+fuzz: .venv/dev ## throw rubbish, bad tokens and Schemathesis at a running service (ARGS=rubbish: only that)
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: .venv/dev ## ruff and mypy
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, InternalServerException
 from litestar.types import HTTPScope, Receive
 
 from bandit.errors import RecordError
@@ -32,7 +32,7 @@ async def read_json_body(scope: HTTPScope, receive: Receive, max_bytes: int) -> 
     """Read the body of a request that must be JSON.
 
     Raises:
-        HTTPException: It is larger than `max_bytes`, or its content type is another.
+        HTTPException: It is larger than `max_bytes`, ends early, or its content type is another.
     """
     for name, value in scope["headers"]:
         if name == b"content-type":
@@ -46,10 +46,14 @@ async def read_json_body(scope: HTTPScope, receive: Receive, max_bytes: int) -> 
     if len(body) > max_bytes:
         raise too_large(max_bytes)
     if not message.get("more_body"):
+        if message["type"] == "http.disconnect":
+            raise cut_short()
         return body
     chunks, size = [body], len(body)
     while message.get("more_body"):
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise cut_short()
         body = message.get("body", b"")  # type: ignore[assignment]
         chunks.append(body)
         size += len(body)
@@ -75,6 +79,13 @@ def too_large(max_bytes: int | None) -> HTTPException:
     """The error of a body over the limit."""
     return HTTPException(
         status_code=413, detail=f"body is too large, must be at most {max_bytes} bytes"
+    )
+
+
+def cut_short() -> HTTPException:
+    """The error of a body that ends before it is whole; what came may look whole all the same."""
+    return HTTPException(
+        status_code=400, detail="body ended early, must be as long as the request says it is"
     )
 
 
@@ -121,9 +132,11 @@ class JsonRequest(Request[Any, Any, Any]):
         return decode(_decoder(field.annotation), self.prepare(await self.body()))
 
     async def body(self) -> bytes:
-        """The body; an error says how large it may be."""
+        """The body; an error says how large it may be, or that it ended early."""
         try:
             return await super().body()
+        except InternalServerException as exc:  # Litestar's word for a client that went away
+            raise cut_short() from exc
         except HTTPException as exc:
             if exc.status_code != 413:
                 raise

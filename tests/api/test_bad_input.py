@@ -1,5 +1,6 @@
 """Bad input: always a 4xx problem document that says what and where; nothing of it is journaled."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -266,3 +267,29 @@ def test_bad_query_does_not_repeat_the_address(client: TestClient[Litestar]) -> 
     assert response.status_code == 400
     assert "secret" not in response.text
     assert "version" in response.text
+
+
+@pytest.mark.parametrize("path", ["/v1/rank", "/v1/exposures"])
+def test_body_that_ends_early_is_refused_though_it_looks_whole(world: World, path: str) -> None:
+    """It was a 500 on the typed routes, and taken as it came on the hot ones."""
+    pieces = [
+        {"type": "http.request", "body": rank(), "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    answers: list[Any] = []
+
+    async def receive() -> Any:
+        return pieces.pop(0)
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"500")]
+    scope = {
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "headers": headers,
+        "query_string": b"", "root_path": "", "scheme": "http", "server": ("localhost", 80),
+        "client": ("127.0.0.1", 1), "http_version": "1.1", "asgi": {"version": "3.0"},
+    }  # fmt: skip
+    asyncio.run(world.app()(scope, receive, send))  # type: ignore[arg-type]
+    assert answers[0]["status"] == 400
+    assert b"ended early" in answers[1]["body"]
