@@ -11,6 +11,7 @@ import time
 
 import click
 
+from bandit.cli.heartbeat import Heartbeat
 from bandit.cli.wiring import announce, log_to_stderr, now_ms, open_store, sheet
 from bandit.errors import BanditError, StoreUnavailable
 from bandit.journal import Drain
@@ -73,7 +74,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
         size_bytes=settings.ballast_bytes,
         watermarks=Watermarks.of(settings),
     )
-    store = _connected(settings, stop, meter, ballast)
+    heartbeat = Heartbeat(os.environ)
+    store = _connected(settings, stop, meter, ballast, heartbeat)
     if store is None:
         return
     sink = meter.watched(ClickHouseSink(store, now_ms=now_ms), time.perf_counter)
@@ -87,6 +89,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     try:
         while not stop.is_set():
             began_s = time.monotonic()
+            heartbeat.beat()
             ballast.tend()
             _pass(drain, meter)
             stop.wait(max(0.0, settings.drain_interval_s - (time.monotonic() - began_s)))
@@ -114,11 +117,16 @@ def host_name(settings: Settings) -> str:
 
 
 def _connected(
-    settings: Settings, stop: threading.Event, meter: DrainMeter, ballast: Ballast
+    settings: Settings,
+    stop: threading.Event,
+    meter: DrainMeter,
+    ballast: Ballast,
+    heartbeat: Heartbeat,
 ) -> Store | None:
     """The store with its tables, as soon as it can be had; None if `stop` comes first."""
     is_told = False
     while not stop.is_set():
+        heartbeat.beat()
         ballast.tend()  # a store on a full disk may not even start without it
         try:
             store = open_store(settings)

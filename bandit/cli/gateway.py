@@ -16,6 +16,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
+from bandit.cli.heartbeat import Heartbeat
 from bandit.errors import BanditError
 from bandit.secrets import secret
 from bandit.settings import Settings
@@ -24,6 +25,7 @@ from bandit.store.gateway.engine import Engine, Limits
 from bandit.store.gateway.users import User
 
 _GRACE_S = 0.6
+_BEAT_S = 1.0
 
 
 @click.command()
@@ -100,6 +102,7 @@ async def _serve(application: Application, engine: Engine, host: str, port: int)
         loop.add_signal_handler(number, stopping.set)
     serving = asyncio.ensure_future(server.serve())
     stop = asyncio.ensure_future(stopping.wait())
+    beating = asyncio.ensure_future(_beat(Heartbeat(os.environ)))
     try:
         await _listening(serving, host, port)
         click.echo(
@@ -108,10 +111,17 @@ async def _serve(application: Application, engine: Engine, host: str, port: int)
         )
         await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        beating.cancel()
         await application.close(_GRACE_S)
     server.stop()  # type: ignore[no-untyped-call]
     await asyncio.wait({serving}, timeout=_GRACE_S)
     return 0 if stop.done() else 1
+
+
+async def _beat(heartbeat: Heartbeat) -> None:
+    while True:
+        heartbeat.beat()
+        await asyncio.sleep(_BEAT_S)
 
 
 async def _listening(serving: "asyncio.Future[None]", host: str, port: int) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 
 import click
 
+from bandit.cli.heartbeat import Heartbeat
 from bandit.cli.wiring import announce, log_to_stderr, now_ms, open_store, sheet
 from bandit.errors import BanditError, StoreUnavailable
 from bandit.learning.fleet import Fleet
@@ -67,10 +68,11 @@ def run(settings: Settings, policies: Collection[str], stop: threading.Event) ->
     Raises:
         BanditError: A setting or a migration that no waiting will mend.
     """
-    outage = _Outage()
+    outage, heartbeat = _Outage(), Heartbeat(os.environ)
     meter = LearnMeter(sheet(settings, "-".join(("learn", *sorted(policies)))), now_ms=now_ms)
     store = None
     while store is None and not stop.is_set():
+        heartbeat.beat()
         with outage:
             store = _connect(settings)
         meter.waiting({})
@@ -79,7 +81,7 @@ def run(settings: Settings, policies: Collection[str], stop: threading.Event) ->
         return
     try:
         upkeep = Upkeep(Retention(store))
-        _learn(_fleet(settings, policies, store), upkeep, outage, stop, meter)
+        _learn(_fleet(settings, policies, store), upkeep, outage, stop, meter, heartbeat)
         meter.close()
     finally:
         store.close()
@@ -91,9 +93,11 @@ def _learn(
     outage: "_Outage",
     stop: threading.Event,
     meter: LearnMeter,
+    heartbeat: Heartbeat,
 ) -> None:
     summary = _Summary()
     while not stop.is_set():
+        heartbeat.beat()
         pause_s = RECONNECT_S
         with outage:
             upkeep.step(now_ms())

@@ -32,8 +32,14 @@ them wait for ClickHouse by themselves, and whoever comes first makes the tables
 LOOK_S = 0.2
 PATIENCE_S = 15.0
 """After so long it is said what is still not ready."""
-PULSES = {"api": Pulse(first_s=60.0, then_s=10.0)}
-"""Who says that it moves, and how often: an event loop that stands still for 10 s hangs."""
+PULSES = {
+    "gateway": Pulse(first_s=float("inf"), then_s=60.0),
+    "drain": Pulse(first_s=120.0, then_s=600.0),
+    "api": Pulse(first_s=60.0, then_s=10.0),
+    "learn": Pulse(first_s=120.0, then_s=600.0),
+}
+"""Who says that it moves, and how often: an event loop that stands still for 10 s hangs, while one
+pass of a drain over a slow store may take minutes. The engine may load for as long as it has to."""
 SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from bandit.cli.up import Address, addresses, children, command, environ_of
+from bandit.cli.up import PULSES, Address, addresses, children, command, environ_of
 from bandit.settings import Settings
 
 
@@ -35,7 +35,7 @@ def test_each_process_of_the_api_has_a_socket_and_a_pulse_and_they_share_metrics
     assert [(child.argv[3:], child.fds) for child in found if child.is_spare] == [
         (("api", "--spare"), (7, 8))
     ]
-    assert all(child.pulse for child in found)
+    assert all(child.pulse == PULSES["api"] for child in found)
     assert {child.env["PROMETHEUS_MULTIPROC_DIR"] for child in found} == {"/m"}
 
 
