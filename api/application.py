@@ -14,6 +14,7 @@ from api.metrics import Meter, forget_the_dead
 from api.metrics_host import HostMeter
 from api.rates import Rates
 from api.services import Services
+from api.tracing import otlp_provider
 from bandit.event_id import make_event_id
 from bandit.journal import Journal
 from bandit.journal.pressure import Watermarks
@@ -53,6 +54,7 @@ def create_application() -> Door:
         services,
         max_body_bytes=settings.max_body_bytes,
         perf_counter_s=time.perf_counter,
+        tracer_provider=None if settings.tracing == "off" else otlp_provider(),
     )
     gc.collect()
     gc.freeze()  # what is here now stays: no collection between two requests looks at it again

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import inspect
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from litestar import Litestar, Router
 from litestar.datastructures import ResponseHeader
@@ -28,6 +30,10 @@ from api.recording import assign, expose, record_outcomes
 from api.reports import report_experiment, report_overview, report_surface
 from api.security import HEADERS
 from api.services import Services
+from api.tracing import annotate, plugin
+from bandit.logs import tell
+
+log = logging.getLogger(__name__)
 
 FIRST_LOOK_S = 3.0
 """How long a worker waits for its first look at the store before it serves what it knows."""
@@ -35,9 +41,20 @@ TICK_S = 1.0
 
 
 def litestar_app(
-    services: Services, *, max_body_bytes: int, perf_counter_s: Callable[[], float]
+    services: Services,
+    *,
+    max_body_bytes: int,
+    perf_counter_s: Callable[[], float],
+    tracer_provider: Any | None = None,
 ) -> Litestar:
-    """Make the application; nothing is started before its lifespan is entered."""
+    """Make the application; nothing is started before its lifespan is entered.
+
+    Args:
+        services: What the routes call.
+        max_body_bytes: Of the largest body that is read.
+        perf_counter_s: Clock for how long a decision takes.
+        tracer_provider: Of OpenTelemetry; None: requests are not traced.
+    """
     application = Litestar(
         route_handlers=[
             rank_route(
@@ -47,6 +64,7 @@ def litestar_app(
                 services.authoriser,
                 max_body_bytes=max_body_bytes,
                 perf_counter_s=perf_counter_s,
+                annotate=None if tracer_provider is None else annotate(),
             ),
             rewards_route(
                 services.accepting,
@@ -67,6 +85,8 @@ def litestar_app(
         exception_handlers={Exception: problem_handler(services.meter.refuse)},
         after_response=counter_of(services.meter),
         lifespan=[_running(services)],
+        plugins=[] if tracer_provider is None else [plugin(tracer_provider)],
+        on_shutdown=[] if tracer_provider is None else [tracer_provider.shutdown],
         request_class=JsonRequest,
         response_headers=[ResponseHeader(name=n, value=v) for n, v in HEADERS.items()],
         request_max_body_size=max_body_bytes,
@@ -122,6 +142,8 @@ def _running(services: Services) -> Callable[[Litestar], AbstractAsyncContextMan
         if services.serving.state.revision is None or not knows_keys:
             await asyncio.to_thread(services.refresher.looked.wait, FIRST_LOOK_S)
         ticking = asyncio.create_task(_tick(services))
+        writer = services.journal.writer
+        tell(log, logging.INFO, "started", "serving, as writer %(writer)s", writer=writer)
         try:
             yield
         finally:
@@ -130,6 +152,7 @@ def _running(services: Services) -> Callable[[Litestar], AbstractAsyncContextMan
                 await ticking
             await asyncio.to_thread(services.refresher.stop)
             services.close()
+            tell(log, logging.INFO, "ended", "writer %(writer)s is done", writer=writer)
 
     return running
 

@@ -17,6 +17,7 @@ from api.bodies import decode, read_json_body
 from api.metrics import Meter
 from api.problems import MEDIA_TYPE, headers_of, problem_of, report
 from api.security import RAW_HEADERS
+from api.tracing import Annotate
 from bandit.errors import JournalUnavailable
 from bandit.journal import Journal
 from bandit.service.accepting import AcceptingService
@@ -43,8 +44,9 @@ def rank_route(
     *,
     max_body_bytes: int,
     perf_counter_s: Callable[[], float],
+    annotate: Annotate | None = None,
 ) -> ASGIRouteHandler:
-    """`POST /v1/rank`."""
+    """`POST /v1/rank`; `annotate` is told every answer while requests are traced."""
     observe = meter.rank_seconds.observe
     count_unlogged = meter.unlogged.labels("decision").inc
 
@@ -61,6 +63,8 @@ def rank_route(
             answer = deciding.not_durable(answer, project)
         if not answer.logged:
             count_unlogged()
+        if annotate is not None:
+            annotate(answer)
         payload = ENCODE(answer)
         observe(perf_counter_s() - started_s)
         return payload

@@ -67,8 +67,8 @@ def journal_families(folder: Path) -> Iterator[Metric]:
     aside = [size for path, size in found if path.parent.name == REJECTED]
     yield _gauge(
         "bandit_journal_bytes",
-        "Size of this host's journal, delivered but not yet removed parts included.",
-        sum(size for _, size in found),
+        "Size of this host's journal, what is delivered and not yet removed included.",
+        sum(size for path, size in found if path.parent != folder),
     )
     yield _gauge("bandit_journal_segments", "Files of this host's journal.", len(segments))
     yield _gauge(

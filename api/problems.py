@@ -16,6 +16,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from api.security import HEADERS
 from bandit import errors
 from bandit.errors import BanditError
+from bandit.logs import tell
 
 log = logging.getLogger(__name__)
 
@@ -121,9 +122,21 @@ def headers_of(exc: BaseException, problem: Problem) -> dict[str, str]:
 
 
 def report(exc: BaseException, problem: Problem) -> None:
-    """Log what the client is not told."""
-    if problem.status >= 500 and problem.status != 503:
-        log.error("a request failed", exc_info=exc)
+    """Log what the client is not told; what is its own fault, and what is shed, at `debug` only."""
+    is_ours = problem.status >= 500 and problem.status != 503
+    level = logging.ERROR if is_ours else logging.DEBUG
+    if log.isEnabledFor(level):
+        tell(
+            log,
+            level,
+            "request_failed" if is_ours else "request_refused",
+            "a request failed with %(status)d %(type)s"
+            if is_ours
+            else "a request was refused with %(status)d %(type)s",
+            status=problem.status,
+            type=problem.type,
+            error=exc if is_ours else None,
+        )
 
 
 def problem_handler(

@@ -50,6 +50,7 @@ EVENTS = {
     "policy_unusable": "A policy can not be run from disk or as declared.",
     "refresh_failed": "A worker could not look for news for a reason that is a bug.",
     "request_failed": "A request was answered 5xx; fields: `type`, `status`.",
+    "request_refused": "A request was answered 4xx or 503 (debug); the same fields.",
     "rows_given_up": "Learners go on without rows that were set aside.",
     "rows_rejected": "ClickHouse refused rows; they were set aside.",
     "segment_damaged": "A segment has other records than its footer says.",

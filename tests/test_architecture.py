@@ -46,6 +46,7 @@ ONLY_IN = {
     "limits": ("api/",),
     "granian": ("bandit/cli/",),
     "prometheus_client": ("api/", "bandit/service/metering"),
+    "opentelemetry": ("api/tracing.py",),
     "cel": ("bandit/assign/",),
     "click": ("bandit/cli/",),
     "rich": ("bandit/cli/", "sims/"),

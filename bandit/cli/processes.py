@@ -108,6 +108,8 @@ class Processes:
         with lines:
             for line in lines:
                 # Nobody may read it any more; the child must not block on a full pipe for that.
+                if self._as_json_s is not None and not line.strip():
+                    continue
                 with self._printing, suppress(OSError):
                     sys.stdout.write(f"{self._named(name, line)}\n")
                     sys.stdout.flush()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from bandit.journal.disk import Space
+from bandit.journal.frames import Header, encode_header
 from bandit.journal.pressure import Pressure, Watermarks
 from bandit.journal.segments import DRAIN_LOCK, REJECTED, SUFFIX, is_held
 from bandit.service import metering
@@ -160,7 +161,7 @@ def secrets_findings(settings: Settings) -> Iterator[Finding]:
 
 def journal_findings(root: Path, now_ms: int) -> Iterator[Finding]:
     """What waits for delivery, since when, and what was set aside."""
-    segments = [path for path in sorted(root.glob(f"*/*{SUFFIX}")) if path.is_file()]
+    segments = [path for path in sorted(root.glob(f"*/*{SUFFIX}")) if _size(path) > _head(path)]
     stamps = [_stamp_ms(path) for path in segments]
     aside = [path for path in sorted(root.glob(f"*/{REJECTED}/*")) if path.is_file()]
     size = sum(_size(path) for path in segments)
@@ -214,6 +215,11 @@ def sheet_findings(folder: Path, now_ms: int) -> Iterator[Finding]:
             )  # fmt: skip
         else:
             yield fine("processes", f"{name} is alive.")
+
+
+def _head(path: Path) -> int:
+    """How long a segment is that holds nothing yet."""
+    return len(encode_header(Header(writer=path.parent.name)))
 
 
 def _stamp_ms(path: Path) -> int:

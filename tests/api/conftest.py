@@ -207,9 +207,12 @@ class World:
         last_good = LastGood(self.folder / "cache", writer="w")
         return KeyFeed(self.ring, lambda: self.keys, last_good, host="h")  # type: ignore[arg-type, return-value]
 
-    def app(self) -> Litestar:
+    def app(self, tracer_provider: object | None = None) -> Litestar:
         return litestar_app(
-            self.services, max_body_bytes=MAX_BODY_BYTES, perf_counter_s=time.perf_counter
+            self.services,
+            max_body_bytes=MAX_BODY_BYTES,
+            perf_counter_s=time.perf_counter,
+            tracer_provider=tracer_provider,
         )
 
     @property
