@@ -241,7 +241,8 @@ def _propensities(log: Log) -> Iterator[str]:
                        OR empty(ranking)),
                countIf(arrayUniq(ranking) != length(ranking)
                        OR arrayExists(i -> i >= length(actions), ranking)),
-               countIf(arrayExists((p, q) -> abs(p - q) > 1e-5 * q, propensities, told)
+               countIf(arrayExists((p, q) -> abs(p - q) > 1e-5 * q,
+                                   arrayResize(propensities, length(told)), told)
                        AND policy = {policy})
         FROM decisions
         """.replace("{policy}", f"'{POLICY}'")
