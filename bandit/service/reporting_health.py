@@ -51,7 +51,8 @@ def health_of(
         newest_decision_ms=max((found.newest_ms for found in counts), default=None),
         policies=tuple(_policy_health(reports, scope, spec) for spec in policies),
     )
-    return _with_problems(health, scope)
+    thinned = _thinned_problems(*reports.thinned(scope.surface.key, scope.at_ms))
+    return _with_problems(health, scope, thinned)
 
 
 def delivery_of(drained: Drained, at_ms: int) -> Health:
@@ -111,10 +112,11 @@ def _learning(newest: SnapshotCounts, at_ms: int) -> Learning:
     )
 
 
-def _with_problems(health: Health, scope: Scope) -> Health:
+def _with_problems(health: Health, scope: Scope, thinned: Sequence[Problem]) -> Health:
     found = [
         *_traffic_problems(health, scope),
         *_delivery_problems(health),
+        *thinned,
         *_reward_problems(health),
     ]
     for policy in health.policies:
@@ -130,6 +132,19 @@ def _traffic_problems(health: Health, scope: Scope) -> list[Problem]:
             code="no_decisions",
             text=f"Surface {scope.surface.key!r} has no decision in the log.",
             next_step=f"Ask POST /v1/rank with surface {scope.surface.key!r}.",
+        )
+    ]
+
+
+def _thinned_problems(logged_n: int, stand_for: int) -> list[Problem]:
+    if not logged_n:
+        return []
+    return [
+        Problem(
+            code="thinned",
+            text=f"{logged_n:,} decisions were logged while load was shed, and stand for about "
+            f"{stand_for:,}: means hold, totals count what is logged, numbers per unit shrink.",
+            next_step="If this goes on, give the disk or ClickHouse more room (bandit/README.md).",
         )
     ]
 

@@ -274,6 +274,11 @@ class Reports:
         rows = self._store.rows("report_log_rows", surface=surface, at_ms=at_ms)
         return {table: LogRows(*numbers) for table, *numbers in rows}
 
+    def thinned(self, surface: str, at_ms: int) -> tuple[int, int]:
+        """Decisions logged while only a share of them was, and how many they stand for."""
+        [(logged_n, stand_for)] = self._store.rows("report_thinned", surface=surface, at_ms=at_ms)
+        return int(logged_n), round(stand_for)
+
     def snapshots(self, policy: str, at_ms: int, limit: int) -> list[SnapshotCounts]:
         """The newest snapshots, newest first."""
         rows = self._store.rows("report_snapshots", policy=policy, at_ms=at_ms, limit=limit)

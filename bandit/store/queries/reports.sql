@@ -319,6 +319,18 @@ SELECT 'exposures', uniqExact(writer, seq), uniqExact(event_id)
 FROM exposures
 WHERE surface = {surface:String} AND ts <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
 
+-- name: report_thinned
+-- Decisions of a surface that were logged while only a share of them was, up to a time, and how many
+-- decisions they stand for.
+SELECT count() AS logged_n, sum(1 / share) AS stand_for
+FROM (
+    SELECT event_id, any(keep_share) AS share
+    FROM decisions
+    WHERE surface = {surface:String} AND keep_share < 1
+      AND ts <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
+    GROUP BY event_id
+)
+
 -- name: report_snapshots
 -- The newest snapshots of a policy up to a time, newest first, without their weights; of two with
 -- one number the first one that was stored counts.

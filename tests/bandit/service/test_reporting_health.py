@@ -108,3 +108,17 @@ def test_a_host_that_does_not_deliver_is_noticed(store: Store, log: LogMaker):
     report_drain(store, 20 * MINUTE, 20 * MINUTE, host="h2")
     assert problems(store, 20 * MINUTE) == ["silent_hosts"]
     assert problems(store, 60 * MINUTE) == ["no_drain", "silent_hosts"]
+
+
+def test_decisions_that_were_thinned_say_how_many_they_stand_for(store: Store, log: LogMaker):
+    for n in range(3):
+        log.reward(log.decide(100 * n, policy="vw", keep_share=0.25))
+    log.reward(log.decide(400, policy="vw", keep_share=0.5))
+    log.reward(log.decide(500, policy="vw"))
+    log.deliver(times=2)
+    report_drain(store, 5000, 5000)
+    publish(store, 1, watermark_ms=4000, created_ms=4500)
+    [thinned] = health(store, 5000).problems
+    assert thinned.code == "thinned"
+    assert "4 decisions were logged while load was shed, and stand for about 14:" in thinned.text
+    assert "thinned" not in problems(store, -1000)
