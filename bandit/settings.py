@@ -76,6 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     backlog_max_bytes: Count = 1024**3
     """While more of one worker's journal waits for ClickHouse, decisions are thinned."""
     max_body_bytes: Count = 2 * 1024 * 1024
+    max_interactions: Count = 20_000_000
+    """Products of features that one request may have a policy look at."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
     """`json`: one object a line, see api/OBSERVABILITY.md."""
@@ -139,7 +141,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         shown["salt"] = self.salt and "***"
         for name in URLS:
             if shown[name]:
-                shown[name] = re.sub(r"(//[^/@:]*):[^/]*@", r"\1:***@", shown[name])
+                shown[name] = re.sub(r"(//[^/@:]*):.*@", r"\1:***@", shown[name])
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property

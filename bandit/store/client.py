@@ -214,6 +214,8 @@ class Store:
 
     def _types_of(self, table: str, columns: Iterable[str]) -> list[ClickHouseType]:
         """Types of columns; asked once, where the driver would ask before every insert."""
+        if not _IDENTIFIER.match(table):
+            raise ValueError(f"table is {table!r}, must be a plain name")
         if table not in self._types:
             described = self._client.query(f"DESCRIBE TABLE {table}").result_rows
             self._types[table] = {name: get_from_name(kind) for name, kind, *_ in described}
@@ -226,8 +228,10 @@ class Store:
 
 def _settings(client: HttpClient, cluster: str | None, readonly: bool) -> dict[str, object]:
     """Settings of every statement, as far as this user may change any."""
-    mine: dict[str, object] = dict(_ON_CLUSTER) if cluster else {}
     current = client.server_settings.get("readonly")
+    if current is not None and current.value == "1":
+        return {}  # the server's profile of that user says what it reads with
+    mine: dict[str, object] = dict(_ON_CLUSTER) if cluster else {}
     if readonly and current is not None and current.value == "0":
         mine["readonly"] = 1  # last: after it, nothing else may be set
     return mine

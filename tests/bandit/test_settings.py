@@ -57,6 +57,33 @@ def test_secrets_do_not_show_in_repr() -> None:
     settings = Settings(salt="hush", clickhouse_url="https://u:hunter2@db:8443")
     assert "hush" not in repr(settings)
     assert "hunter2" not in repr(settings)
+    for url in ("https://r:hunter2@db", "https://r:hun:t@er2@db", "https://r:h@un/ter2@db"):
+        shown = repr(Settings(clickhouse_url="http://db", clickhouse_read_url=url))
+        assert "ter2" not in shown
+        assert "er2@" not in shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "db:8443",
+        "tcp://u:hunter2@db",
+        "http://u:hunter2@db:99999",
+        "http://u:hunter2@:1",
+        "https://",
+    ],
+)
+@pytest.mark.parametrize("name", ["BANDIT_CLICKHOUSE_URL", "BANDIT_CLICKHOUSE_READ_URL"])
+def test_an_address_that_is_none_is_refused_without_its_password(name: str, url: str) -> None:
+    given = {"BANDIT_CLICKHOUSE_URL": "http://db:8123"} | {name: url}
+    with pytest.raises(SettingsError, match=f"{name} is no address, must be") as caught:
+        Settings.from_environ(given)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_reader_of_its_own_needs_a_server_of_its_own() -> None:
+    with pytest.raises(SettingsError, match="BANDIT_CLICKHOUSE_URL is not, must be"):
+        Settings.from_environ({"BANDIT_CLICKHOUSE_READ_URL": "http://db:8123"})
 
 
 @pytest.mark.parametrize("name", Settings.__struct_fields__)
