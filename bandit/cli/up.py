@@ -35,7 +35,7 @@ PATIENCE_S = 15.0
 PULSES = {
     "gateway": Pulse(first_s=float("inf"), then_s=60.0),
     "drain": Pulse(first_s=120.0, then_s=600.0),
-    "api": Pulse(first_s=60.0, then_s=10.0),
+    "api": Pulse(first_s=120.0, then_s=10.0),
     "learn": Pulse(first_s=120.0, then_s=600.0),
 }
 """Who says that it moves, and how often: an event loop that stands still for 10 s hangs, while one
