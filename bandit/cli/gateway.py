@@ -26,6 +26,8 @@ from bandit.store.gateway.users import User
 
 _GRACE_S = 0.6
 _BEAT_S = 1.0
+HEALING_S = 30.0
+"""Who finds damage ends, so that it is set aside at the next start; but not sooner than this."""
 
 
 @click.command()
@@ -103,6 +105,7 @@ async def _serve(application: Application, engine: Engine, host: str, port: int)
     serving = asyncio.ensure_future(server.serve())
     stop = asyncio.ensure_future(stopping.wait())
     beating = asyncio.ensure_future(_beat(Heartbeat(os.environ)))
+    healing = asyncio.ensure_future(_healing(application, stopping, loop.time() + HEALING_S))
     try:
         await _listening(serving, host, port)
         click.echo(
@@ -111,11 +114,20 @@ async def _serve(application: Application, engine: Engine, host: str, port: int)
         )
         await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        healing.cancel()
         beating.cancel()
         await application.close(_GRACE_S)
     server.stop()  # type: ignore[no-untyped-call]
     await asyncio.wait({serving}, timeout=_GRACE_S)
-    return 0 if stop.done() else 1
+    return 0 if stop.done() and not application.damaged.is_set() else 1
+
+
+async def _healing(application: Application, stopping: asyncio.Event, since_s: float) -> None:
+    """End the gateway for its supervisor to start it again once damage is found."""
+    await application.damaged.wait()
+    await asyncio.sleep(since_s - asyncio.get_running_loop().time())
+    click.echo("gateway: a part of a table is damaged: starting again sets it aside", err=True)
+    stopping.set()
 
 
 async def _beat(heartbeat: Heartbeat) -> None:

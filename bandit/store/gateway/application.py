@@ -26,6 +26,7 @@ from bandit.store.gateway.statement import first_word, is_query
 from bandit.store.gateway.users import User, authenticate
 
 T = TypeVar("T")
+CORRUPTED_DATA = 246
 
 
 class Bounds(NamedTuple):
@@ -115,6 +116,9 @@ class Application:
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing = False
+        self.damaged = asyncio.Event()
+        """A part of a table turned out to be damaged. The engine sets such parts aside when it
+        starts, and takes up again those it was merged from; while it runs it only fails."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -128,6 +132,8 @@ class Application:
             pass
         except Exception as exc:
             refusal = exc if isinstance(exc, Refusal) else Refusal.from_engine(exc)
+            if refusal.code == CORRUPTED_DATA:
+                self.damaged.set()
             await self._refuse(exchange, refusal)
         finally:
             exchange.close()

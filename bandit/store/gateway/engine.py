@@ -21,6 +21,9 @@ _CONFIG = """<clickhouse>
   <index_mark_cache_size>{mark_cache_bytes}</index_mark_cache_size>
   <uncompressed_cache_size>0</uncompressed_cache_size>
   <tmp_path>{tmp}</tmp_path>
+  <storage_configuration><disks><default>
+    <keep_free_space_bytes>{keep_free_bytes}</keep_free_space_bytes>
+  </default></disks></storage_configuration>
 </clickhouse>
 """
 # Formats that chDB's Python layer would turn into Python objects instead of bytes.
@@ -32,6 +35,9 @@ class Limits(NamedTuple):
 
     memory_bytes: int = 2 << 30
     mark_cache_bytes: int = 128 << 20
+    keep_free_bytes: int = 32 << 20
+    """With less free space nothing is inserted (code 243) or merged: a merge that meets a full disk
+    half-way can leave a part without its marks (chDB 26.9), which nobody can read."""
 
 
 class Answer(NamedTuple):

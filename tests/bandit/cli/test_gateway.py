@@ -1,3 +1,4 @@
+import asyncio
 import os
 import signal
 import socket
@@ -6,11 +7,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.exceptions import Error
 
+from bandit.cli.gateway import _healing
+from bandit.store.gateway.application import Application
+from bandit.store.gateway.engine import Limits
 from tests.conftest import Gateway, start_gateway, stop_gateway
 
 pytestmark = pytest.mark.acceptance
@@ -160,3 +165,55 @@ def test_a_port_is_taken_from_the_environment(tmp_path: Path) -> None:
             check=False,
         )
     assert ended.stderr.startswith(f"bandit gateway: 127.0.0.1:{port} can not be listened on")
+
+
+def test_nothing_is_written_into_the_last_of_the_disk(own_gateway: Gateway) -> None:
+    client = clickhouse_connect.get_client(dsn=own_gateway.url())
+    [[kept]] = client.query("SELECT keep_free_space FROM system.disks").result_rows
+    client.close()
+    assert kept == Limits().keep_free_bytes
+
+
+def test_a_part_that_a_full_disk_has_damaged_is_told_and_mended_by_a_restart(
+    tmp_path: Path,
+) -> None:
+    # Symptom: after ENOSPC in the middle of a merge, every read failed with CORRUPTED_DATA for good.
+    running = start_gateway(tmp_path)
+    client = clickhouse_connect.get_client(dsn=running.url())
+    client.command("CREATE TABLE t (x UInt64) ENGINE = MergeTree ORDER BY x")
+    for x in range(3):
+        client.insert("t", [[x]], column_names=["x"])
+    client.command("OPTIMIZE TABLE t FINAL")
+    [marks] = (tmp_path / "clickhouse" / "store").rglob("all_1_3_1/data.cmrk*")
+    marks.write_bytes(b"")
+    client.command("SYSTEM DROP MARK CACHE")
+    client.command("SYSTEM DROP INDEX MARK CACHE")
+    with pytest.raises(Error, match="CORRUPTED_DATA"):
+        client.query("SELECT sum(x) FROM t WHERE x > 0")
+    client.close()
+    stop_gateway(running)
+    running = start_gateway(tmp_path)
+    client = clickhouse_connect.get_client(dsn=running.url())
+    assert client.query("SELECT count() FROM t").result_rows == [(3,)]
+    client.close()
+    stop_gateway(running)
+
+
+def test_a_gateway_that_found_damage_ends_but_not_at_once_again_and_again() -> None:
+    class Told:
+        damaged = asyncio.Event()
+
+    async def ends_after(since_s: float) -> bool:
+        stopping, application = asyncio.Event(), cast(Application, Told())
+        now_s = asyncio.get_running_loop().time()
+        healing = asyncio.ensure_future(_healing(application, stopping, now_s + since_s))
+        await asyncio.sleep(0)
+        assert not stopping.is_set()
+        application.damaged.set()
+        await asyncio.wait({healing}, timeout=0.2)
+        healing.cancel()
+        return stopping.is_set()
+
+    assert asyncio.run(ends_after(0.0))
+    Told.damaged = asyncio.Event()
+    assert not asyncio.run(ends_after(60.0))

@@ -87,6 +87,16 @@ def test_an_error_is_clickhouses_text_code_and_status(engine: FakeEngine) -> Non
     assert engine.open_n == 0
 
 
+def test_a_damaged_part_is_noted_for_whoever_runs_the_gateway(engine: FakeEngine) -> None:
+    async def damaged_after(refusal: Refusal) -> bool:
+        engine.failure, application = refusal, make_application(engine)
+        await Client(b"SELECT 1").ask(application)
+        return application.damaged.is_set()
+
+    assert not run(lambda: damaged_after(Refusal(60, "UNKNOWN_TABLE", "no such table")))
+    assert run(lambda: damaged_after(Refusal(246, "CORRUPTED_DATA", "Empty marks file")))
+
+
 def test_an_error_of_ours_is_told_without_a_traceback(engine: FakeEngine) -> None:
     engine.failure = ZeroDivisionError("a bug")
 
