@@ -177,7 +177,7 @@ def test_nothing_is_written_into_the_last_of_the_disk(own_gateway: Gateway) -> N
 def test_a_part_that_a_full_disk_has_damaged_is_told_and_mended_by_a_restart(
     tmp_path: Path,
 ) -> None:
-    # Symptom: after ENOSPC in the middle of a merge, every read failed with CORRUPTED_DATA for good.
+    # Symptom: after ENOSPC in the middle of a merge, every read was CORRUPTED_DATA for good.
     running = start_gateway(tmp_path)
     client = clickhouse_connect.get_client(dsn=running.url())
     client.command("CREATE TABLE t (x UInt64) ENGINE = MergeTree ORDER BY x")
