@@ -111,6 +111,7 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
             entropy=os.urandom,
             past=past,
             tokens=tokens,
+            most_interactions=settings.max_interactions,
         ),
         accepting=accepting,
         assigning=AssigningService(serving, journal, salt=salt, now_ms=_now_ms),

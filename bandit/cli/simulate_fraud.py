@@ -15,7 +15,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 @click.command("fraud")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
-@click.option("--rounds", type=click.IntRange(min=2), default=20_000, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=2), default=10_000, show_default=True)
 @click.option("--seeds", type=click.IntRange(min=2), default=5, show_default=True)
 @click.option("--share", type=click.FloatRange(0, 0.5), default=0.02, show_default=True)
 @click.option("--out", type=FOLDER, default=Path("artifacts/simulate"), show_default=True)

@@ -26,6 +26,7 @@ from bandit.service.probabilities import Asked, pack, spread
 from bandit.service.repeats import IN_FLIGHT_MS, PastDecisions, RecentAnswers, answer_of
 from bandit.service.serving_state import RunnablePolicy, Serving, ServingSurface
 from bandit.service.tokens import Tokens
+from bandit.service.work import MOST_INTERACTIONS, check_work
 from bandit.specs import Surface
 from bandit.wire import RankAnswer, RankedAction, RankRequest
 
@@ -54,6 +55,7 @@ class DecisionService:
         past: PastDecisions,
         recent: RecentAnswers | None = None,
         tokens: Tokens | None = None,
+        most_interactions: int = MOST_INTERACTIONS,
     ) -> None:
         """Make the service.
 
@@ -66,6 +68,7 @@ class DecisionService:
             past: Looks decisions up that other workers made.
             recent: Remembers what was answered.
             tokens: Signs answers of signed surfaces; without them none gets a token.
+            most_interactions: Products of features that a request may have a policy look at.
         """
         self._serving = serving
         self._journal = journal
@@ -75,6 +78,7 @@ class DecisionService:
         self._past = past
         self._recent = recent or RecentAnswers()
         self._tokens = tokens
+        self._most = most_interactions
         self._denied = DenyLists()
         self.shadows_failed = 0
         """Shadow policies that gave no distribution; the decision itself went on without them."""
@@ -135,6 +139,8 @@ class DecisionService:
         if surface.withholding is not None:
             request, body = surface.withholding.request(request, self._salt)
         offer = offer_of(request, surface)
+        if surface.interactions:
+            self._check_work(request, surface, offer, body)
         chosen = choose(surface, request.unit_id, bytes(request.context))
         decision = self._decide(request, body, surface, chosen, offer, event_id, now_ms, share)
         logged = self._log(decision, share)
@@ -148,6 +154,14 @@ class DecisionService:
         if request.event_id is not None and not logged:
             self._recent.put(_remembered(request.event_id, project), answer)
         return Decided(decision, answer)
+
+    def _check_work(
+        self, request: RankRequest, surface: ServingSurface, offer: Offer, body: bytes
+    ) -> None:
+        features_n = 1 + len(body) // 2
+        if offer.catalogue and surface.catalogue is not None:
+            features_n = len(offer.actions) * surface.catalogue.widest
+        check_work(surface.interactions, request, offer.actions, features_n, self._most)
 
     def not_durable(self, answer: RankAnswer, project: str | None = None) -> RankAnswer:
         """The answer if the disk did not confirm its decision.

@@ -22,16 +22,20 @@ class ServingCatalogue:
         actions: By id, in the order in which they came into the catalogue.
         whole: All of them, if a request may offer them all; else empty.
         ids: JSON array of the ids of `whole`.
+        widest: At least as many as the features of any action are.
     """
 
     version: int
     actions: dict[str, Action]
     whole: tuple[Action, ...] = field(init=False)
     ids: bytes = field(init=False)
+    widest: int = field(init=False)
 
     def __post_init__(self) -> None:
         whole = tuple(self.actions.values()) if len(self.actions) <= WHOLE_N else ()
         object.__setattr__(self, "whole", whole)
+        longest = max((len(action.features) for action in self.actions.values()), default=0)
+        object.__setattr__(self, "widest", 1 + longest // 2)
         object.__setattr__(self, "ids", msgspec.json.encode([action.id for action in whole]))
 
     def changed(self, version: int, changes: Iterable[ChangedAction]) -> Self:

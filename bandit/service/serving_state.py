@@ -11,6 +11,7 @@ from bandit.event_id import surface_tag
 from bandit.logs import event
 from bandit.policies import build
 from bandit.policies.base import Policy
+from bandit.policies.interactions import Interaction, interactions_of
 from bandit.service.serving_catalogue import ServingCatalogue
 from bandit.service.withholding import Withholding, withholding
 from bandit.specs import (
@@ -84,6 +85,7 @@ class ServingSurface:
         overrides: Units whose variant is set by hand, and the experiment that it is of.
         uniform_buckets: So many of the first buckets of `uniform_salt` are the uniform slice.
         catalogue: Actions that a request may name by id, or leave out; None: it holds none.
+        interactions: Products of features that any of its policies looks at.
         withholding: What it may not know of a context; None: it may know all.
     """
 
@@ -97,6 +99,7 @@ class ServingSurface:
     uniform_buckets: int = 0
     uniform_salt: str = ""
     catalogue: ServingCatalogue | None = None
+    interactions: frozenset[Interaction] = frozenset()
     withholding: Withholding | None = None
 
 
@@ -261,13 +264,16 @@ def _serving_surface(
     runnable = all(len(e.policies) == len(e.spec.variants) for e in running)
     if spec.policy not in policies or len(running) < len(keys) or not runnable:
         return None
+    shadows = tuple(policies[key] for key in spec.shadows if key in policies)
+    serving = (policies[spec.policy], *shadows, *(p for e in running for p in e.policies.values()))
     return ServingSurface(
         spec=spec,
         version=version,
         tag=tag,
         policy=policies[spec.policy],
         experiments=running,
-        shadows=tuple(policies[key] for key in spec.shadows if key in policies),
+        shadows=shadows,
+        interactions=frozenset().union(*(interactions_of(each.spec) for each in serving)),
         overrides={unit: e for e in reversed(running) for unit in e.placing.overridden},
         uniform_buckets=round(spec.uniform_share * BUCKETS),
         uniform_salt=f"{UNIFORM_SLICE}:{spec.key}",
