@@ -8,6 +8,8 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -16,8 +18,8 @@ from bandit.cli.wiring import announce, log_to_stderr, now_ms, open_store, sheet
 from bandit.errors import BanditError, StoreUnavailable
 from bandit.journal import Drain
 from bandit.journal.ballast import Ballast
-from bandit.journal.pressure import Watermarks
 from bandit.journal.giving_up import give_up
+from bandit.journal.pressure import Watermarks
 from bandit.journal.quarantine import restore
 from bandit.logs import tell
 from bandit.service.metering_drain import DrainMeter
@@ -29,6 +31,7 @@ from bandit.store.sink import ClickHouseSink
 log = logging.getLogger(__name__)
 
 RECONNECT_S = 0.25
+TEND_S = 0.5
 
 
 @click.command()
@@ -68,14 +71,14 @@ def run(settings: Settings, stop: threading.Event) -> None:
     Raises:
         BanditError: A setting or a migration that no waiting will mend.
     """
+    with _ballast(settings):
+        _run(settings, stop)
+
+
+def _run(settings: Settings, stop: threading.Event) -> None:
     meter = DrainMeter(sheet(settings, "drain"), now_ms=now_ms)
-    ballast = Ballast(
-        settings.journal_dir,
-        size_bytes=settings.ballast_bytes,
-        watermarks=Watermarks.of(settings),
-    )
     heartbeat = Heartbeat(os.environ)
-    store = _connected(settings, stop, meter, ballast, heartbeat)
+    store = _connected(settings, stop, meter, heartbeat)
     if store is None:
         return
     sink = meter.watched(ClickHouseSink(store, now_ms=now_ms), time.perf_counter)
@@ -90,7 +93,6 @@ def run(settings: Settings, stop: threading.Event) -> None:
         while not stop.is_set():
             began_s = time.monotonic()
             heartbeat.beat()
-            ballast.tend()
             _pass(drain, meter)
             stop.wait(max(0.0, settings.drain_interval_s - (time.monotonic() - began_s)))
         _pass(drain, meter)
@@ -99,6 +101,29 @@ def run(settings: Settings, stop: threading.Event) -> None:
     finally:
         drain.close()
         store.close()
+
+
+@contextmanager
+def _ballast(settings: Settings) -> Iterator[None]:
+    """Tend the ballast meanwhile, in a thread: a pass lasts while a store on a full disk hangs."""
+    ballast = Ballast(
+        settings.journal_dir,
+        size_bytes=settings.ballast_bytes,
+        watermarks=Watermarks.of(settings),
+    )
+    done = threading.Event()
+
+    def tend() -> None:
+        while not done.wait(TEND_S):
+            ballast.tend()
+
+    thread = threading.Thread(target=tend, name="ballast", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _give_up(settings: Settings) -> None:
@@ -120,14 +145,12 @@ def _connected(
     settings: Settings,
     stop: threading.Event,
     meter: DrainMeter,
-    ballast: Ballast,
     heartbeat: Heartbeat,
 ) -> Store | None:
     """The store with its tables, as soon as it can be had; None if `stop` comes first."""
     is_told = False
     while not stop.is_set():
         heartbeat.beat()
-        ballast.tend()  # a store on a full disk may not even start without it
         try:
             store = open_store(settings)
             try:
