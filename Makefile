@@ -26,6 +26,9 @@ lint: .venv/dev ## ruff and mypy
 bench: .venv/bench ## set up, then measure (prints tables; nothing is asserted)
 	$(BIN)/python -m tests.bench $(ARGS)
 
+chaos: .venv/dev ## set up, then break the real service and judge its log (ARGS="--kills 200 --seconds 720")
+	$(BIN)/python -m tests.chaos $(ARGS)
+
 clean: ## forget the environment and the demo's data
 	rm -rf .venv var
 

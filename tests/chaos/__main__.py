@@ -2,6 +2,8 @@
 
 import argparse
 import platform
+import signal
+import sys
 import tempfile
 import traceback
 from pathlib import Path
@@ -25,6 +27,7 @@ def main() -> int:
     )
     parser.add_argument("--folder", type=Path, help="Keep logs and data there.")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and end what was started
     names = given.faults.split(",")
     if strangers := set(names) - set(PHASES):
         parser.error(f"{', '.join(strangers)}: no such fault, must be of {', '.join(PHASES)}")

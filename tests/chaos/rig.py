@@ -117,8 +117,8 @@ def proxied(
 @contextmanager
 def started(service: Service) -> Iterator[None]:
     """Start, declare, and end in order."""
-    service.start()
     try:
+        service.start()
         service.declare()
         yield
     finally:

@@ -1,5 +1,6 @@
 """The real service as real processes: `bandit up`, its ClickHouse, its load."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -20,6 +21,12 @@ ROOT = Path(__file__).parents[2]
 SURFACE = "home.feed"
 POLICY = "vw"
 WITHIN_S = 60.0
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_us() -> None:
+    """In a child before it becomes a program: it gets SIGTERM when we die, however we do."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def free_ports(n: int) -> list[int]:
@@ -50,6 +57,7 @@ class Gateway:
                 stderr=log,
                 cwd=ROOT,
                 start_new_session=True,
+                preexec_fn=_end_with_us,
             )
         until(lambda: _answers(f"http://127.0.0.1:{self.port}/ping"), "the gateway", WITHIN_S)
 
@@ -153,6 +161,7 @@ class Service:
                 stderr=log,
                 cwd=ROOT,
                 start_new_session=True,
+                preexec_fn=_end_with_us,
             )
 
     def kill_supervisor(self) -> None:
@@ -239,7 +248,9 @@ def loaded(service: Service, journal: Path, *, rate: float, seed: int) -> Iterat
     command += ["--journal", str(journal), "--rate", str(rate), "--seed", str(seed)]
     command += ["--surface", SURFACE, "--window-s", str(service.window_s)]
     with (service.folder / "load.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=log, stderr=log, preexec_fn=_end_with_us
+        )
     try:
         until(lambda: journal.exists() and journal.stat().st_size, "the load", WITHIN_S)
         yield journal
