@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 QUIET_S = 60.0
 """Counts that changed without anything learned are published this seldom."""
+BEHIND_MS = 300_000
+"""So long decisions that come late are kept open for their rewards, which come late, too."""
 STAND_BY_S = 5.0
 """How long a learner rests that found another one at its policy."""
 
@@ -80,6 +82,7 @@ class LearnStep(NamedTuple):
         waiting_n: Decisions read whose window has not ended.
         holes_n: Streams that stand still because a number is missing.
         silent_n: Hosts that are not waited for, because they have said nothing lately.
+        unread_n: Rows that are there and were not read.
     """
 
     rows_n: int = 0
@@ -90,6 +93,7 @@ class LearnStep(NamedTuple):
     waiting_n: int = 0
     holes_n: int = 0
     silent_n: int = 0
+    unread_n: int = 0
 
 
 class _Lineage(NamedTuple):
@@ -205,12 +209,19 @@ class Learner:
         drained = self._tail.drained_through_ms(now_ms)  # before reading: rows may come in between
         if drained.through_ms is None:
             return LearnStep(waiting_n=len(joiner), silent_n=drained.silent_n)
+        before = running.reader.cursor
         rows, through_ms, more = running.reader.read(drained.through_ms)
         self._watch.look(drained, rows.holes, now_ms)
-        joiner.add(rows)
+        self._running = None  # a cursor that went on without its rows is not gone on with
+        running.training.take(rows, before, self._tail)
+        self._running = running
         running.decisions_n += len(rows.decisions)
         closable_ms = through_ms - window_ms(joiner.surface)
         running.closable_ms = max(joiner.watermark_ms, closable_ms)
+        if closable_ms >= joiner.watermark_ms:
+            running.behind_since_ms = None
+        elif running.behind_since_ms is None:
+            running.behind_since_ms = now_ms
         return LearnStep(
             rows_n=len(rows.decisions) + len(rows.rewards) + len(rows.exposures),
             more=more,
@@ -218,10 +229,13 @@ class Learner:
             waiting_n=len(joiner),
             holes_n=len(rows.holes),
             silent_n=drained.silent_n,
+            unread_n=rows.unread_n,
         )
 
     def _is_time(self, running: "_Running", now_ms: int, *, finish: bool) -> bool:
         joiner, closable_ms = running.training.joiner, running.closable_ms
+        if running.is_behind(now_ms) and not running.is_full(self._pace):
+            return False
         if joiner.can_close(closable_ms):
             is_due = _passed(running.published_ms, now_ms, self._pace.interval_s)
             return finish or is_due or running.is_full(self._pace)
@@ -396,6 +410,12 @@ class _Running:
         self.looked_ms = 0  # when there was a snapshot, or nothing worth one
         self.closable_ms = training.joiner.watermark_ms
         self.decisions_n = 0  # read since the last snapshot
+        self.behind_since_ms: int | None = None
+
+    def is_behind(self, now_ms: int) -> bool:
+        """Whether what is being read is of hosts that were away: its rewards are still to come."""
+        since_ms = self.behind_since_ms
+        return since_ms is not None and 0 <= now_ms - since_ms < BEHIND_MS
 
     def is_full(self, pace: Pace) -> bool:
         """Whether there are enough decisions to close that none should be read before that."""

@@ -73,7 +73,7 @@ class LearnMeter:
         self._odd = gauge(
             "odd_records",
             "Rows that taught nothing, since the weights were started: late, duplicate, orphan, "
-            "out_of_bounds, given_up …",
+            "out_of_bounds, given_up.",
             "as",
         )
 
@@ -111,7 +111,7 @@ class LearnMeter:
             return  # it did not look
         self._through_ms[policy] = self._now_ms() - step.behind_ms
         self._waiting.labels(policy).set(step.waiting_n)
-        self._unread.labels(policy).set(getattr(step, "unread_n", 0))
+        self._unread.labels(policy).set(step.unread_n)
         self._holes.labels(policy).set(step.holes_n)
         self._silent.labels(policy).set(step.silent_n)
 

@@ -48,6 +48,8 @@ class TailBatch(NamedTuple):
     """Streams in which a later row is there and the next one is not."""
     given_up_n: int = 0
     """Numbers in gaps that the cursor went over."""
+    unread_n: int = 0
+    """Numbers after the new cursor that rows have reached already."""
 
 
 class Drained(NamedTuple):
@@ -155,7 +157,14 @@ class Tail:
         if until_ms is not None:  # a later row looks like a hole
             holes = []
         given_up_n = sum(span.given_up_n for span in taken)
-        return batch._replace(cursor=new, more=more, holes=tuple(holes), given_up_n=given_up_n)
+        unread_n = sum(span.upto - max(span.after, new.get(span.stream, 0)) for span in left)
+        return batch._replace(
+            cursor=new,
+            more=more,
+            holes=tuple(holes),
+            given_up_n=given_up_n,
+            unread_n=unread_n,
+        )
 
     def reread(
         self,

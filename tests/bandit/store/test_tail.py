@@ -128,9 +128,10 @@ def test_limit_bounds_the_rows_of_each_table_and_says_that_there_are_more(log: L
 def test_limit_does_not_hide_a_hole(log: Log) -> None:
     log.put("decisions", "w", 1, 2, 3, 9)
     batch = log.read({}, limit=2)
-    assert (batch.more, batch.holes) == (True, ())
+    assert (batch.more, batch.holes, batch.unread_n) == (True, (), 7)
     batch = log.read(batch.cursor, limit=2)
     assert (batch.more, batch.holes) == (False, ("decisions/home.feed/w",))
+    assert batch.unread_n == 6
 
 
 def test_exact_repetitions_are_read_once(log: Log) -> None:
