@@ -22,6 +22,7 @@ from api.problems import MEDIA_TYPE, Problem
 from api.security import PAGE_STYLE
 from bandit.wire import Accepted, RankAnswer, RankRequest
 
+KEY = {"type": "http", "scheme": "bearer", "description": "An API key: `bandit keys create`."}
 REF = "#/components/schemas/{name}"
 HOT = (
     ("/v1/rank", "Decide which actions to show, and log it.", RankRequest, 200, RankAnswer),
@@ -128,7 +129,9 @@ def completed(schema: dict[str, Any], app: Litestar) -> dict[str, Any]:
     for path, operations in paths.items():
         for method, operation in operations.items():
             operations[method] = _with_bodies(operation, bodies[path, method], shapes, error)
-    return schema | {"paths": paths, "components": {"schemas": components}}
+    parts = {"schemas": components, "securitySchemes": {"key": KEY}}
+    # The empty one: a service that asks nobody for a key is described as well.
+    return schema | {"paths": paths, "components": parts, "security": [{"key": []}, {}]}
 
 
 class Bodies(NamedTuple):

@@ -131,7 +131,8 @@ def check_keys(spec: AnySpec, every: Iterable[Definition]) -> None:
     """Check a spec against the definitions of all projects, which share one namespace.
 
     Raises:
-        BadSpec: It would change its project, or its event ids would be another surface's.
+        BadSpec: It would change its project, learn from another's log, or its event ids would be
+            another surface's.
     """
     declared = Declared(every)
     before = declared.find(type(spec), spec.key)
@@ -140,8 +141,20 @@ def check_keys(spec: AnySpec, every: Iterable[Definition]) -> None:
             f"project of {spec.kind} {spec.key!r} is {spec.project!r}, must stay "
             f"{before.project!r} - at `$.project`"
         )
+    if isinstance(spec, PolicySpec) and spec.surface is not None:
+        learned_from = declared.find(Surface, spec.surface)
+        if learned_from is not None and learned_from.project != spec.project:
+            raise BadSpec(
+                f"surface {spec.surface!r} is not of project {spec.project!r}, must be: a policy "
+                "learns from its own project's log - at `$.surface`"
+            )
     if not isinstance(spec, Surface):
         return
+    for policy in declared.each(PolicySpec):
+        if policy.surface == spec.key and policy.project != spec.project:
+            raise BadSpec(
+                f"a policy of another project names surface {spec.key!r}, must have another key"
+            )
     tag = surface_tag(spec.key)
     for other in declared.each(Surface):
         if other.key != spec.key and surface_tag(other.key) == tag:

@@ -100,3 +100,9 @@ def test_options_name_every_method_of_a_path(client: TestClient[Litestar]) -> No
         allowed = client.options(path.replace("{", "").replace("}", "")).headers["allow"]
         named = {method.lower() for method in allowed.split(", ")}
         assert named == {*operations, "options"}, path
+
+
+def test_the_document_says_where_a_key_goes(client: TestClient[Litestar]) -> None:
+    document = client.get("/schema/openapi.json").json()
+    assert document["security"] == [{"key": []}, {}]
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"

@@ -271,3 +271,45 @@ def test_payloads_are_judged_by_outcomes_only() -> None:
     earned = Metric(key="earned", source="reward")
     with pytest.raises(BadSpec, match="must be of outcomes"):
         put(replace(BUTTON, metrics=["earned"]), earned)
+
+
+THEIRS = replace(UNIFORM, key="theirs", project="b")
+
+
+def test_a_project_sees_declares_and_names_its_own_definitions_only() -> None:
+    definitions = MemoryDefinitions(UNIFORM, THEIRS)
+    mine = service(definitions).of("default")
+    assert [d.key for d in mine.all("policy")] == ["random"]
+    for look in (mine.get, mine.history):
+        with pytest.raises(NotDeclared):
+            look("policy", "theirs")
+    for foreign in (THEIRS, replace(THEIRS, project="default")):
+        with pytest.raises(NotDeclared):
+            mine.current(foreign)
+        with pytest.raises(NotDeclared):
+            mine.put(foreign, expected=1, author="me")
+    with pytest.raises(BadSpec, match="project is 'b', must be 'default'"):
+        mine.put(replace(UNIFORM, key="new", project="b"), expected=None, author="me")
+    with pytest.raises(BadSpec, match="policy 'theirs' is not declared"):
+        mine.put(replace(SURFACE, policy="theirs"), expected=None, author="me")
+    assert definitions.revision() == 2
+
+
+def test_a_definition_never_changes_its_project_nor_names_another() -> None:
+    with pytest.raises(BadSpec, match="project of policy 'random' is 'b', must stay 'default'"):
+        put(replace(UNIFORM, project="b"), UNIFORM)
+    with pytest.raises(BadSpec, match="policy 'theirs' is not declared"):
+        put(replace(SURFACE, policy="theirs"), THEIRS)
+
+
+def test_a_policy_learns_from_no_log_of_another_project() -> None:
+    spy = PolicySpec(key="spy", type="vw", surface="home.feed", project="b")
+    with pytest.raises(BadSpec, match=r"surface 'home\.feed' is not of project 'b'"):
+        put(spy, UNIFORM, SURFACE)
+    with pytest.raises(BadSpec, match=r"a policy of another project names"):
+        put(SURFACE, UNIFORM, spy)
+
+
+def test_the_rules_of_one_project_do_not_look_at_another() -> None:
+    other = replace(LAYER, key="other", project="b")
+    put(LAYER, other)  # the same salt: no unit of one project is a unit of the other

@@ -6,6 +6,8 @@ from bandit.errors import StoreUnavailable
 from bandit.service.key_feed import SAID_EVERY_MS, KeyFeed
 from bandit.service.key_ring import KeyRing
 from bandit.service.last_good import LastGood
+from bandit.service.refreshing import Refresher
+from bandit.service.serving_state import Serving
 from tests.bandit.service.making import NOW_MS
 from tests.bandit.service.making_keys import MemoryKeys, key_service, made
 
@@ -102,3 +104,30 @@ def test_a_disk_that_keeps_nothing_is_tried_again(tmp_path: Path) -> None:
     folder.unlink()
     worker.feed.look()
     assert Worker(keys, folder).ring.is_known
+
+
+def test_a_revoked_key_ends_though_nothing_else_can_be_refreshed(tmp_path: Path) -> None:
+    keys = MemoryKeys()
+    key, text = made(keys, "shop", "rank")
+    worker = Worker(keys, tmp_path)
+
+    def broken() -> None:
+        raise RuntimeError("a bug, at every look")
+
+    refresher = Refresher(
+        Serving(),
+        definitions=broken,  # type: ignore[arg-type]
+        snapshots=broken,  # type: ignore[arg-type]
+        catalogues=broken,  # type: ignore[arg-type]
+        last_good=LastGood(tmp_path, writer="w"),
+        interval_s=1.0,
+        monotonic_s=lambda: 0.0,
+        keys=worker.feed,
+    )
+    with pytest.raises(RuntimeError):
+        refresher.step()
+    assert worker.knows(text)
+    key_service(keys).revoke(key.key_id)
+    with pytest.raises(RuntimeError):
+        refresher.step()
+    assert not worker.knows(text)

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from bandit.errors import BadSpec, RecordError
+from bandit.errors import BadSpec, NotDeclared, RecordError
 from bandit.service.defining import DefinitionService
 from bandit.service.personalizer_loops import LearningSettings, LoopService, ServiceConfiguration
 from bandit.service.serving_state import Serving
@@ -104,3 +105,24 @@ def test_surface_where_nothing_learns_is_no_loop(make: Make) -> None:
     loops, _ = make(UNIFORM, Surface(key="home.feed", policy="random", max_actions=10))
     with pytest.raises(BadSpec, match="must serve or shadow a policy that learns"):
         loops.configuration("home.feed")
+
+
+def test_settings_can_not_take_the_name_of_another_projects_policy(make: Make) -> None:
+    theirs = PolicySpec(key="theirs", type="vw", surface="their.feed", project="b")
+    loops, definitions = make(UNIFORM, FIXED, LEARNED, SERVING, theirs)
+    before = definitions.revision()
+    with pytest.raises(NotDeclared):
+        loops.of("default", "app").set_settings(
+            "home.feed", LearningSettings(name="theirs", arguments="")
+        )
+    assert definitions.revision() == before
+
+
+def test_changes_by_a_key_are_its_clients_and_its_projects(make: Make) -> None:
+    mine = [replace(spec, project="b") for spec in (UNIFORM, FIXED, LEARNED, SERVING)]
+    loops, definitions = make(*mine)
+    loops = loops.of("b", "app")
+    config = loops.configuration("home.feed")
+    loops.configure("home.feed", replace(config, learning_mode="Apprentice"))
+    baseline = definitions.get("policy", "home.feed.baseline")
+    assert (baseline.author, baseline.spec.project) == ("app", "b")

@@ -67,3 +67,18 @@ def test_surface_stays_as_it_was_while_a_layer_is_not_known() -> None:
     after = assemble(2, defined(UNIFORM, FIXED, SURFACE, in_layer), BOTH, before)
     assert after.surface("home.feed").experiments == ()
     assert "feed" not in after.experiments
+
+
+def test_a_project_sees_its_part_only() -> None:
+    theirs = replace(SURFACE, key="b.feed", project="b", policy="order")
+    order = replace(FIXED, project="b")
+    policies = {"random": runnable(UNIFORM), "order": runnable(order)}
+    state = assemble(1, defined(UNIFORM, order, SURFACE, theirs), policies, ServingState())
+    part = state.of("b")
+    assert (list(part.surfaces), list(part.policies)) == (["b.feed"], ["order"])
+    assert list(part.tags.values()) == ["b.feed"]
+    assert part is state.of("b")
+    assert state.of(None) is state
+    with pytest.raises(NotDeclared):
+        part.surface("home.feed")
+    assert state.of("nobody").surfaces == {}

@@ -512,3 +512,15 @@ def test_served_is_the_newest_snapshot_that_decided(store: Store):
         log.decide(10 * snapshot, policy="vw", snapshot=snapshot)
     log.deliver()
     assert Reports(store).served("home", "vw", LATER) == 2
+
+
+def test_outcomes_count_in_their_own_project_and_those_of_none_in_all(store: Store) -> None:
+    log = LogMaker(store)
+    log.assign("u", "c")
+    for project, value in (("", 1.0), ("a", 10.0), ("b", 100.0)):
+        log.outcome("u", "revenue", value, 100, project=project)
+    log.deliver()
+    members = Members("e", "", T0 + 10**9)
+    for project, total in (("a", 11.0), ("b", 101.0), ("c", 1.0)):
+        metric = Metric(key="m", source="outcome", name="revenue", project=project)
+        assert Reports(store).outcome_moments(members, metric) == {"c": Moments.of([total])}
