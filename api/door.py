@@ -5,7 +5,7 @@ answered in time. It stands outside of Litestar, whose routing costs more than a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from api.problems import MEDIA_TYPE, Problem, headers_of, problem_of
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Answer = Callable[[Any, Receive, Send], Awaitable[None]]
 
 WAIT_S = 0.010
 """Work of the event loop that may wait: what is let in is begun within that time."""
@@ -36,6 +37,11 @@ UPLOADING_S = 60.0
 """The same for what is changed by PUT and PATCH, which may be many megabytes."""
 TICK_S = 0.1
 """Who is inside for longer waits for the client or the disk, and not for the event loop."""
+BODIES_BYTES = 64 * 2**20
+"""Bodies that may be on their way together; those that fit into one read are not counted."""
+ONE_READ_BYTES = 65_536
+UNTOLD_BYTES = 2 * 2**20
+"""What a body counts that does not say how long it is."""
 FREE = ("/health/", "/metrics", "/schema")
 CLOSE = (b"connection", b"close")
 
@@ -149,6 +155,7 @@ class Door:
         self._gate = gate
         self._count = count
         self._slow_n = 0
+        self._bodies_bytes = 0
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -172,12 +179,17 @@ class Door:
         if scope["method"] == "POST":
             if self._gate.is_full():
                 return self._refuse(_too_many(len(self._gate.inside)), scope, send)
+            size = body_bytes(scope["headers"])
+            if size > ONE_READ_BYTES:
+                return self._large(size, self._in_loop, scope, receive, send)
             return self._in_loop(scope, receive, send)
         if scope["path"].startswith(FREE):
             passed: Awaitable[None] = self._application(scope, receive, send)
             return passed
         if self._slow_n >= SLOW_N:
             return self._refuse(_too_many(self._slow_n), scope, send)
+        if scope["method"] in ("PUT", "PATCH"):
+            return self._large(body_bytes(scope["headers"]), self._in_thread, scope, receive, send)
         return self._in_thread(scope, receive, send)
 
     async def _in_loop(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -203,6 +215,19 @@ class Door:
             await self._application(scope, receive, send)
         finally:
             self._slow_n -= 1
+
+    async def _large(
+        self, size: int, answer: Answer, scope: Any, receive: Receive, send: Send
+    ) -> None:
+        """Answer a request with a large body, if there is room for it."""
+        if self._bodies_bytes + size > BODIES_BYTES and self._bodies_bytes:
+            await self._refuse(_no_room(self._bodies_bytes), scope, send)
+            return
+        self._bodies_bytes += size
+        try:
+            await answer(scope, receive, send)
+        finally:
+            self._bodies_bytes -= size
 
     async def _refuse(self, exc: HTTPException, scope: Any, send: Send) -> None:
         problem = problem_of(exc)
@@ -247,6 +272,20 @@ class _Upload:
         return message
 
 
+def body_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """How long a body is, as far as its headers tell.
+
+    >>> body_bytes([(b"host", b"x"), (b"content-length", b"17")])
+    17
+    """
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+        if name == b"transfer-encoding":
+            return UNTOLD_BYTES
+    return 0
+
+
 def _saying_goodbye(send: Send) -> Send:
     """Answers that close their connection."""
 
@@ -261,6 +300,12 @@ def _saying_goodbye(send: Send) -> Send:
 def _too_many(n: int) -> HTTPException:
     return HTTPException(
         status_code=503, detail=f"{n} requests are waiting already, must be asked later"
+    )
+
+
+def _no_room(size: int) -> HTTPException:
+    return HTTPException(
+        status_code=503, detail=f"{size} bytes are being received already, must be sent later"
     )
 
 

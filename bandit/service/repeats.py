@@ -19,13 +19,21 @@ IN_FLIGHT_MS = 1_000
 
 
 class RecentAnswers:
-    """The latest answers by event id: at least `size`, at most twice as many.
+    """The latest answers by event id: at least `size`, at most twice as many; less if they are long.
 
     Two generations instead of one ordered map: nothing is evicted one by one on the hot path.
     """
 
-    def __init__(self, size: int = 10_000) -> None:
+    def __init__(self, size: int = 10_000, *, slots_n: int = 100_000) -> None:
+        """Remember nothing yet.
+
+        Args:
+            size: Of one generation, in answers.
+            slots_n: And in slots of their rankings: what bounds its memory to some 30 MB.
+        """
         self._size = size
+        self._slots_n = slots_n
+        self._young_slots_n = 0
         self._young: dict[str, RankAnswer] = {}
         self._old: dict[str, RankAnswer] = {}
 
@@ -35,9 +43,10 @@ class RecentAnswers:
 
     def put(self, event_id: str, answer: RankAnswer) -> None:
         """Remember an answer."""
-        if len(self._young) >= self._size:
-            self._old, self._young = self._young, {}
+        if len(self._young) >= self._size or self._young_slots_n >= self._slots_n:
+            self._old, self._young, self._young_slots_n = self._young, {}, 0
         self._young[event_id] = answer
+        self._young_slots_n += len(answer.ranking)
 
 
 class PastDecisions:

@@ -213,6 +213,33 @@ def test_what_goes_to_threads_has_a_limit_of_its_own() -> None:
     run(storm)
 
 
+def test_large_bodies_have_room_for_some_at_a_time() -> None:
+    async def storm() -> None:
+        house = House()
+        large = [(b"content-length", b"%d" % (30 * 2**20))]
+        asked = [await house.ask(Asked(headers=large)) for _ in range(3)]
+        assert [each.status for each in asked] == [None, None, 503]
+        chunked = [(b"transfer-encoding", b"chunked")]
+        more = [await house.ask(Asked(headers=chunked)) for _ in range(3)]
+        assert [each.status for each in more] == [None, None, 503]
+        small = Asked(headers=[(b"content-length", b"1000")])
+        small.body_comes.set()
+        assert (await house.ask(small)).status == 200
+        for each in asked:
+            each.body_comes.set()
+        await settle()
+        huge = Asked(method="PUT", headers=[(b"content-length", b"%d" % 2**40)])
+        assert (await house.ask(huge)).status == 503
+        for each in more:
+            each.body_comes.set()
+        await settle()
+        alone = Asked(method="PUT", headers=[(b"content-length", b"%d" % 2**40)])
+        alone.body_comes.set()
+        assert (await house.ask(alone)).status == 200, "its own limit is another matter"
+
+    run(storm)
+
+
 def test_an_upload_that_does_not_end_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doors, "UPLOADING_S", 0.0)
 

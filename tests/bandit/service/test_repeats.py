@@ -3,6 +3,7 @@
 import asyncio
 import threading
 
+import msgspec
 import pytest
 
 from bandit.errors import NotFound, StoreUnavailable
@@ -23,6 +24,14 @@ def test_latest_answers_are_remembered_and_memory_is_bounded() -> None:
     remembered = [n for n in range(10) if recent.get(str(n))]
     assert remembered[-3:] == [7, 8, 9]
     assert len(remembered) <= 6
+
+
+def test_long_rankings_are_remembered_for_less_long() -> None:
+    recent = RecentAnswers(size=100, slots_n=10)
+    slots = [RankedAction(id=f"a{slot}", slot=slot, propensity=1.0) for slot in range(5)]
+    for n in range(100):
+        recent.put(str(n), msgspec.structs.replace(answer(str(n)), ranking=slots))
+    assert [n for n in range(100) if recent.get(str(n))] == [96, 97, 98, 99]
 
 
 def test_answer_is_made_from_the_log() -> None:
