@@ -19,7 +19,7 @@ IN_FLIGHT_MS = 1_000
 
 
 class RecentAnswers:
-    """The latest answers by event id: at least `size`, at most twice as many; less if they are long.
+    """The latest answers by event id: at least `size` (less if they are long), at most twice.
 
     Two generations instead of one ordered map: nothing is evicted one by one on the hot path.
     """
