@@ -151,6 +151,15 @@ class Joiner:
             if event is not None:
                 event.exposures.append(exposure)
 
+    def strays(self, decisions: Iterable[LoggedDecision]) -> set[str]:
+        """Event ids of which it does not remember any more whether they were closed."""
+        horizon = _horizon(self.watermark_ms)
+        return {
+            decision.event_id
+            for decision in decisions
+            if born_ms(decision.event_id) < horizon and decision.event_id not in self._open
+        }
+
     def can_close(self, watermark_ms: int) -> bool:
         """Whether `close(watermark_ms)` would give any decision to learn from."""
         return bool(self._due) and self._due[0][0] <= watermark_ms

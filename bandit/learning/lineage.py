@@ -93,8 +93,9 @@ def learn_steps(
     lessons_n = 0
     for snapshot, rows in _rows_of(steps, after, tail, surface):
         training.joiner.surface = surfaces.at(snapshot.surface_version)
-        training.joiner.add(rows)
+        training.take(rows, after, tail)
         lessons_n += training.advance(snapshot.watermark_ms)
+        after = snapshot.cursor
         training.policy.save()  # where the learner saved: some go on otherwise than unsaved
     return lessons_n
 

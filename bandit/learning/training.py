@@ -6,13 +6,13 @@ from typing import cast
 
 from bandit.errors import RecordError, SnapshotCorrupt
 from bandit.learning.counts import Counts
-from bandit.learning.joiner import Joined, Joiner
+from bandit.learning.joiner import SKEW_MS, Joined, Joiner, born_ms
 from bandit.logs import event
 from bandit.policies.arguments import read_arguments
 from bandit.policies.base import LearningPolicy, Lesson, Policy
 from bandit.specs import TRAINING_FIELDS, Part, PolicySpec, Surface
 from bandit.store.snapshots import Snapshot
-from bandit.store.tail import Tail
+from bandit.store.tail import Cursor, Tail, TailBatch
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +73,32 @@ class Training:
         past = tail.reread(surface.key, cursor, since_ms, decisions_since_ms=watermark_ms + 1)
         training.joiner.restore(closed, past, watermark_ms, Counts.of(snapshot))
         return training
+
+    def take(self, rows: TailBatch, after: Cursor, tail: Tail) -> None:
+        """Take rows in.
+
+        A host that was away for hours may bring a decision that another one logged, too, and that
+        was closed so long ago that the joiner has forgotten it: the log has not.
+
+        Args:
+            rows: What was read after `after`.
+            after: Where it begins, or any place from where on nothing was closed.
+            tail: The log.
+
+        Raises:
+            StoreUnavailable: The store did not answer; this training is of no use any more.
+        """
+        strays = self.joiner.strays(rows.decisions)
+        if strays:
+            born = [born_ms(event_id) for event_id in strays]
+            since_ms, until_ms = max(0, min(born) - SKEW_MS), max(born) + SKEW_MS
+            closed = strays.intersection(
+                tail.event_ids(self.joiner.surface.key, after, since_ms, until_ms)
+            )
+            kept = [d for d in rows.decisions if d.event_id not in closed]
+            self.joiner.counts.duplicate += len(rows.decisions) - len(kept)
+            rows = rows._replace(decisions=kept)
+        self.joiner.add(rows)
 
     def advance(self, watermark_ms: int) -> int:
         """Close up to a watermark and learn; how many lessons there were."""
