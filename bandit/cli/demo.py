@@ -190,10 +190,12 @@ def _settings(settings: Settings, folder: Path, port: int, dashboard_port: int) 
         settings,
         data_dir=folder,
         host=HOST,
+        auth="off",
         port=ports[0],
         dashboard_port=ports[1],
         gateway_port=ports[2],
         clickhouse_url=None,
+        clickhouse_read_url=None,
         clickhouse_cluster=None,
     )
 

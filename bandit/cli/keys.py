@@ -23,21 +23,14 @@ DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 
 
-class Named(click.ParamType):
-    """A key of the glossary's kind: what surfaces and policies are called by."""
-
-    name = "name"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name, if it is one."""
-        try:
-            return msgspec.convert(value, Key)
-        except msgspec.ValidationError:
-            self.fail(
-                f"{value!r} must be lower-case letters, digits, '.', '_' and '-', at most 100",
-                param,
-                ctx,
-            )
+def _name(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """What surfaces and policies are called by; a callback of options."""
+    try:
+        return value if value is None else msgspec.convert(value, Key)
+    except msgspec.ValidationError:
+        raise click.BadParameter(
+            f"{value!r} must be lower-case letters, digits, '.', '_' and '-', at most 100"
+        ) from None
 
 
 @click.group("keys")
@@ -50,8 +43,8 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("client", type=Named())
-@click.option("--project", type=Named(), default="default", show_default=True)
+@click.argument("client", callback=_name)
+@click.option("--project", callback=_name, default="default", show_default=True)
 @click.option(
     "--scope",
     "scopes",
@@ -82,7 +75,7 @@ def create(
 
 
 @command.command("list")
-@click.option("--project", type=Named(), help="Only this one's.")
+@click.option("--project", callback=_name, help="Only this one's.")
 def list_all(project: str | None) -> None:
     """List the keys, and when each was last used."""
     with _service() as service:
