@@ -2,14 +2,16 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bandit.cli.drain import host_name
+from bandit.cli.drain import host_name, run
 from bandit.journal import Journal
+from bandit.journal.ballast import BALLAST
 from bandit.journal.base import Entry
 from bandit.settings import Settings
 from bandit.store.client import Store
@@ -91,3 +93,22 @@ def test_two_journals_of_a_machine_report_under_two_names(tmp_path: Path) -> Non
     names = {host_name(Settings(data_dir=tmp_path / name)) for name in ("a", "b")}
     assert len(names) == 2
     assert all(name.startswith(socket.gethostname()) for name in names)
+
+
+def test_ballast_is_tended_though_the_store_is_away(tmp_path: Path) -> None:
+    settings = Settings(
+        data_dir=tmp_path,
+        clickhouse_url="http://default:secret@127.0.0.1:9",
+        ballast_bytes=65_536,
+        disk_headroom_bytes=1,  # however full this machine's disk is
+    )
+    settings.journal_dir.mkdir()
+    end = threading.Event()
+    thread = threading.Thread(target=run, args=(settings, end))
+    thread.start()
+    try:
+        until((settings.journal_dir / BALLAST).exists, "ballast is there")
+    finally:
+        end.set()
+        thread.join(30)
+    assert not any(each.name == "ballast" for each in threading.enumerate())
