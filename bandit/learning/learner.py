@@ -10,6 +10,7 @@ import msgspec
 from bandit.errors import BadSpec, NotFound, SnapshotCorrupt
 from bandit.learning.counts import Counts
 from bandit.learning.reading import Reader
+from bandit.learning.running import Descent, Pace, Running
 from bandit.learning.totals import window_ms
 from bandit.learning.training import Build, Training, built, learns_alike
 from bandit.learning.watching import Watch
@@ -21,12 +22,12 @@ from bandit.store.definitions import Definition
 from bandit.store.snapshots import Snapshot, Snapshots
 from bandit.store.tail import Tail
 
+__all__ = ["QUIET_S", "STAND_BY_S", "LearnStep", "Learner", "Pace", "Task"]
+
 log = logging.getLogger(__name__)
 
 QUIET_S = 60.0
 """Counts that changed without anything learned are published this seldom."""
-BEHIND_MS = 300_000
-"""So long decisions that come late are kept open for their rewards, which come late, too."""
 STAND_BY_S = 5.0
 """How long a learner rests that found another one at its policy."""
 
@@ -57,19 +58,6 @@ class Task(Record, frozen=True, kw_only=True):
         )
 
 
-class Pace(NamedTuple):
-    """How often a learner publishes and how much it takes on at once.
-
-    Attributes:
-        interval_s: From one snapshot to the next, at least, unless there is more to learn than
-            fits into one.
-        rows_n: Of each table in one read, and decisions in one snapshot, about.
-    """
-
-    interval_s: float
-    rows_n: int = 10_000
-
-
 class LearnStep(NamedTuple):
     """What a step did.
 
@@ -94,13 +82,6 @@ class LearnStep(NamedTuple):
     holes_n: int = 0
     silent_n: int = 0
     unread_n: int = 0
-
-
-class _Lineage(NamedTuple):
-    """Where the next snapshot goes."""
-
-    number: int
-    parent: int
 
 
 class Learner:
@@ -146,7 +127,7 @@ class Learner:
         self._new_id = new_id
         self._name = name
         self._pace = pace
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._unconfirmed: Snapshot | None = None
         self._is_outdated = False
         self._stand_by_until_ms = 0
@@ -203,7 +184,7 @@ class Learner:
             return done
         return self._close(running, now_ms, done)
 
-    def _read(self, running: "_Running", now_ms: int) -> LearnStep:
+    def _read(self, running: Running, now_ms: int) -> LearnStep:
         """Take in what is new, unless nobody knows how far that goes."""
         joiner = running.training.joiner
         drained = self._tail.drained_through_ms(now_ms)  # before reading: rows may come in between
@@ -232,7 +213,7 @@ class Learner:
             unread_n=rows.unread_n,
         )
 
-    def _is_time(self, running: "_Running", now_ms: int, *, finish: bool) -> bool:
+    def _is_time(self, running: Running, now_ms: int, *, finish: bool) -> bool:
         joiner, closable_ms = running.training.joiner, running.closable_ms
         if running.is_behind(now_ms) and not running.is_full(self._pace):
             return False
@@ -244,7 +225,7 @@ class Learner:
             return joiner.counts != running.published or not joiner.is_settled(closable_ms)
         return False
 
-    def _close(self, running: "_Running", now_ms: int, done: LearnStep) -> LearnStep:
+    def _close(self, running: Running, now_ms: int, done: LearnStep) -> LearnStep:
         joiner = running.training.joiner
         self._running = None  # what fails half-way is not gone on with
         watermark_ms = joiner.bounded(running.closable_ms, self._pace.rows_n)
@@ -256,7 +237,7 @@ class Learner:
         done = done._replace(lessons_n=lessons_n, more=done.more or is_left, waiting_n=len(joiner))
         return self._publish(running, snapshot, done)
 
-    def _snapshot(self, running: "_Running", now_ms: int) -> Snapshot:
+    def _snapshot(self, running: Running, now_ms: int) -> Snapshot:
         policy, joiner = running.training.policy, running.training.joiner
         weights = policy.save()
         return Snapshot(
@@ -279,7 +260,7 @@ class Learner:
             **msgspec.structs.asdict(joiner.counts),
         )
 
-    def _publish(self, running: "_Running", snapshot: Snapshot, done: LearnStep) -> LearnStep:
+    def _publish(self, running: Running, snapshot: Snapshot, done: LearnStep) -> LearnStep:
         """Publish; until it is known to be, nothing else is done."""
         self._unconfirmed = snapshot
         won = self._snapshots.publish(snapshot)
@@ -296,7 +277,7 @@ class Learner:
             return LearnStep()
         running.published_ms = running.looked_ms = snapshot.created_ms
         running.published = running.training.joiner.counts.copy()
-        running.lineage = _Lineage(snapshot.number + 1, snapshot.number)
+        running.lineage = Descent(snapshot.number + 1, snapshot.number)
         log.debug(
             "published snapshot=%s lessons=%d waiting=%d bytes=%d digest=%.12s",
             label,
@@ -312,7 +293,7 @@ class Learner:
         self._running = None
         self._unconfirmed = None
 
-    def _resume(self) -> "_Running | None":
+    def _resume(self) -> Running | None:
         """Become what the newest snapshot was; None if definitions are older than it is."""
         spec = self._task.policy
         newest_n = self._snapshots.numbers().get(spec.key, 0)
@@ -330,11 +311,11 @@ class Learner:
             return None
         if snapshot is None or policy is None:
             parent = snapshot.number if snapshot is not None else 0
-            self._running = self._fresh(_Lineage(newest_n + 1, parent))
+            self._running = self._fresh(Descent(newest_n + 1, parent))
             if snapshot is not None and snapshot.erasures != self._task.erasures:
                 self._running.published = None
         else:
-            lineage = _Lineage(newest_n + 1, snapshot.number)
+            lineage = Descent(newest_n + 1, snapshot.number)
             self._running = self._continued(snapshot, policy, lineage)
         return self._running
 
@@ -366,7 +347,7 @@ class Learner:
                 return snapshot, policy
         return None, None
 
-    def _fresh(self, lineage: _Lineage) -> "_Running":
+    def _fresh(self, lineage: Descent) -> Running:
         task = self._task
         log.info(
             "started policy=%s snapshot=%d from scratch",
@@ -376,11 +357,9 @@ class Learner:
         )
         policy = cast("LearningPolicy", self._build(task.policy, None))
         training = Training(task.policy, task.surface, policy)
-        return _Running(training, self._reader({}), lineage)
+        return Running(training, self._reader({}), lineage)
 
-    def _continued(
-        self, snapshot: Snapshot, policy: LearningPolicy, lineage: _Lineage
-    ) -> "_Running":
+    def _continued(self, snapshot: Snapshot, policy: LearningPolicy, lineage: Descent) -> Running:
         task = self._task
         training = Training.resumed(
             snapshot, policy, spec=task.policy, surface=task.surface, tail=self._tail
@@ -391,36 +370,10 @@ class Learner:
             snapshot.number,
             extra=event("learner_resumed"),
         )
-        return _Running(training, self._reader(snapshot.cursor), lineage)
+        return Running(training, self._reader(snapshot.cursor), lineage)
 
     def _reader(self, cursor: dict[str, int]) -> Reader:
         return Reader(self._tail, self._task.surface.key, cursor, limit=self._pace.rows_n)
-
-
-class _Running:
-    """What is lost with the process and found again in the newest snapshot."""
-
-    def __init__(self, training: Training, reader: Reader, lineage: _Lineage) -> None:
-        self.training = training
-        self.reader = reader
-        self.lineage = lineage
-        self.published: Counts | None = training.joiner.counts.copy()
-        """None: whatever it is, publish it, for what serves must not go on."""
-        self.published_ms = 0
-        self.looked_ms = 0  # when there was a snapshot, or nothing worth one
-        self.closable_ms = training.joiner.watermark_ms
-        self.decisions_n = 0  # read since the last snapshot
-        self.behind_since_ms: int | None = None
-
-    def is_behind(self, now_ms: int) -> bool:
-        """Whether what is being read is of hosts that were away: its rewards are still to come."""
-        since_ms = self.behind_since_ms
-        return since_ms is not None and 0 <= now_ms - since_ms < BEHIND_MS
-
-    def is_full(self, pace: Pace) -> bool:
-        """Whether there are enough decisions to close that none should be read before that."""
-        joiner = self.training.joiner
-        return self.decisions_n >= pace.rows_n and joiner.can_close(self.closable_ms)
 
 
 def _passed(since_ms: int, now_ms: int, seconds: float) -> bool:
