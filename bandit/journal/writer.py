@@ -287,8 +287,10 @@ class Journal:
         return segment
 
     def _is_old(self, segment: _Segment) -> bool:
-        first_ms = segment.first_ms
-        return first_ms is not None and self._now_ms() - first_ms >= self._max_age_ms
+        if segment.first_ms is None:
+            return False
+        age_ms = self._now_ms() - segment.first_ms
+        return not 0 <= age_ms < self._max_age_ms  # nobody knows how old, if the clock was set back
 
     def _roll(self) -> _Segment:
         """Begin a segment and finish the one before.

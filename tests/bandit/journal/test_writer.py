@@ -165,6 +165,16 @@ def test_tick_finishes_an_old_segment_while_nothing_comes(tmp_path: Path, clock:
     assert [len(read(path)) for path in segments(tmp_path)] == [1, 0]
 
 
+def test_segment_is_finished_once_if_the_clock_is_set_back(tmp_path: Path, clock: Clock) -> None:
+    journal = make_journal(tmp_path, clock, max_age_s=5.0)
+    journal.append(reward(1))
+    clock.advance(-3_600_000)
+    for n in (2, 3):
+        journal.tick()
+        journal.append(reward(n))
+    assert [len(read(path)) for path in segments(tmp_path)] == [1, 2]
+
+
 def test_no_room_for_a_new_segment_is_no_reason_to_leave_the_old_one(
     tmp_path: Path, clock: Clock
 ) -> None:
