@@ -5,6 +5,7 @@ since 1970 UTC (`…_ms`), because that is what an event id carries and what Cli
 """
 
 import math
+from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -278,3 +279,29 @@ def check_number(what: str, value: float, low: float = -1e6, high: float = 1e6) 
     """
     if not (math.isfinite(value) and low <= value <= high):
         raise RecordError(f"{what} is {value!r}, must be in [{low:g}, {high:g}]")
+
+
+DEEPEST = 32
+"""Of JSON that is kept: what one thread reads, another with less stack left must read, too."""
+
+
+def check_depth(what: str, value: object) -> None:
+    """Refuse JSON that is nested too deeply.
+
+    Raises:
+        RecordError: `value` is more than `DEEPEST` lists and objects deep.
+    """
+    level = _containers([value])
+    for _ in range(DEEPEST):
+        level = _containers(
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        )
+        if not level:
+            return
+    raise RecordError(f"{what} is over {DEEPEST} deep, must be at most {DEEPEST}")
+
+
+def _containers(values: Iterable[object]) -> list[dict[str, object] | list[object]]:
+    return [value for value in values if isinstance(value, (dict, list))]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from bandit.errors import BadSpec
-from bandit.records import Id, Record
+from bandit.records import Id, Record, check_depth
 from bandit.wire import Key, Name, Pin
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -305,7 +305,7 @@ class Variant(Record, frozen=True, kw_only=True):
 
     Attributes:
         policy: What it serves; None in an experiment without a surface.
-        payload: Any JSON that `/v1/assignments` gives to its units.
+        payload: Any JSON that `/v1/assignments` gives to its units, 32 deep at most.
         allocation: Which of the experiment's 10,000 buckets it owns.
     """
 
@@ -313,6 +313,9 @@ class Variant(Record, frozen=True, kw_only=True):
     policy: Key | None = None
     payload: Any = None
     allocation: Ranges
+
+    def __post_init__(self) -> None:
+        check_depth("payload", self.payload)
 
 
 class Experiment(Spec, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from bandit.errors import BadSpec
+from bandit.errors import BadSpec, RecordError
 from bandit.specs import SPECS, Experiment, Layer, Metric, PolicySpec, Surface, Variant
 
 
@@ -78,3 +78,18 @@ def test_an_outcome_is_counted_per_unit() -> None:
 def test_keys_are_plain(key: str) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"key": key, "policy": "p"}, Surface)
+
+
+@pytest.mark.parametrize("nest", ["list", "object"])
+def test_payload_that_is_too_deep_is_refused(nest: str) -> None:
+    """900 deep was taken, which a thread with less stack left could not have read again."""
+
+    def payload(depth: int) -> object:
+        found: object = 1
+        for _ in range(depth):
+            found = [found, 2] if nest == "list" else {"a": found, "b": 2}
+        return found
+
+    assert Variant(key="a", payload=payload(32), allocation=[]).payload is not None
+    with pytest.raises(RecordError, match="payload is over 32 deep, must be at most 32"):
+        Variant(key="a", payload=payload(33), allocation=[])
