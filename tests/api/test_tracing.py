@@ -1,5 +1,6 @@
 """OpenTelemetry: spans of requests, without who asked and for what."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from api.tracing import otlp_provider
+from bandit.errors import SettingsError
 from tests.api.conftest import World
 
 RANK = {"surface": "home.feed", "unit_id": "u-secret", "actions": [{"id": "a"}]}
@@ -75,6 +78,18 @@ def test_probes_are_not_traced(
 ) -> None:
     assert traced.get(path).status_code == 200
     assert exporter.get_finished_spans() == ()
+
+
+def test_spans_go_out_in_the_background_under_our_name() -> None:
+    provider = otlp_provider()
+    assert provider.resource.attributes["service.name"] == "bandit"
+    provider.shutdown()
+
+
+def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    with pytest.raises(SettingsError, match=r"pip install 'bandit-service\[otel\]'"):
+        otlp_provider()
 
 
 def test_it_is_off_unless_it_is_asked_for(

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -63,6 +64,33 @@ def test_a_killed_server_takes_its_workers_with_it_and_starts_again(tmp_path: Pa
         assert last_worker is not None
     assert not is_alive(second)
     assert not is_alive(last_worker)
+
+
+def test_lines_of_children_are_objects_where_the_log_is_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    says = (
+        "/bin/sh",
+        "-c",
+        """echo '{"event":"started"}'; echo; echo '  a banner'; echo oops >&2""",
+    )
+    processes = Processes(as_json_s=lambda: 0.0)
+    process = processes.spawn(Child("child", says, os.environ))
+    shown: list[str] = []
+
+    def is_said() -> bool:
+        shown.extend(capsys.readouterr().out.splitlines())
+        return len(shown) == 3
+
+    until(is_said, "three lines")
+    until(lambda: process.ended() is not None, "the end")
+    processes.close()
+    found = [json.loads(line) for line in shown]
+    assert found[0] == {"event": "started"}
+    assert [(each["process"], each["event"], each["message"]) for each in found[1:]] == [
+        ("child", "output", "  a banner"),
+        ("child", "output", "oops"),
+    ]
 
 
 def test_a_child_that_ignores_sigterm_is_killed_with_its_group(tmp_path: Path) -> None:
