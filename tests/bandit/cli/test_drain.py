@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from bandit.cli.drain import host_name, run
+from bandit.cli.drain import command, host_name, run
 from bandit.journal import Journal
 from bandit.journal.ballast import BALLAST
 from bandit.journal.base import Entry
+from bandit.journal.blocks import Block
+from bandit.journal.quarantine import Quarantine
 from bandit.settings import Settings
 from bandit.store.client import Store
+from bandit.store.gaps import gaps_of
 from bandit.store.sink import ClickHouseSink
 from tests.bandit.journal.fakes import decision, reward
 from tests.until import until
@@ -112,3 +116,22 @@ def test_ballast_is_tended_though_the_store_is_away(tmp_path: Path) -> None:
         end.set()
         thread.join(30)
     assert not any(each.name == "ballast" for each in threading.enumerate())
+
+
+def test_what_was_set_aside_is_given_up_by_a_command(
+    tmp_path: Path, store: Store, clickhouse_url: str
+) -> None:
+    quarantine = Quarantine(tmp_path / "journal")
+    entries = [Entry(seq, reward(seq)) for seq in (2, 3, 7)]
+    quarantine.put_rows(Block("w1", "rewards", entries, check=False))
+    environ = {
+        "BANDIT_DATA_DIR": str(tmp_path),
+        "BANDIT_CLICKHOUSE_URL": clickhouse_url,
+        "BANDIT_CLICKHOUSE_DATABASE": store.database,
+    }
+    for said in ("1 files and 3 numbers", "0 files and 0 numbers"):
+        result = CliRunner().invoke(command, ["--give-up-rejected"], env=environ)
+        assert (result.exit_code, result.stdout) == (0, f"drain: {said} given up\n")
+    stream = "rewards/home/w1"
+    assert gaps_of(store, {stream: 0})[stream].spans == [(2, 3), (7, 7)]
+    assert len(list((tmp_path / "journal" / ".given-up" / "w1").iterdir())) == 1
