@@ -5,6 +5,7 @@ learner write sheets (`bandit.service.metering`). What each number means and whe
 OBSERVABILITY.md; a test holds that table and this registry equal.
 """
 
+import os
 from collections import Counter as Numbers
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -219,6 +220,11 @@ class Meter:
         for family in families:
             family.samples = [each for each in family.samples if sees(each.labels)]
         return generate_latest(_Families(families))
+
+    def close(self) -> None:
+        """Take back what was only true of this worker while it lived."""
+        if self._shared_dir is not None:
+            mark_process_dead(os.getpid(), str(self._shared_dir))  # type: ignore[no-untyped-call]
 
     def _rise(self, counter: Counter, name: str, total: int) -> None:
         counter.inc(max(0, total - self._totals[name]))

@@ -49,5 +49,6 @@ class Services:
         """Let go of the journal, the store and threads."""
         self.past.close()
         self.personalizing.close()
+        self.meter.close()
         self.journal.close()
         self.link.close()

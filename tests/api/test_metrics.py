@@ -140,6 +140,29 @@ print(meter.text().decode())
 """
 
 
+LEAVING = """
+import sys
+from pathlib import Path
+from api.metrics import Meter
+shared = Path(sys.argv[1])
+meter = Meter(journal_dir=shared / "no journal", shared_dir=shared)
+meter.accepted.labels("reward").inc()
+meter.store_reached.set(0)
+meter.close()
+print(meter.text().decode())
+"""
+
+
+def test_a_worker_that_ends_leaves_its_counts_but_not_its_state(tmp_path: Path) -> None:
+    environ = dict(os.environ) | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    shown = subprocess.run(
+        [sys.executable, "-c", LEAVING, tmp_path],
+        env=environ, capture_output=True, text=True, check=True, timeout=60,
+    ).stdout.splitlines()  # fmt: skip
+    assert 'bandit_accepted_records_total{kind="reward"} 1.0' in shown
+    assert not [line for line in shown if line.startswith("bandit_store_reached")]
+
+
 def test_workers_numbers_are_added_and_the_deads_gauges_forgotten(tmp_path: Path) -> None:
     environ = dict(os.environ) | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     for run, (count, total) in enumerate(((1, 1), (2, 3)), start=1):
