@@ -66,6 +66,13 @@ class Windows(Storage):
         self._counted.pop(key, None)
 
 
+class _Limit(RateLimitItemPerSecond):
+    """A limit whose counters are called by the key's id alone: each key has one limit."""
+
+    def key_for(self, *identifiers: str | bytes | int | float) -> str:
+        return identifiers[0]  # type: ignore[return-value]
+
+
 class Rates:
     """Requests of each key, held to a limit."""
 
@@ -80,7 +87,7 @@ class Rates:
         self._monotonic_s = monotonic_s
         self._windows = Windows(monotonic_s)
         self._limiter = FixedWindowRateLimiter(self._windows)
-        self._items: dict[float, RateLimitItemPerSecond] = {}
+        self._items: dict[float, _Limit] = {}
 
     def count(self, key_id: str, per_s: float | None) -> None:
         """Count a request.
@@ -104,8 +111,8 @@ class Rates:
             )
 
 
-def _item(per_s: float) -> RateLimitItemPerSecond:
+def _item(per_s: float) -> _Limit:
     """The limit in whole requests: so many a second, or one in so many seconds."""
     if per_s >= 1:
-        return RateLimitItemPerSecond(round(per_s))
-    return RateLimitItemPerSecond(1, math.ceil(1 / per_s))
+        return _Limit(round(per_s))
+    return _Limit(1, math.ceil(1 / per_s))
