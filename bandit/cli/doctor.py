@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from bandit.cli.wiring import now_ms, open_store
-from bandit.errors import BanditError, SettingsError, StoreError
+from bandit.errors import BanditError, SettingsError
 from bandit.journal.disk import Disk
 from bandit.journal.pressure import Watermarks
 from bandit.logs import scrubbed
@@ -67,16 +67,32 @@ def examined() -> Iterator[Finding]:
 
 def _host(settings: Settings) -> Iterator[Finding]:
     yield from host.settings_findings(settings, os.environ)
+    space = Disk().space
     watermarks = Watermarks(
         settings.disk_warn_share,
         settings.disk_optional_share,
         settings.disk_full_share,
         settings.disk_headroom_bytes,
     )
-    yield from host.directory_findings(settings.data_dir, watermarks, Disk().space)
-    yield from host.secrets_findings(settings)
-    yield from host.journal_findings(settings.journal_dir, now_ms())
-    yield from host.sheet_findings(settings.data_dir / FOLDER, now_ms())
+    yield from _looked(
+        ("data directory", lambda: host.directory_findings(settings.data_dir, watermarks, space)),
+        ("secrets", lambda: host.secrets_findings(settings)),
+        ("journal", lambda: host.journal_findings(settings.journal_dir, now_ms())),
+        ("processes", lambda: host.sheet_findings(settings.data_dir / FOLDER, now_ms())),
+    )
+
+
+def _looked(*parts: tuple[str, Callable[[], Iterator[Finding]]]) -> Iterator[Finding]:
+    """What parts find; one that can not be looked at is told, and the others are looked at."""
+    for area, look in parts:
+        try:
+            yield from look()
+        except (BanditError, OSError) as exc:
+            yield problem(
+                area, "not_looked_at", f"It could not be looked at: {scrubbed(str(exc))[:300]}.",
+                "an answer in time, to the user that runs this",
+                "Run it as the user that runs `bandit`; if it is ClickHouse, look at its own log.",
+            )  # fmt: skip
 
 
 def _api(settings: Settings) -> Iterator[Finding]:
@@ -166,7 +182,7 @@ def _store(settings: Settings, store: Store) -> Iterator[Finding]:
         return  # what is looked at next is not there
     reports = Reports(store)
     definitions = Definitions(store).all()
-    parts: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
+    yield from _looked(
         (
             "drains",
             lambda: stores.drain_findings(checkup, at_ms, round(settings.silent_host_s * 1000)),
@@ -177,15 +193,7 @@ def _store(settings: Settings, store: Store) -> Iterator[Finding]:
         ("propensities", lambda: surfaces.propensity_findings(checkup, at_ms)),
         ("experiments", lambda: surfaces.split_findings(reports, definitions, at_ms)),
         ("keys", lambda: stores.key_findings(checkup, at_ms)),
-    ]
-    for area, look in parts:
-        try:
-            yield from look()
-        except StoreError as exc:  # the rest may still be told
-            yield problem(
-                area, "not_looked_at", f"It could not be looked at: {exc}.", "an answer in time",
-                "Ask again; if it stays, look at ClickHouse's own log.",
-            )  # fmt: skip
+    )
 
 
 def lines(findings: list[Finding]) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """`bandit doctor` as somebody on call runs it."""
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bandit.cli.binding import free_port
-from bandit.cli.doctor import api_findings, command
+from bandit.cli.doctor import _looked, api_findings, command
+from bandit.service.findings import Finding, fine
 from bandit.specs import PolicySpec, Surface
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
@@ -46,6 +49,32 @@ def test_an_empty_machine_is_told_so_and_left_empty(tmp_path: Path) -> None:
     assert "        do:      Start `bandit up`" in result.stdout
     assert result.stdout.endswith("\n2 problems.\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_can_not_be_looked_at_is_told_and_the_rest_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / "drain.lock").mkdir()  # nobody can tell who holds it
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "drain.prom").write_text("")
+    os.utime(tmp_path / "metrics" / "drain.prom", (0, 0))
+    (tmp_path / "secrets").write_text("not a folder")
+    (tmp_path / "journal" / "w").symlink_to("w")  # a loop
+    result = run(tmp_path, "--json")
+    assert found(result)["process_silent"] == "problem"
+    assert result.exit_code == 2
+
+
+def test_a_part_that_fails_leaves_the_others() -> None:
+    def fails() -> Iterator[Finding]:
+        yield fine("a", "the beginning")
+        raise PermissionError(13, "Permission denied", "/var/lib/bandit")
+
+    told = list(_looked(("a", fails), ("b", lambda: iter([fine("b", "well")]))))
+    assert [(each.area, each.code) for each in told] == [
+        ("a", "ok"),
+        ("a", "not_looked_at"),
+        ("b", "ok"),
+    ]
 
 
 def test_a_store_that_is_away_is_told_in_plain_words(tmp_path: Path) -> None:
