@@ -183,7 +183,7 @@ class DecisionService:
 
     def _unlogged(self, request: RankRequest, event_id: str, surface: ServingSurface) -> str:
         """Under which id a decision is answered that the log does not hold."""
-        if not read_event_id(event_id, self._salt).logged:
+        if request.event_id is not None and not read_event_id(event_id, self._salt).logged:
             return event_id
         return unlogged_id(event_id, surface.tag, self._salt)
 
