@@ -347,3 +347,23 @@ def test_decision_that_the_disk_did_not_confirm_keeps_its_id() -> None:
     unsure = rig.service.not_durable(answer)
     assert (unsure.event_id, unsure.logged) == (own, False)
     assert rig.service.rank(request("a", event_id=own), b"") == unsure
+
+
+def test_nobody_is_given_what_was_decided_for_another_project_under_the_same_event_id() -> None:
+    """An answer that is repeated would tell what they rank, and to whom."""
+    theirs = [replace(UNIFORM, key="b.random", project="b")]
+    theirs.append(replace(SURFACE, key="b.feed", policy="b.random", project="b"))  # type: ignore[arg-type]
+    rig = Rig(UNIFORM, SURFACE, *theirs)
+    own = client_id(NOW_MS - 60_000)
+    asked = request("secret-1", "secret-2", surface="b.feed", event_id=own)
+    answer = rig.service.rank(asked, b"", "b")
+    assert rig.service.rank(asked, b"", "b") == answer
+    mine = request("a", "b", event_id=own)
+    assert {one.id for one in rig.service.rank(mine, b"", "default").ranking} <= {"a", "b"}
+
+    elsewhere = Rig(UNIFORM, SURFACE, *theirs)  # another worker, which finds it in the log
+    elsewhere.log[own] = logged(rig.journal.records[0], asked)  # type: ignore[arg-type]
+    run(elsewhere.service.recall(own, "default"))
+    assert {one.id for one in elsewhere.service.rank(mine, b"", "default").ranking} <= {"a", "b"}
+    run(elsewhere.service.recall(own, "b"))
+    assert elsewhere.service.rank(asked, b"", "b").ranking == answer.ranking
