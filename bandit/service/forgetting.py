@@ -38,7 +38,7 @@ from bandit.store.tail import Tail
 
 log = logging.getLogger(__name__)
 
-PAUSE_S = 0.1
+PAUSE_S = 0.2
 _IN_ORDER = (*(table for table in TABLES if table != "decisions"), "decisions")
 
 

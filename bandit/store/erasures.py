@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Literal, NamedTuple
 
-from bandit.errors import NotFound
+from bandit.errors import NotFound, StoreRejected
 from bandit.records import TABLES, Record
 from bandit.store.client import Store
 
@@ -167,11 +168,14 @@ class Erasures:
             )
 
     def replaced_files(self) -> set[tuple[str, str]]:
-        """Table and name of what still holds rows as they were; of this node only.
+        """Table and name of what still holds rows as they were, on this node; it is asked to go.
 
         Raises:
             StoreUnavailable: The store did not answer.
         """
+        for table in _SCRUBBED:
+            with suppress(StoreRejected):  # an older server, or no right to it: it goes by itself
+                self._store.command("look_for_replaced_files", table=self._local(table))
         rows = self._store.rows(
             "replaced_parts",
             database=self._store.database,

@@ -89,6 +89,10 @@ SETTINGS mutations_sync = 2
 ALTER TABLE {table:Identifier}$on_cluster
 MODIFY SETTING old_parts_lifetime = 1, min_rows_to_fsync_after_merge = 1
 
+-- name: look_for_replaced_files
+-- Wakes whatever removes replaced files: it may sleep for 5 minutes where little is to do.
+SYSTEM START CLEANUP {table:Identifier}
+
 -- name: remove_as_usual
 -- Takes that back.
 ALTER TABLE {table:Identifier}$on_cluster

@@ -4,7 +4,7 @@ import itertools
 import struct
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -28,7 +28,6 @@ from bandit.service.exports import Exports
 from bandit.service.last_good import LastGood
 from bandit.settings import Settings
 from bandit.specs import PolicySpec, Surface
-from bandit.store import rendering
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
 from bandit.store.erasures import Erasures
@@ -137,32 +136,10 @@ class World:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine looks for replaced files every second, where it waits for half a minute."""
-    each_s = "cleanup_delay_period = 1, cleanup_delay_period_random_add = 0"
-    monkeypatch.setattr(
-        rendering, "_ONE_NODE", f"{rendering._ONE_NODE}, {each_s}, max_cleanup_delay_period = 1"
-    )
-
-
-@pytest.fixture
-def make_world(
-    quick: None, clickhouse_url: str, tmp_path: Path
-) -> Iterator[Callable[[str], World]]:
-    made: list[World] = []
-
-    def make(name: str = "data") -> World:
-        made.append(World(clickhouse_url, tmp_path / name))
-        return made[-1]
-
-    yield make
-    for world in made:
-        world.close()
-
-
-@pytest.fixture
-def world(make_world: Callable[[str], World]) -> World:
-    return make_world("data")
+def world(clickhouse_url: str, tmp_path: Path) -> Iterator[World]:
+    made = World(clickhouse_url, tmp_path / "data")
+    yield made
+    made.close()
 
 
 def decision(n: int, unit: str, at_ms: int) -> Decision:
@@ -247,7 +224,7 @@ def own_gateway(tmp_path: Path) -> Iterator[Gateway]:
 
 
 def test_nothing_anywhere_on_disk_names_a_unit_that_was_forgotten(
-    quick: None, own_gateway: Gateway, tmp_path: Path
+    own_gateway: Gateway, tmp_path: Path
 ) -> None:
     data = own_gateway.data_dir
     with_unit = World(own_gateway.url(), data)
