@@ -83,7 +83,9 @@ def run(settings: Settings, names: Sequence[str] = NAMES) -> None:
     for address in found:
         url = httpx.URL(address.url)
         free_port(url.host, url.port or 80)
-    stop, had_terminal = threading.Event(), has_terminal()
+    # Whoever says `nohup` wants to go on without the terminal.
+    follows_terminal = has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    stop = threading.Event()
     with running(settings, names) as supervisor:
 
         def end(*_: object) -> None:
@@ -92,7 +94,7 @@ def run(settings: Settings, names: Sequence[str] = NAMES) -> None:
             stop.set()
 
         def hang_up(*_: object) -> None:
-            if had_terminal and not has_terminal():
+            if follows_terminal and not has_terminal():
                 end()  # whoever started it has closed the window
             else:
                 # A thread, since the signal may have come while this one held the lock.

@@ -75,6 +75,7 @@ def ours(directory: Path, *, drain: bool = False) -> Iterator[int]:
         "BANDIT_GATEWAY_PORT": str(gateway_port),
         "BANDIT_PORT": str(port),
         "BANDIT_WORKERS": "1",
+        "BANDIT_SPARE_WORKERS": "0",
         "BANDIT_LOG_LEVEL": "warning",
     }
     bandit = [sys.executable, "-m", "bandit"]
@@ -83,8 +84,20 @@ def ours(directory: Path, *, drain: bool = False) -> Iterator[int]:
         process([*bandit, "gateway"], gateway_port, env, directory / "gateway.log"),
         process(api, port, env, directory / "api.log"),
     ):
+        await_ready(port)
         declare(port)
         yield port
+
+
+def await_ready(port: int) -> None:
+    """Return once the worker answers; connections wait for it from the beginning."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=5).status_code == 200:
+                return
+        time.sleep(0.1)
+    raise SystemExit("the worker did not become ready")
 
 
 def declare(port: int) -> None:

@@ -1,5 +1,8 @@
 import os
+import pty
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -44,6 +47,34 @@ def test_a_part_can_run_alone() -> None:
     settings = Settings(host="0.0.0.0", port=8081, spare_workers=0)
     assert [child.kind for child in children(settings, names, fds=[7])] == ["drain", "api"]
     assert addresses(settings, names) == [Address("API", "http://127.0.0.1:8081", "/health/ready")]
+
+
+def test_a_terminal_is_there_until_it_is_closed() -> None:
+    ours, theirs = pty.openpty()
+    script = (
+        "import fcntl, signal, sys, termios\n"
+        "from bandit.cli.up import has_terminal\n"
+        "signal.signal(signal.SIGHUP, lambda *_: None)\n"
+        "print(has_terminal(), flush=True)\n"
+        "fcntl.ioctl(int(sys.argv[1]), termios.TIOCSCTTY, 0)\n"
+        "print(has_terminal(), flush=True)\n"
+        "sys.stdin.readline()\n"
+        "print(has_terminal(), flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(theirs)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        pass_fds=[theirs],
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == ["False\n", "True\n"]
+        os.close(ours)
+        told, _ = process.communicate("the terminal is closed\n", timeout=30.0)
+        assert told == "False\n"
 
 
 def test_an_address_that_is_taken_is_told_before_anything_starts(tmp_path: Path) -> None:
