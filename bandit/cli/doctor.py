@@ -2,9 +2,11 @@
 
 import logging
 import os
+import re
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import click
 import httpx
@@ -27,6 +29,9 @@ from bandit.store.definitions import Definitions
 from bandit.store.reports import Reports
 
 TIMEOUT_S = 5.0
+REFUSED = re.compile(
+    r'^bandit_refused_snapshot_number\{policy="([^"]+)"\} ([1-9]\d*)', re.MULTILINE
+)
 
 
 @click.command()
@@ -99,7 +104,8 @@ def _api(settings: Settings) -> Iterator[Finding]:
     """Whether this host's API answers, and can serve."""
     any_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}
     name = any_address.get(settings.host, settings.host)
-    url = f"http://{f'[{name}]' if ':' in name else name}:{settings.port}/health/ready"
+    base = f"http://{f'[{name}]' if ':' in name else name}:{settings.port}"
+    url = f"{base}/health/ready"
     try:
         answer = httpx.get(url, timeout=TIMEOUT_S, trust_env=False)
         told = answer.json()
@@ -110,6 +116,10 @@ def _api(settings: Settings) -> Iterator[Finding]:
         )  # fmt: skip
         return
     yield from api_findings(answer.status_code, told if isinstance(told, dict) else {})
+    with suppress(httpx.HTTPError):  # it may want a key: then what it says of itself must do
+        metrics = httpx.get(f"{base}/metrics", timeout=TIMEOUT_S, trust_env=False)
+        if metrics.status_code == 200:
+            yield from snapshot_findings(metrics.text)
 
 
 def api_findings(status: int, told: dict[str, object]) -> Iterator[Finding]:
@@ -132,8 +142,15 @@ def api_findings(status: int, told: dict[str, object]) -> Iterator[Finding]:
             "ClickHouse within its reach",
             "Start ClickHouse, or look at the network between.",
         )  # fmt: skip
-    refused = told.get("refused_snapshots")
-    for policy, number in refused.items() if isinstance(refused, dict) else ():
+
+
+def snapshot_findings(metrics: str) -> Iterator[Finding]:
+    """Snapshots that do not serve.
+
+    Args:
+        metrics: What `/metrics` answers.
+    """
+    for policy, number in REFUSED.findall(metrics):
         yield problem(
             "api", "snapshot_refused",
             f"Snapshot {policy}@{number} failed its digest or canary; an older one serves.",

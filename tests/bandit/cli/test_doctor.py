@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from api.metrics import Meter
 from bandit.cli.binding import free_port
-from bandit.cli.doctor import _looked, api_findings, command
+from bandit.cli.doctor import _looked, api_findings, command, snapshot_findings
 from bandit.service.findings import Finding, fine
+from bandit.service.serving_state import ServingState
 from bandit.specs import PolicySpec, Surface
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
@@ -120,10 +122,19 @@ def store_now_ms(store: Store) -> int:
         (200, {}, {}),
         (503, {}, {"api_not_ready": "problem"}),
         (200, {"store": "connection refused"}, {"api_without_store": "warning"}),
-        (200, {"refused_snapshots": {"vw": 7}}, {"snapshot_refused": "problem"}),
     ],
 )
 def test_what_the_api_says_of_itself(
     status: int, told: dict[str, Any], expected: dict[str, str]
 ) -> None:
     assert codes(api_findings(status, told)) == expected
+
+
+def test_snapshots_that_do_not_serve_are_named(tmp_path: Path) -> None:
+    meter = Meter(journal_dir=tmp_path, shared_dir=None)
+    meter.serving(ServingState(), store_reached=True, refused={"vw": 17, "other": 0})
+    found = list(snapshot_findings(meter.text().decode()))
+    assert codes(found) == {"snapshot_refused": "problem"}
+    assert [each.text for each in found] == [
+        "Snapshot vw@17 failed its digest or canary; an older one serves."
+    ]
