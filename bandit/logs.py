@@ -76,7 +76,7 @@ _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic) +[A-Za-z0-9._~+/=-]{8,}"), r"\1 ***"),
 )
 _LONGEST = 2000
-_TOO_CHATTY = ("urllib3", "clickhouse_connect")
+_TOO_CHATTY = ("urllib3", "clickhouse_connect", "opentelemetry")
 """Libraries that tell of each try what we tell once."""
 
 
