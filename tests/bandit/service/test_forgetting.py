@@ -101,9 +101,7 @@ class World:
 
     def learn(self) -> dict[str, Snapshot]:
         """All that can be, as `bandit learn` does; the newest snapshots."""
-        fleet = self.fleet()
-        while any(step.more or step.snapshot for step in fleet.step(finish=True).values()):
-            pass
+        learn_all(self.fleet())
         return self.newest()
 
     def fleet(self) -> Fleet:
@@ -132,7 +130,12 @@ class World:
             "BANDIT_CLICKHOUSE_DATABASE": self.settings.clickhouse_database,
             "BANDIT_SALT": SALT.decode(),
         }
-        return CliRunner().invoke(command, [*arguments, "--wait", "20"], env=environ)
+        return CliRunner().invoke(command, [*arguments, "--wait", "60"], env=environ)
+
+
+def learn_all(fleet: Fleet) -> None:
+    while any(step.more or step.snapshot for step in fleet.step(finish=True).values()):
+        pass
 
 
 @pytest.fixture
@@ -289,56 +292,44 @@ def settled(world: World) -> list[list[AnyLogRecord]]:
     return groups
 
 
-def test_old_snapshots_are_not_learned_again_and_say_why(world: World) -> None:
-    settled(world)
-    before = world.learn()
+def test_running_learners_start_over_and_old_snapshots_are_not_learned_again(world: World) -> None:
+    groups = settled(world)
+    fleet = world.fleet()
+    learn_all(fleet)
+    before = world.newest()
     assert world.forget(UNIT).exit_code == 0
+
+    # Who was forgotten may come back, and its streams go on.
+    more = [about(decision(500 + i, UNIT, now_ms() - 3_000 + i)) for i in range(8)]
+    world.accept(flat(more))
+    world.drain()
+    fleet._looked_ms = 0  # a second later
+    learn_all(fleet)
     after = world.newest()
+    kept_n = sum(not theirs(group) for group in groups)
+    assert Tail(world.store).read("home", {}).holes == ()
+    for policy, newest in after.items():
+        assert newest.number > before[policy].number
+        assert (newest.erasures, newest.trained) == (1, kept_n + len(more))
+
+    parts = {
+        "tail": Tail(world.store),
+        "snapshots": world.snapshots,
+        "definitions": Definitions(world.store),
+        "build": build,
+    }
+    retrainer = Retrainer(**parts)  # type: ignore[arg-type]
     for policy, old in before.items():
-        assert after[policy].number > old.number
-        assert after[policy].erasures == 1
         for number in range(1, old.number + 1):
             with pytest.raises(NotFound, match="keeps no weights"):
                 world.snapshots.get(policy, number)
-    retrainer = Retrainer(
-        tail=Tail(world.store),
-        snapshots=world.snapshots,
-        definitions=Definitions(world.store),
-        build=build,
-    )
-    with pytest.raises(NotFound, match="from before a unit was forgotten"):
-        retrainer.retrain("vw", before["vw"].number)
-    newest = after["vw"]
-    assert retrainer.retrain("vw", newest.number).digest() == newest.digest
-    report = rebuild(
-        "linear",
-        tail=Tail(world.store),
-        snapshots=world.snapshots,
-        definitions=Definitions(world.store),
-        build=build,
-    )
-    assert report.equal
-    assert report.counts_equal
-
-
-def test_a_running_learner_starts_over_by_itself_and_its_streams_go_on(world: World) -> None:
-    groups = settled(world)
-    fleet = world.fleet()
-    while any(step.more or step.snapshot for step in fleet.step(finish=True).values()):
-        pass
-    assert world.forget(UNIT).exit_code == 0
-    time_ms = now_ms()
-    more = [about(decision(500 + i, UNIT, time_ms - 3_000 + i)) for i in range(8)]
-    world.accept(flat(more))  # who was forgotten may come back
-    world.drain()
-    fleet._looked_ms = 0  # a second later
-    while any(step.more or step.snapshot for step in fleet.step(finish=True).values()):
-        pass
-    kept_n = sum(not theirs(group) for group in groups)
-    for snapshot in world.newest().values():
-        assert snapshot.erasures == 1
-        assert snapshot.trained == kept_n + len(more)
-    assert Tail(world.store).read("home", {}).holes == ()
+        with pytest.raises(NotFound, match="from before a unit was forgotten"):
+            retrainer.retrain(policy, old.number)
+        newest = after[policy]
+        assert retrainer.retrain(policy, newest.number).digest() == newest.digest
+        report = rebuild(policy, **parts)  # type: ignore[arg-type]
+        assert report.equal
+        assert report.counts_equal
 
 
 def test_what_was_cut_off_goes_on_with_its_receipt(
