@@ -16,7 +16,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     and nothing of the network.
 
     Attributes:
-        ready: It can rank: definitions are loaded.
+        ready: It can rank: definitions are loaded, and keys where they are asked for.
         writer: What it is called in the log.
         store: `reached`, or why the last look at ClickHouse failed; serving goes on without it.
         disk: `ok`, `warn`, `optional` or `full`: what the journal may still write. Serving goes on
@@ -50,7 +50,7 @@ def ready(services: NamedDependency[Services]) -> Response[Health]:
     may_name = services.ring is None
     error = freshness.error if may_name or freshness.error is None else "away"
     health = Health(
-        ready=state.revision is not None,
+        ready=state.revision is not None and (services.ring is None or services.ring.is_known),
         writer=services.journal.writer,
         pid=os.getpid(),
         revision=state.revision,
