@@ -66,6 +66,13 @@ class Simulation(RuleBasedStateMachine):
         return self.world.decision() if kind == "decision" else self.world.feedback(kind, which)
 
     @rule(which=HOSTS)
+    def two_hosts_log_one_decision(self, which: int) -> None:
+        for host in (self.host(which), self.host(1 - which)):
+            name = min(host.writers) if host.writers else self.world.start_writer(host)
+            record = self.make("decision" if host is self.host(which) else "repeated decision", 0)
+            self.world.write(host, name, [record], wait=False)
+
+    @rule(which=HOSTS)
     def start_writer(self, which: int) -> None:
         if len(self.host(which).writers) < 2:
             self.world.start_writer(self.host(which))
@@ -166,6 +173,14 @@ class Simulation(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1_000))
     def refuse(self, which: int) -> None:
         self.world.refuse(which)
+
+    @rule()
+    def accept_again(self) -> None:
+        self.world.store.trouble.refuses = lambda row: False
+
+    @rule(which=HOSTS)
+    def bring_back_what_was_given_up(self, which: int) -> None:
+        self.world.bring_back(self.host(which))
 
     @rule(which=HOSTS)
     def give_up(self, which: int) -> None:

@@ -16,8 +16,9 @@ from bandit.errors import StoreUnavailable
 from bandit.journal import Drain, Journal
 from bandit.journal.base import Progress
 from bandit.journal.folders import Limits
-from bandit.journal.giving_up import give_up
+from bandit.journal.giving_up import GIVEN_UP, give_up
 from bandit.journal.pressure import Watermarks
+from bandit.journal.segments import SUFFIX
 from bandit.learning.joiner import SKEW_MS
 from bandit.learning.learner import Learner, LearnStep, Pace, Task
 from bandit.policies.base import Policy
@@ -276,6 +277,13 @@ class World:
         sink = ClickHouseSink(cast("Store", self.store), now_ms=lambda: self.now_ms)
         with contextlib.suppress(StoreUnavailable, Crash):
             give_up(host.root, sink)
+
+    def bring_back(self, host: Host) -> None:
+        """Somebody puts what was given up into the journal again: the store gets it, too late."""
+        for path in sorted(host.root.glob(f"{GIVEN_UP}/*/*{SUFFIX}")):
+            folder = host.root / path.parent.name
+            folder.mkdir(exist_ok=True)
+            path.rename(folder / path.name)
 
     def look_for_disorder(self) -> None:
         """Learners go on without a host that is silent, unknown or done: what it has comes late."""
