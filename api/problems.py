@@ -75,6 +75,9 @@ def problem_of(exc: BaseException) -> Problem:
         head, mark, tail = detail.rpartition(" - at `")
         if mark and tail.endswith("`"):
             detail, place = head, tail[:-1]
+        if isinstance(exc, errors.StoreUnavailable) and exc.__cause__ is not None:
+            # The driver's own words tell where it is.
+            detail = "ClickHouse did not answer in time, must be asked again later"
         status = next(STATUS[kind] for kind in type(exc).__mro__ if kind in STATUS)
         return Problem(
             type=exc.code,

@@ -42,3 +42,14 @@ def test_fault_of_ours_tells_nothing(exc: Exception) -> None:
     problem = problem_of(exc)
     assert problem.status == 500
     assert "secret" not in str(problem)
+
+
+def test_store_that_does_not_answer_is_not_told_where_it_is() -> None:
+    """The driver's error names host and port; what we say ourselves is told as it is."""
+    away = errors.StoreUnavailable("Error HTTPConnectionPool(host='10.0.0.7', port=8123)")
+    away.__cause__ = OSError("10.0.0.7")
+    problem = problem_of(away)
+    assert (problem.status, problem.type) == (503, "store_unavailable")
+    assert "10.0.0.7" not in str(problem)
+    ours = problem_of(errors.StoreUnavailable("definitions are not loaded yet"))
+    assert ours.detail == "definitions are not loaded yet"
