@@ -1,7 +1,7 @@
 """How long the log is kept, on the real engine."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner, Result
@@ -174,7 +174,7 @@ def test_the_longest_window_counts() -> None:
 
 
 @pytest.fixture
-def bandit_retention(store: Store, clickhouse_url: str) -> Iterator[object]:
+def bandit_retention(store: Store, clickhouse_url: str) -> Callable[..., Result]:
     def run(*changes: str) -> Result:
         environ = {
             "BANDIT_CLICKHOUSE_URL": clickhouse_url,
@@ -185,7 +185,9 @@ def bandit_retention(store: Store, clickhouse_url: str) -> Iterator[object]:
     return run
 
 
-def test_the_command_line_changes_and_shows_it(bandit_retention) -> None:
+def test_the_command_line_changes_and_shows_it(
+    bandit_retention: Callable[..., Result],
+) -> None:
     assert bandit_retention().stdout.split() == [
         word for table in FOREVER for word in (table, "forever")
     ]
