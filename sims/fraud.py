@@ -343,7 +343,7 @@ def found_of(outcomes: Sequence[Outcome], baseline: Sequence[Outcome]) -> Found:
 def _nowhere_best(rates: NDArray[np.float64]) -> int:
     """The best action on average of those that no segment likes most."""
     best = set(rates.argmax(axis=1).tolist())
-    order = np.argsort(-rates.mean(axis=0)).tolist()
+    order: list[int] = np.argsort(-rates.mean(axis=0)).tolist()
     return next(index for index in order if index not in best)
 
 

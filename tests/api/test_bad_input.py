@@ -286,7 +286,8 @@ def test_body_that_ends_early_is_refused_though_it_looks_whole(world: World, pat
 
     headers = [(b"content-type", b"application/json"), (b"content-length", b"500")]
     scope = {
-        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "headers": headers,
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(),
+        "headers": headers,
         "query_string": b"", "root_path": "", "scheme": "http", "server": ("localhost", 80),
         "client": ("127.0.0.1", 1), "http_version": "1.1", "asgi": {"version": "3.0"},
     }  # fmt: skip
