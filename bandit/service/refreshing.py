@@ -47,7 +47,7 @@ class Freshness:
 
 
 class Refresher:
-    """Polls keys, definitions, snapshots and catalogues; `step` is one look, the thread repeats it."""
+    """Polls keys, definitions, snapshots, catalogues; `step` is one look, the thread repeats it."""
 
     def __init__(
         self,
