@@ -44,7 +44,10 @@ class Outages:
     def is_due(self, name: str) -> bool:
         """Whether it may be tried."""
         failure = self._failures.get(name)
-        return failure is None or self._now_ms() >= failure.due_ms
+        if failure is None:
+            return True
+        wait_ms = failure.due_ms - self._now_ms()
+        return wait_ms <= 0 or wait_ms > LONGEST_WAIT_MS  # the clock was set back since
 
     def failed(self, name: str, exc: Exception) -> None:
         """It was tried in vain."""

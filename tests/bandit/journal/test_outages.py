@@ -21,3 +21,10 @@ def test_each_waits_for_itself(clock: Clock) -> None:
     outages.failed("a", OSError("no"))
     assert (outages.is_due("a"), outages.is_due("b")) == (False, True)
     assert ("a" in outages, "b" in outages) == (True, False)
+
+
+def test_clock_that_is_set_back_makes_nothing_wait_for_it(clock: Clock) -> None:
+    outages = Outages("it fails", clock)
+    outages.failed("a", OSError("no"))
+    clock.advance(-3_000_000)
+    assert outages.is_due("a")
