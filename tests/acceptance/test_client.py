@@ -12,6 +12,7 @@ from bandit.client import AsyncBanditClient, BanditClient, Options, Ranking
 from bandit.service.accepting import derived_reward_id
 from bandit.store.client import Store
 from tests.acceptance.test_api import Service
+from tests.chaos.tree import below, is_gone
 from tests.until import until
 
 pytestmark = pytest.mark.acceptance
@@ -40,9 +41,11 @@ def asked(unit: int) -> dict[str, Any]:
 def kill(service: Service) -> None:
     """`kill -9` of the supervisor; its workers end with it."""
     assert service.process is not None
+    workers = below(service.process.pid)
     service.process.kill()
     service.process.wait()
-    until(lambda: service.ask("GET", "/health/live") is None, "the workers' end")
+    # A worker that ends still answers whoever has asked, on connections that are open.
+    until(lambda: all(map(is_gone, workers)), "the workers' end")
 
 
 def reward_ids(service: Service, clickhouse_url: str) -> set[str]:

@@ -19,7 +19,7 @@ def below(pid: int) -> list[int]:
 
 
 def roles(pid: int) -> dict[str, list[int]]:
-    """Living processes below a supervisor: `gateway`, `drain`, `api`, `learn`, `guard`.
+    """Living processes below a supervisor, by command; and its `guard`.
 
     A process that a server starts for itself (Granian's workers) is of its server's role.
     """
@@ -44,6 +44,8 @@ def _role(pid: int) -> str | None:
         return "guard"
     if words[1:3] == ["-m", "bandit"]:
         return words[3]
+    if words[1:3] == ["-m", "streamlit"]:  # the dashboard's process becomes Streamlit's
+        return "dashboard"
     if any("spawn_main" in word for word in words):
         return "api"
     return None  # a shell that waits to become a child, a resource tracker
