@@ -115,5 +115,5 @@ def _bca_levels(levels: Floats, estimates: Floats, value: float, terms: Terms) -
     spread = float((effects**2).sum()) ** 1.5
     skew = float((effects**3).sum()) / (6.0 * spread) if spread > 0.0 else 0.0
     at = bias + ndtri(levels)
-    corrected: Floats = ndtr(bias + at / (1.0 - skew * at))
+    corrected: Floats = np.asarray(ndtr(bias + at / (1.0 - skew * at)))
     return corrected
