@@ -94,33 +94,31 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
         tokens=tokens,
         count_unlogged=meter.count_unlogged,
     )
-    defining = DefinitionService(
-        link.definitions,
-        now_ms=_now_ms,
-        new_id=lambda: make_event_id(_now_ms(), 0, os.urandom(6), salt),
-    )
+
+    def new_id() -> str:
+        return make_event_id(_now_ms(), 0, os.urandom(6), salt)
+
+    defining = DefinitionService(link.definitions, now_ms=_now_ms, new_id=new_id)
     past = PastDecisions(lambda id_: link.decisions().find(id_), monotonic_s=time.monotonic)
+    deciding = DecisionService(
+        serving,
+        journal,
+        salt=salt,
+        now_ms=_now_ms,
+        entropy=os.urandom,
+        past=past,
+        tokens=tokens,
+        most_interactions=settings.max_interactions,
+    )
     return Services(
         serving=serving,
         journal=journal,
-        deciding=DecisionService(
-            serving,
-            journal,
-            salt=salt,
-            now_ms=_now_ms,
-            entropy=os.urandom,
-            past=past,
-            tokens=tokens,
-            most_interactions=settings.max_interactions,
-        ),
+        deciding=deciding,
         accepting=accepting,
         assigning=AssigningService(serving, journal, salt=salt, now_ms=_now_ms),
         defining=defining,
         cataloguing=CatalogueService(
-            link.catalogues,
-            link.definitions,
-            now_ms=_now_ms,
-            new_id=lambda: make_event_id(_now_ms(), 0, os.urandom(6), salt),
+            link.catalogues, link.definitions, now_ms=_now_ms, new_id=new_id
         ),
         replaying=ReplayService(
             link.definitions, link.snapshots, salt=salt, retrain=retraining(link.store)
@@ -141,7 +139,7 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
         past=past,
         personalizing=personalizing(
             serving,
-            journal,
+            deciding,
             accepting,
             lambda ids: link.decisions().find_newest(ids),
             salt=salt,

@@ -17,14 +17,13 @@ import msgspec
 
 from bandit.errors import NotOffered, RecordError, StoreUnavailable
 from bandit.event_id import make_event_id
-from bandit.journal import Journal
 from bandit.learning.totals import window_ms
 from bandit.policies.cache import Generations
 from bandit.records import Action, LoggedDecision
 from bandit.service.accepting import AcceptingService
 from bandit.service.aliases import alias_of, candidates_of, is_ours
 from bandit.service.deciding import DecisionService
-from bandit.service.repeats import PastDecisions, RecentAnswers
+from bandit.service.repeats import PastDecisions
 from bandit.service.serving_state import Serving, ServingSurface
 from bandit.wire import ExposureRequest, RankRequest, RewardRequest
 
@@ -71,7 +70,7 @@ class Ranked(NamedTuple):
 
 def personalizing(
     serving: Serving,
-    journal: Journal,
+    deciding: DecisionService,
     accepting: AcceptingService,
     find_newest: Callable[[Sequence[str]], LoggedDecision],
     *,
@@ -80,11 +79,11 @@ def personalizing(
     entropy: Callable[[int], bytes],
     monotonic_s: Callable[[], float],
 ) -> "PersonalizingService":
-    """The service over a worker's state, with a decision service and a look-up of its own.
+    """The service over a worker's state, with a look-up of its own.
 
     Args:
         serving: The worker's state.
-        journal: Where its decisions go.
+        deciding: The worker's.
         accepting: The worker's.
         find_newest: The store's, blocking; raises `NotFound` or `StoreError`.
         salt: The project's secret.
@@ -93,15 +92,6 @@ def personalizing(
         monotonic_s: A clock that never goes back.
     """
     past = PastDecisions(lambda ids: find_newest(ids.split(",")), monotonic_s=monotonic_s)
-    deciding = DecisionService(
-        serving,
-        journal,
-        salt=salt,
-        now_ms=now_ms,
-        entropy=entropy,
-        past=past,
-        recent=RecentAnswers(1),
-    )
     return PersonalizingService(
         serving, deciding, accepting, past, salt=salt, now_ms=now_ms, entropy=entropy
     )
@@ -126,7 +116,7 @@ class PersonalizingService:
 
         Args:
             serving: The worker's state.
-            deciding: Decides for this service alone.
+            deciding: The worker's.
             accepting: The worker's.
             past: Looks in the log for the newest of several event ids, joined by commas.
             salt: The project's secret.

@@ -148,16 +148,17 @@ class World:
             now_ms=now_ms,
             new_id=lambda: f"change-{next(changes)}",
         )
+        deciding = DecisionService(
+            self.serving,
+            self.journal,
+            past=past,
+            tokens=tokens,
+            **common,  # type: ignore[arg-type]
+        )
         return Services(
             serving=self.serving,
             journal=self.journal,
-            deciding=DecisionService(
-                self.serving,
-                self.journal,
-                past=past,
-                tokens=tokens,
-                **common,  # type: ignore[arg-type]
-            ),
+            deciding=deciding,
             accepting=accepting,
             assigning=AssigningService(self.serving, self.journal, salt=SALT, now_ms=now_ms),
             defining=defining,
@@ -188,7 +189,7 @@ class World:
             past=past,
             personalizing=personalizing(
                 self.serving,
-                self.journal,
+                deciding,
                 accepting,
                 self.link.find_newest,
                 monotonic_s=time.monotonic,

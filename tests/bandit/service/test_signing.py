@@ -264,7 +264,7 @@ def test_personalizers_protocol_is_not_offered_on_a_signed_surface(service: Serv
 
     one = personalizing(
         service.serving,
-        service.journal,  # type: ignore[arg-type]
+        service.deciding,
         service.accepting,
         nothing,
         monotonic_s=time.monotonic,
