@@ -279,50 +279,46 @@ NOT_OFFERED = {
 """Why an operation is answered 501."""
 
 
-def _refusal(reason: str) -> None:
-    raise NotOffered(reason)
-
-
 @put("/evaluations/{named_id:str}", sync_to_thread=False)
 def create_evaluation(named_id: FromPath[str]) -> None:
     """Not offered."""
-    _refusal(NOT_OFFERED["evaluations"])
+    raise NotOffered(NOT_OFFERED["evaluations"])
 
 
 @put("/featureImportances/{named_id:str}", sync_to_thread=False)
 def create_importance(named_id: FromPath[str]) -> None:
     """Not offered."""
-    _refusal(NOT_OFFERED["featureImportances"])
+    raise NotOffered(NOT_OFFERED["featureImportances"])
 
 
 @post("/configurations/applyFromEvaluation", sync_to_thread=False)
 def apply_evaluation() -> None:
     """Not offered."""
-    _refusal(NOT_OFFERED["applyFromEvaluation"])
+    raise NotOffered(NOT_OFFERED["applyFromEvaluation"])
 
 
 @get("/model", sync_to_thread=False)
 def export_model() -> None:
     """Not offered."""
-    _refusal(NOT_OFFERED["model"])
+    raise NotOffered(NOT_OFFERED["model"])
 
 
 @put("/model", sync_to_thread=False)
 def import_model() -> None:
     """Not offered."""
-    _refusal(NOT_OFFERED["model"])
+    raise NotOffered(NOT_OFFERED["model"])
 
 
 @delete("/model", sync_to_thread=False)
 def reset_model() -> None:
     """Not offered."""
-    _refusal(NOT_OFFERED["model"])
+    raise NotOffered(NOT_OFFERED["model"])
 
 
 @delete("/logs", sync_to_thread=False)
 def delete_log() -> None:
     """Not offered."""
-    _refusal(NOT_OFFERED["logs"])
+    raise NotOffered(NOT_OFFERED["logs"])
 
 
 def named(event_id: str) -> str:
