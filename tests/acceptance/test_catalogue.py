@@ -1,12 +1,13 @@
 """A catalogue over real processes and the real engine: served, changed, replayed, restarted."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.test_api import JSON, Service, free_port
+from tests.acceptance.test_api import JSON, WITHIN_S, Service, free_port
+from tests.bandit.service.making import wait_until
 
 pytestmark = pytest.mark.acceptance
 ADDRESS = "/v1/surfaces/home.feed/catalogue"
@@ -61,13 +62,18 @@ def explained(service: Service, answer: dict[str, Any]) -> dict[str, Any]:
     return {action["id"]: action["features"] for action in told["actions"]}
 
 
-def ranked_with(service: Service, ids: list[str], features: dict[str, Any]) -> dict[str, Any]:
-    """An answer of a worker that knows item 3 so; the other may be a moment behind."""
-    for _ in range(50):
-        answer = rank(service, action_ids=ids)
-        if explained(service, answer)["item-3"] == features:
-            return answer
-    pytest.fail("no worker serves the newest features")
+def ranked(
+    service: Service, holds: Callable[[dict[str, Any]], bool], status: int = 200, **fields: Any
+) -> dict[str, Any]:
+    """The first answer for which `holds`: of two workers one may be a moment behind."""
+    answers: list[dict[str, Any]] = []
+
+    def answered() -> bool:
+        answers.append(rank(service, status, **fields))
+        return holds(answers[-1])
+
+    wait_until(answered, WITHIN_S)
+    return answers[-1]
 
 
 def test_decisions_out_of_a_catalogue_that_changes_replay_identically(service: Service) -> None:
@@ -77,14 +83,17 @@ def test_decisions_out_of_a_catalogue_that_changes_replay_identically(service: S
     first = rank(service, action_ids=ids)
     made = change(service, "PATCH", upsert=[item(3, age=2)], delete=["item-7"])
     assert (made["version"], made["changed"], made["deleted"]) == (2, 1, 1)
-    assert rank(service, 400, action_ids=ids)["place"] == "$.action_ids[0]"
-    second = ranked_with(service, ids[1:], {"topic": "t3", "age": 2})
+    ranked(service, lambda told: told["place"] == "$.action_ids[0]", 400, action_ids=ids)
+    newest = {"topic": "t3", "age": 2}
+    second = ranked(
+        service, lambda told: explained(service, told)["item-3"] == newest, action_ids=ids[1:]
+    )
     assert explained(service, first)["item-3"] == {"topic": "t3", "age": 1}
     assert list(explained(service, first)) == ids
 
     change(service, delete=[f"item-{n}" for n in range(20, 5_000)])
-    whole = rank(service)
-    assert list(explained(service, whole)) == [f"item-{n}" for n in range(20) if n != 7]
+    left = [f"item-{n}" for n in range(20) if n != 7]
+    whole = ranked(service, lambda told: list(explained(service, told)) == left)
 
     for answer in (first, second, whole):
         path = f"/v1/decisions/{answer['event_id']}/replay"
