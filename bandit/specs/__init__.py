@@ -6,7 +6,7 @@ checked by `bandit.service.defining` when it is declared.
 
 from bandit.specs.base import BUCKETS, Bucket, Ranges, Share, Spec, check_ranges
 from bandit.specs.experiments import Experiment, Layer, Variant
-from bandit.specs.metrics import Metric
+from bandit.specs.metrics import Denominator, Metric, MetricType
 from bandit.specs.policies import (
     BUILT_IN,
     KILL_SWITCH,
@@ -36,10 +36,12 @@ __all__ = [
     "AnySpec",
     "Bucket",
     "ContextRule",
+    "Denominator",
     "Diversity",
     "Experiment",
     "Layer",
     "Metric",
+    "MetricType",
     "NumericFeature",
     "Part",
     "PolicySpec",

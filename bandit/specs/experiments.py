@@ -41,6 +41,17 @@ class Experiment(Spec, frozen=True, kw_only=True):
         overrides: Units whose variant is set by hand (for tests); no report counts them.
         control: Key of the reference variant.
         metrics: Keys of the metrics it is judged by, the primary first.
+        guardrails: Keys of metrics that must not be worse than the control by more than their
+            margin.
+        correction: How the secondary metrics and several treatments share alpha; the primary of a
+            single treatment has it whole.
+        sequential: Which interval decides: `anytime` may be looked at whenever one likes, `planned`
+            at `looks` times on the way to `planned_units`, `fixed` once.
+        looks: How often it will be looked at, for `planned`.
+        planned_units: How many units it will have, for `planned`.
+        segments: Members of the context (`a.b` for one of an object) by whose value at a unit's
+            first decision it is also reported.
+        bot_decisions: A unit with more decisions than this is taken for a bot and left out.
         status: Units are assigned while `running`.
     """
 
@@ -55,6 +66,16 @@ class Experiment(Spec, frozen=True, kw_only=True):
     variants: Annotated[list[Variant], msgspec.Meta(min_length=2, max_length=50)]
     control: Key
     metrics: list[Key] = []
+    guardrails: Annotated[list[Key], msgspec.Meta(max_length=50)] = []
+    correction: Literal["none", "holm", "hochberg", "bh"] = "holm"
+    sequential: Literal["anytime", "planned", "fixed"] = "anytime"
+    looks: Annotated[int, msgspec.Meta(ge=1, le=100)] | None = None
+    planned_units: Annotated[int, msgspec.Meta(ge=2, le=10**12)] | None = None
+    segments: Annotated[
+        list[Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]],
+        msgspec.Meta(max_length=10),
+    ] = []
+    bot_decisions: Annotated[int, msgspec.Meta(ge=1, le=10**9)] | None = 10_000
     status: Literal["draft", "running", "stopped", "archived"] = "draft"
     description: str = ""
 
@@ -73,6 +94,18 @@ class Experiment(Spec, frozen=True, kw_only=True):
         for unit_id, key in self.overrides.items():
             if key not in keys:
                 raise BadSpec(f"override of {unit_id!r} is {key!r}, must be one of {keys}")
+        planned = self.looks is not None and self.planned_units is not None
+        neither = self.looks is None and self.planned_units is None
+        if not (planned if self.sequential == "planned" else neither):
+            raise BadSpec(
+                f"sequential is {self.sequential!r}, looks is {self.looks} and planned_units is "
+                f"{self.planned_units}, must be both given for 'planned' and neither for others"
+            )
+        twice = sorted(set(self.metrics) & set(self.guardrails))
+        if twice:
+            raise BadSpec(f"{twice} are metrics and guardrails, must be one of them")
+        if self.segments and self.surface is None:
+            raise BadSpec("segments are given, must be empty without a surface: nothing is logged")
         check_ranges("allocation", (pair for v in self.variants for pair in v.allocation))
         check_ranges("layer_buckets", self.layer_buckets)
 
