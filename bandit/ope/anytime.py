@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 from scipy.special import gammainc, gammaln
 
 from bandit.errors import NotEnoughData, RecordError
@@ -101,7 +101,11 @@ class _Process:
         if total <= 0.0 or excess(0.0) <= 0.0:
             return 0.0
         most = min(1.0, total / t)
-        return most if excess(most) >= 0.0 else float(brentq(excess, 0.0, most, xtol=1e-14))
+        return (
+            most
+            if excess(most) >= 0.0
+            else float(scipy.optimize.brentq(excess, 0.0, most, xtol=1e-14))
+        )
 
 
 def _log_wealth(gain: float, spent: float) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 from scipy.special import fdtri
 
 from bandit.errors import NotEnoughData
@@ -128,7 +128,7 @@ def _dual(weights: Floats, counts: Floats, low: float, high: float) -> float:
 
     at_least, at_most = gradient(least), gradient(most)
     if at_least * at_most < 0.0:
-        return float(brentq(gradient, least, most, xtol=1e-14 * n, rtol=1e-14))
+        return float(scipy.optimize.brentq(gradient, least, most, xtol=1e-14 * n, rtol=1e-14))
     return least if at_least < 0.0 else most
 
 

@@ -5,9 +5,9 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 from msgspec.structs import replace
 from scipy.special import ndtr, ndtri
-from scipy.stats import norm
 
 from bandit.records import Record
 from bandit.stats.effect import Reason
@@ -279,7 +279,7 @@ def normal_best(means: list[float], sds: list[float]) -> tuple[list[float], list
     """
     for sd in sds:
         check_above_zero("sd", sd)
-    posteriors = [norm(mean, sd) for mean, sd in zip(means, sds, strict=True)]
+    posteriors = [scipy.stats.norm(mean, sd) for mean, sd in zip(means, sds, strict=True)]
     return best_chances(posteriors), expected_losses(posteriors)
 
 

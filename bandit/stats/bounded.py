@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
+import scipy
 
 from bandit.stats.sequential.checks import check_level
 
@@ -100,7 +100,7 @@ def _least_unrejected(x: Floats, bets: Floats, alpha: float) -> float:
     if excess(edge) <= 0.0:
         return 0.0
     top = 1.0 - edge
-    return float(brentq(excess, edge, top, xtol=1e-12)) if excess(top) < 0.0 else 1.0
+    return float(scipy.optimize.brentq(excess, edge, top, xtol=1e-12)) if excess(top) < 0.0 else 1.0
 
 
 def _scaled(values: npt.ArrayLike, alpha: float, low: float, high: float) -> Floats:

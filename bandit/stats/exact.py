@@ -3,7 +3,7 @@
 from typing import Literal
 
 import numpy as np
-from scipy.stats import barnard_exact, boschloo_exact, fisher_exact
+import scipy
 
 from bandit.records import Record
 from bandit.stats.proportions import Share, check_share, difference_interval, ratio_interval
@@ -116,7 +116,7 @@ def exact_p_value(
         return 1.0  # one outcome only: every table of these shares is as extreme
     table = np.array([[s.successes, s.n - s.successes] for s in (treatment, control)]).T
     if method == "fisher":
-        return float(fisher_exact(table, alternative=alternative).pvalue)
+        return float(scipy.stats.fisher_exact(table, alternative=alternative).pvalue)
     if method == "barnard":
-        return min(float(barnard_exact(table, alternative=alternative).pvalue), 1.0)
-    return min(float(boschloo_exact(table, alternative=alternative).pvalue), 1.0)
+        return min(float(scipy.stats.barnard_exact(table, alternative=alternative).pvalue), 1.0)
+    return min(float(scipy.stats.boschloo_exact(table, alternative=alternative).pvalue), 1.0)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from scipy.optimize import brentq
+import scipy
 from scipy.special import betaincinv, chdtrc, ndtri, xlogy
 
 from bandit.stats.sequential.checks import check_level
@@ -240,7 +240,11 @@ def _invert(
     edge = 1e-12 * (high - low)
 
     def root(target: float, left: float, right: float) -> float:
-        return float(brentq(lambda at: score(at) - target, left, right, xtol=1e-13, rtol=1e-13))
+        return float(
+            scipy.optimize.brentq(
+                lambda at: score(at) - target, left, right, xtol=1e-13, rtol=1e-13
+            )
+        )
 
     bottom, top = low + edge, high - edge
     middle = min(max(middle, bottom), top)

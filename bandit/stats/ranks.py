@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
+import scipy
 from scipy.special import ndtr, ndtri
 
 from bandit.records import Record
@@ -159,9 +159,11 @@ def _hanley_mcneil_interval(share: float, m: int, n: int, z: float) -> tuple[flo
     # At 0 and 1 the variance is 0, which is no root that counts.
     edge = 1e-9
     middle = min(max(share, edge), 1.0 - edge)
-    low = brentq(excess, edge, middle) if share > edge and excess(edge) > 0.0 else 0.0
+    low = (
+        scipy.optimize.brentq(excess, edge, middle) if share > edge and excess(edge) > 0.0 else 0.0
+    )
     top = 1.0 - edge
-    high = brentq(excess, middle, top) if share < top and excess(top) > 0.0 else 1.0
+    high = scipy.optimize.brentq(excess, middle, top) if share < top and excess(top) > 0.0 else 1.0
     return float(low), float(high)
 
 

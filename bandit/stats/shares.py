@@ -3,8 +3,7 @@
 import math
 from collections.abc import Callable
 
-from scipy.optimize import brentq
-from scipy.stats import beta as beta_distribution
+import scipy
 
 from bandit.records import Record
 from bandit.stats.posterior import Posterior, best_chances, chance_at_most, expected_losses
@@ -70,7 +69,7 @@ def share_posterior(
     check_above_zero("a of the prior", prior[0])
     check_above_zero("b of the prior", prior[1])
     c, t = (
-        beta_distribution(prior[0] + s.successes, prior[1] + s.n - s.successes)
+        scipy.stats.beta(prior[0] + s.successes, prior[1] + s.n - s.successes)
         for s in (control, treatment)
     )
     loss_c, loss_t = expected_losses([c, t])
@@ -112,4 +111,4 @@ def _relative(control: Posterior, treatment: Posterior, q: float) -> float:
 
 
 def _quantile(cdf: Callable[[float], float], q: float, low: float, high: float) -> float:
-    return float(brentq(lambda x: cdf(x) - q, low, high, xtol=1e-10))
+    return float(scipy.optimize.brentq(lambda x: cdf(x) - q, low, high, xtol=1e-10))

@@ -2,7 +2,7 @@
 
 import math
 
-from scipy.optimize import brentq
+import scipy
 from scipy.special import ndtr
 
 from bandit.stats.midway import Outlook
@@ -72,5 +72,7 @@ def anytime_outlook(
         return Outlook(power_now=now, growth=1.0, units_more=0.0)
     if effect == 0.0 or power_at(_FARTHEST) < power_wanted:
         return Outlook(power_now=now, reason="no_effect")
-    growth = float(brentq(lambda g: power_at(g) - power_wanted, 1.0, _FARTHEST, xtol=1e-9))
+    growth = float(
+        scipy.optimize.brentq(lambda g: power_at(g) - power_wanted, 1.0, _FARTHEST, xtol=1e-9)
+    )
     return Outlook(power_now=now, growth=growth, units_more=(growth - 1.0) * units)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
-from scipy.optimize import brentq
+import scipy
 from scipy.special import betaln, expit, logit, xlog1py, xlogy, zeta
 
 from bandit.stats.sequential.boundary import optimal_rho
@@ -160,7 +160,7 @@ def _precision(share: float, alpha: float, tuned_for: float) -> float:
 
 
 def _root(f: Callable[[float], float], low: float, high: float) -> float:
-    return float(brentq(f, low, high, xtol=1e-14, rtol=1e-12))
+    return float(scipy.optimize.brentq(f, low, high, xtol=1e-14, rtol=1e-12))
 
 
 def _nearest(rejected: Callable[[int], bool], reach: int) -> int | None:

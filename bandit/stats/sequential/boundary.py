@@ -2,7 +2,7 @@
 
 import math
 
-from scipy.optimize import brentq
+import scipy
 from scipy.special import lambertw, log_ndtr, zeta
 
 from bandit.stats.sequential.checks import check_above_zero, check_level
@@ -73,7 +73,7 @@ def normal_mixture_bound(v: float, alpha: float, rho: float, *, one_sided: bool 
     # The one-sided martingale is between once and twice the two-sided one for s ≥ 0.
     target = -math.log(alpha)
     return float(
-        brentq(
+        scipy.optimize.brentq(
             lambda s: log_normal_mixture(s, v, rho, one_sided=True) - target,
             0.0,
             two_sided + 1e-9,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from scipy.optimize import brentq
+import scipy
 from scipy.special import ndtr, ndtri
 
 from bandit.records import Record
@@ -199,4 +199,4 @@ def _fixed_drift(alpha: float, power: float) -> float:
 
 
 def _root(f: Callable[[float], float], low: float, high: float) -> float:
-    return float(brentq(f, low, high, xtol=1e-11, rtol=1e-13))
+    return float(scipy.optimize.brentq(f, low, high, xtol=1e-11, rtol=1e-13))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from scipy.optimize import brentq
+import scipy
 
 from bandit.stats.sequential.checks import check_finite, check_level
 from bandit.stats.sequential.group import Bound
@@ -86,7 +86,7 @@ def stagewise_interval(
 
     def at(chance: float) -> float:
         return float(
-            brentq(
+            scipy.optimize.brentq(
                 lambda drift: _further_above(z, fractions, bounds, drift, sides) - chance,
                 -span,
                 span,
