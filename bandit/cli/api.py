@@ -17,15 +17,13 @@ from bandit.settings import Settings
 @click.option("--port", type=click.IntRange(0, 65535), help="0: any free one.  [BANDIT_PORT]")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [BANDIT_WORKERS]")
 @click.option("--drain/--no-drain", default=True, help="Also deliver the journal to ClickHouse.")
-@click.option("--fd", type=click.IntRange(min=3), hidden=True)
-@click.option("--spare", is_flag=True, hidden=True)
+@click.option("--stand-by", is_flag=True, hidden=True)
 def command(
     host: str | None,
     port: int | None,
     workers: int | None,
     drain: bool,
-    fd: int | None,
-    spare: bool,
+    stand_by: bool,
 ) -> None:
     """Serve rankings and accept rewards; drain the journal.
 
@@ -36,8 +34,8 @@ def command(
         settings = Settings.from_environ(os.environ)
     except SettingsError as exc:
         raise click.UsageError(str(exc)) from exc
-    if fd is not None or spare:  # this is one of the workers, and the supervisor listens
-        _serve(settings, fd)
+    if stand_by:  # this is one of the workers, and the supervisor listens
+        _serve(settings)
     host = host or settings.host
     require_keys(host, settings.auth)
     settings = replace(
@@ -49,10 +47,10 @@ def command(
     up.run(settings, ("drain", "api") if drain else ("api",))
 
 
-def _serve(settings: Settings, fd: int | None) -> None:
+def _serve(settings: Settings) -> None:
     # These take seconds, which the supervisor need not wait.
     from api.application import create_application
     from bandit.cli.serving import serve
 
     logs.configure("api", level=settings.log_level, how=settings.log_format)
-    serve(create_application, fd, os.environ)
+    serve(create_application, None, os.environ)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from bandit.cli import guard
+from bandit.cli.child import Child
 from bandit.cli.heartbeat import HEARTBEAT_FD, ORDERS_FD
-from bandit.cli.supervisor import Child
 from bandit.logs import wrapped
 
 GUARD_GRACE_S = 5.0
@@ -58,7 +58,7 @@ class Processes:
         argv = ["/bin/sh", "-c", _WHEN_TOLD, "sh", *child.argv]
         output = self._output(child.name)
         ears, mouth = os.pipe() if child.pulse is not None else (None, None)
-        its_ears, our_mouth = os.pipe() if child.is_spare else (None, None)
+        its_ears, our_mouth = os.pipe() if child.stands_by else (None, None)
         named = {HEARTBEAT_FD: mouth, ORDERS_FD: its_ears}
         passed = {name: fd for name, fd in named.items() if fd is not None}
         try:
@@ -80,6 +80,9 @@ class Processes:
             _close(its_ears)
             if not isinstance(output, int):
                 output.close()
+        if child.nice:
+            with suppress(OSError):  # it has ended already, which is told elsewhere
+                os.setpriority(os.PRIO_PGRP, process.pid, child.nice)
         self._watch(process.pid)
         threading.Thread(target=self._tell_end, args=(process.pid,), daemon=True).start()
         assert process.stdin is not None
@@ -195,7 +198,7 @@ class GroupProcess:
 
     def order(self, line: str) -> None:
         """Say something to it; if it is dead already, `ended` will tell."""
-        assert self._mouth is not None, "it was not started as a spare one"
+        assert self._mouth is not None, "it does not stand by"
         with suppress(BrokenPipeError):
             os.write(self._mouth, f"{line}\n".encode())
 

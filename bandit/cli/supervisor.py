@@ -4,80 +4,22 @@ What a process is comes in as an argument (`bandit.cli.processes` has the real o
 logic over a clock: `step` looks once, `run` keeps looking.
 """
 
+import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+
+from bandit.cli.child import Child, Process
 
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 5.0
 HEALTHY_S = 10.0
 """Whoever lived so long is started again as quickly as the first time."""
 TRIES_N = 5
-"""So often in a row a spare one takes the place of one that died young."""
+"""So often in a row a spare one takes the place of one that died young, by itself."""
 LOOK_S = 0.05
-
-
-class Pulse(NamedTuple):
-    """How often a child that moves is heard of (`bandit.cli.heartbeat`)."""
-
-    first_s: float
-    """Whoever is not ready so long after its start is killed."""
-    then_s: float
-    """Whoever says nothing for so long is killed."""
-
-
-class Child(NamedTuple):
-    """What to run."""
-
-    name: str
-    """`<kind>`, or `<kind>-<number>`; those of one kind are ended together."""
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    fds: tuple[int, ...] = ()
-    """Open files that it inherits."""
-    pulse: Pulse | None = None
-    """None: it says nothing, and counts as ready when it is started."""
-    is_spare: bool = False
-    """It stands by, ready to be any of its kind that dies."""
-    order: str = ""
-    """What makes a spare one this one."""
-
-    @property
-    def kind(self) -> str:
-        """The name without its number."""
-        return self.name.rpartition("-")[0] or self.name
-
-
-class Process(Protocol):
-    """A child that was started, with all that it started itself."""
-
-    @property
-    def pid(self) -> int:
-        """Its main process."""
-        ...
-
-    def ended(self) -> int | None:
-        """Exit code of the main process, after which nothing of it is left; None while it lives."""
-        ...
-
-    def heard(self) -> bool:
-        """Whether it said something since this was asked last."""
-        ...
-
-    def order(self, line: str) -> None:
-        """Say something to it, which was started as a spare one."""
-        ...
-
-    def terminate(self) -> None:
-        """Ask the main process to end."""
-        ...
-
-    def kill(self) -> None:
-        """End it and all that it started, at once."""
-        ...
 
 
 @dataclass
@@ -88,6 +30,8 @@ class _Life:
     heard_s: float
     """When it was started or heard last."""
     is_ready: bool
+    is_condemned: bool = False
+    """Killed by us, since it did not move."""
     asked_s: float | None = None
     """When it was asked to end."""
 
@@ -121,6 +65,11 @@ class _Slot:
     started_s: float = 0.0
     failures_n: int = 0
     due_s: float = float("-inf")
+
+    @property
+    def is_vacant(self) -> bool:
+        """Whether nobody does its work yet."""
+        return self.life is None or not (self.life.is_ready or self.life.is_condemned)
 
     @property
     def lives(self) -> list[_Life]:
@@ -227,6 +176,9 @@ class Supervisor:
                 return
             for slot in self._slots:
                 self._keep_running(slot)
+            for slot in self._slots:
+                if slot.is_vacant and self._replace(slot):
+                    self._tell(f"{slot.child.name}: the spare one is in its place")
             if self._rolling:
                 self._roll_on(self._rolling[0])
             ready = frozenset(s.child.name for s in self._slots if s.life and s.life.is_ready)
@@ -255,22 +207,36 @@ class Supervisor:
     def _keep_running(self, slot: _Slot) -> None:
         now_s = self._monotonic_s()
         if slot.life is not None:
-            pid, code = slot.life.process.pid, slot.life.process.ended()
-            if code is None:
+            if (code := slot.life.process.ended()) is None:
                 self._listen(slot.child, slot.life)
-                return
-            slot.life = None
-            if now_s - slot.started_s >= HEALTHY_S:
-                slot.failures_n = 0
-            what = f"{slot.child.name} (pid {pid}) {_told(code)}"
-            if not self._replace(slot, what):
-                self._postpone(slot, what)
+            else:
+                self._mourn(slot, slot.life, code)
         elif now_s >= slot.due_s and slot.successor is None and self._has_turn(slot):
             try:
                 slot.life = self._start(slot.child)
             except OSError as exc:
                 self._postpone(slot, f"{slot.child.name} could not be started: {exc}")
             slot.started_s = now_s
+
+    def _mourn(self, slot: _Slot, life: _Life, code: int) -> None:
+        """See to it that somebody takes the place of one that has ended.
+
+        Who did its work and was killed by somebody else will do it again: only those that end by
+        themselves have to wait.
+        """
+        now_s, slot.life = self._monotonic_s(), None
+        was_killed = code == -signal.SIGKILL and life.is_ready and slot.child.pulse is not None
+        if was_killed or now_s - slot.started_s >= HEALTHY_S:
+            slot.failures_n = 0
+        what = f"{slot.child.name} (pid {life.process.pid}) {_told(code)}"
+        if self._replace(slot):
+            slot.failures_n += not was_killed
+            self._tell(f"{what}, and the spare one is in its place")
+        elif was_killed:
+            slot.due_s = now_s
+            self._tell(f"{what}, again at once")
+        else:
+            self._postpone(slot, what)
 
     def _has_turn(self, slot: _Slot) -> bool:
         """Whether it may be started: a spare one waits until those are ready that are needed."""
@@ -280,18 +246,20 @@ class Supervisor:
             if other.child.kind == slot.child.kind and not other.child.is_spare
         )
 
-    def _replace(self, slot: _Slot, what: str) -> bool:
-        """Let a spare one take the place of one that died; False if there is none."""
+    def _replace(self, slot: _Slot) -> bool:
+        """Let a spare one that is ready do a work that nobody does; False if there is none.
+
+        If one is on its way there, it will be the spare one.
+        """
         if slot.failures_n >= TRIES_N or slot.child.is_spare or slot.successor is not None:
             return False
         for spare in self._slots:
             if not spare.child.is_spare or spare.child.kind != slot.child.kind:
                 continue
             if spare.life is not None and spare.life.is_ready and not spare.life.has_ended:
-                slot.life, spare.life = spare.life, None
+                slot.life, spare.life = spare.life, slot.life
                 slot.life.process.order(slot.child.order)
-                slot.started_s, slot.failures_n = self._monotonic_s(), slot.failures_n + 1
-                self._tell(f"{what}, and the spare one is in its place")
+                slot.started_s, spare.started_s = self._monotonic_s(), slot.started_s
                 return True
         return False
 
@@ -304,13 +272,17 @@ class Supervisor:
             return
         now_s = self._monotonic_s()
         if life.process.heard():
+            if child.order and not (child.is_spare or life.is_ready):
+                life.process.order(child.order)
             life.heard_s, life.is_ready = now_s, True
+            return
+        if life.is_condemned:
             return
         limit_s = child.pulse.then_s if life.is_ready else child.pulse.first_s
         if now_s - life.heard_s >= limit_s:
             said = "said nothing" if life.is_ready else "was not ready"
             self._tell(f"{child.name} (pid {life.process.pid}) {said} for {limit_s:g} s: killed")
-            life.is_ready, life.heard_s = False, float("inf")
+            life.is_ready, life.is_condemned = False, True
             life.process.kill()
 
     def _postpone(self, slot: _Slot, what: str) -> None:

@@ -15,9 +15,10 @@ import click
 import httpx
 
 from bandit.cli.binding import free_port, require_keys
+from bandit.cli.child import Child, Pulse
 from bandit.cli.listeners import Listeners
 from bandit.cli.processes import Processes
-from bandit.cli.supervisor import Child, Pulse, Supervisor
+from bandit.cli.supervisor import Supervisor
 from bandit.cli.wiring import project_salt
 from bandit.errors import SettingsError
 from bandit.logs import wrapped
@@ -40,6 +41,8 @@ PULSES = {
 }
 """Who says that it moves, and how often: an event loop that stands still for 10 s hangs, while one
 pass of a drain over a slow store may take minutes. The engine may load for as long as it has to."""
+NICE = {"learn": 5, "dashboard": 5}
+"""Serving never waits for learning or reports, not for a processor either."""
 SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -188,25 +191,16 @@ def children(
     for name in (name for name in NAMES if name in names):
         command = (sys.executable, "-m", "bandit", name)
         if name == "api":
-            workers = [(api_name(n), ("--fd", str(fd)), (fd,)) for n, fd in enumerate(fds)]
-            spares = [
-                (f"api-spare{n}", ("--spare",), tuple(fds))
+            # All of them start alike, so that whoever is ready first takes a place that is empty.
+            one = Child(name, (*command, "--stand-by"), shared, tuple(fds), PULSES[name])
+            made += [one._replace(name=api_name(n), order=str(fd)) for n, fd in enumerate(fds)]
+            made += [
+                one._replace(name=f"api-spare{n}", is_spare=True)
                 for n in range(1, settings.spare_workers + 1)
             ]
-            made += [
-                Child(
-                    child,
-                    (*command, *arguments),
-                    shared,
-                    passed,
-                    PULSES[name],
-                    is_spare="--spare" in arguments,
-                    order=arguments[-1],
-                )
-                for child, arguments, passed in (*workers, *spares)
-            ]
         else:
-            made.append(Child(name, command, alone, pulse=PULSES.get(name)))
+            nice = NICE.get(name, 0)
+            made.append(Child(name, command, alone, pulse=PULSES.get(name), nice=nice))
     return made
 
 

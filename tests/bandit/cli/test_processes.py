@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bandit.cli.child import Child, Pulse
 from bandit.cli.heartbeat import HEARTBEAT_FD, ORDERS_FD
 from bandit.cli.processes import Processes
-from bandit.cli.supervisor import Child, Pulse, Supervisor
+from bandit.cli.supervisor import Supervisor
 from tests.until import until
 
 # A server with a worker: it says who they are, and the worker outlives a killed main process.
@@ -139,7 +140,8 @@ import os, sys, time
 from pathlib import Path
 from bandit.cli.processes import Processes
 from bandit.cli.heartbeat import HEARTBEAT_FD, ORDERS_FD
-from bandit.cli.supervisor import Child, Pulse, Supervisor
+from bandit.cli.child import Child, Pulse
+from bandit.cli.supervisor import Supervisor
 
 processes = Processes(logs=Path(sys.argv[1]))
 children = [Child(name, {SERVER!r}, os.environ) for name in ("one", "two")]

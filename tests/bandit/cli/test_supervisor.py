@@ -2,7 +2,8 @@ import threading
 
 import pytest
 
-from bandit.cli.supervisor import Child, Pulse, Supervisor
+from bandit.cli.child import Child, Pulse
+from bandit.cli.supervisor import Supervisor
 from tests.until import until
 
 
@@ -384,15 +385,64 @@ def test_a_spare_one_that_died_or_is_not_ready_takes_nobody_s_place(spared: Mach
     spared.started[2].code = -9
     spared.started[1].code = -9
     spared.step()
-    spared.step(0.3)
+    spared.step()
     assert spared.names()[3:] == ["api-2"]
     spared.say(4)
     spared.step()
     spared.started[0].code = -9
     spared.step()
-    spared.step(0.3)
+    spared.step()
     assert spared.names()[4:] == ["api-spare1", "api-1"]
-    assert [process.orders for process in spared.started] == [[]] * 6
+    assert [process.orders for process in spared.started[4:]] == [[], []]
+
+
+def test_whoever_is_ready_first_takes_the_place_and_the_other_is_the_spare_one(
+    spared: Machine,
+) -> None:
+    spared.started[0].code = -9
+    spared.step()
+    spared.started[1].code = -9  # while the next spare one is on its way
+    spared.step()
+    spared.step()
+    assert spared.names()[3:] == ["api-spare1", "api-2"]
+    spared.say(4)
+    assert spared.supervisor.pids == {"api-1": 3, "api-2": 4, "api-spare1": 5}
+    assert spared.lines[-1] == "api-2: the spare one is in its place"
+    spared.say(5)
+    assert [process.orders for process in spared.started[2:]] == [["be api-1"], ["be api-2"], []]
+
+
+def test_one_that_is_ready_is_told_who_it_is_once(spared: Machine) -> None:
+    spared.say(1, 2, 3)
+    assert [each.orders for each in spared.started] == [["be api-1"], ["be api-2"], []]
+
+
+def test_whoever_is_killed_while_it_works_is_started_again_at_once_however_often() -> None:
+    machine = Machine("learn", pulse=PULSE)
+    for pid in range(1, 8):
+        machine.step()
+        machine.say(pid)
+        machine.started[-1].code = -9
+        machine.step()
+    assert machine.lines[-1] == "learn (pid 7) was ended by signal 9, again at once"
+
+
+def test_whoever_is_killed_while_it_starts_has_to_wait() -> None:
+    machine = Machine("learn", pulse=PULSE)
+    machine.step()
+    machine.started[0].code = -9
+    machine.step()
+    assert machine.lines == ["learn (pid 1) was ended by signal 9, again in 0.2 s"]
+
+
+def test_one_that_hangs_does_not_become_the_spare_one(spared: Machine) -> None:
+    spared.step(9.0)
+    spared.say(2, 3)
+    spared.started[0].obeys = False
+    spared.step(1.5)
+    assert spared.lines[-1] == "api-1 (pid 1) said nothing for 10 s: killed"
+    spared.step()
+    assert spared.supervisor.pids["api-1"] == 3
 
 
 def test_whoever_dies_young_again_and_again_has_to_wait(spared: Machine) -> None:

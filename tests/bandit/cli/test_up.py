@@ -31,13 +31,12 @@ def test_the_drain_outlives_the_api_and_clickhouse_outlives_all() -> None:
 
 def test_each_process_of_the_api_has_a_socket_and_a_pulse_and_they_share_metrics() -> None:
     found = [x for x in children(Settings(), fds=[7, 8], metrics="/m") if x.kind == "api"]
-    assert [(child.argv[3:], child.fds, child.order) for child in found if not child.is_spare] == [
-        (("api", "--fd", "7"), (7,), "7"),
-        (("api", "--fd", "8"), (8,), "8"),
+    assert [(child.name, child.order, child.is_spare) for child in found] == [
+        ("api-1", "7", False),
+        ("api-2", "8", False),
+        ("api-spare1", "", True),
     ]
-    assert [(child.argv[3:], child.fds) for child in found if child.is_spare] == [
-        (("api", "--spare"), (7, 8))
-    ]
+    assert {(child.argv[3:], child.fds) for child in found} == {(("api", "--stand-by"), (7, 8))}
     assert all(child.pulse == PULSES["api"] for child in found)
     assert {child.env["PROMETHEUS_MULTIPROC_DIR"] for child in found} == {"/m"}
 
