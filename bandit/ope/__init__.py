@@ -55,6 +55,7 @@ from bandit.ope.sources import from_dsjson, from_obp, read_obd, read_obd_columns
 from bandit.ope.terms import TermMoments, Terms
 from bandit.ope.tuning import Tuned, tune
 from bandit.ope.value import Value
+from bandit.ope.watching import GainWatch
 from bandit.ope.weighting import ControlVariate, Ips, Ncis, Replay, SgIps, Snips
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "Estimator",
     "Evaluation",
     "Gain",
+    "GainWatch",
     "Iips",
     "Interval",
     "Ips",

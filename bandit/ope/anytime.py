@@ -89,26 +89,34 @@ class _Process:
         """The least mean whose wealth after `t` values is below 1 ÷ alpha."""
         if not 1 <= t <= len(self.sums):
             raise NotEnoughData("a look", t, 1)
-        total, spent, wanted = (
-            float(self.sums[t - 1]),
-            float(self.surprise[t - 1]),
-            -math.log(alpha),
-        )
-
-        def excess(mean: float) -> float:
-            return _log_wealth((total - t * mean) * self.scale, spent) - wanted
-
-        if total <= 0.0 or excess(0.0) <= 0.0:
-            return 0.0
-        most = min(1.0, total / t)
-        return (
-            most
-            if excess(most) >= 0.0
-            else float(scipy.optimize.brentq(excess, 0.0, most, xtol=1e-14))
-        )
+        total, spent = float(self.sums[t - 1]), float(self.surprise[t - 1])
+        return lowest_mean(total, spent, t, self.scale, alpha)
 
 
-def _log_wealth(gain: float, spent: float) -> float:
+def lowest_mean(total: float, spent: float, n: int, scale: float, alpha: float) -> float:
+    """The least mean of `n` contributions whose wealth is below 1 ÷ alpha; at most 1.
+
+    Args:
+        total: Their sum.
+        spent: Σ of their squared surprises, scaled.
+        n: How many.
+        scale: What makes a fall below a prediction at most 1.
+        alpha: 1 − the level, of this side alone.
+    """
+    wanted = -math.log(alpha)
+
+    def excess(mean: float) -> float:
+        return log_wealth((total - n * mean) * scale, spent) - wanted
+
+    if total <= 0.0 or excess(0.0) <= 0.0:
+        return 0.0
+    most = min(1.0, total / n)
+    if excess(most) >= 0.0:
+        return most
+    return float(scipy.optimize.brentq(excess, 0.0, most, xtol=1e-14))
+
+
+def log_wealth(gain: float, spent: float) -> float:
     """Logarithm of the gamma-exponential mixture at s = gain ≥ 0 and v = spent.
 
     Source: Howard et al. (2021), eq. 68 (proposition 9), with c = 1.
