@@ -69,6 +69,9 @@ class VariantNumbers(Record, frozen=True, kw_only=True):
         pinned_n: Their top slot was given.
         overridden_n: Their top slot showed something else.
         forced_n: Decisions whose variant was set by hand.
+        open_n: Later decisions whose join window had not ended when the numbers were read; they
+            are in no other number. Whoever keeps or reads the numbers fills it in (from a small
+            query), so that a report can tell "nothing yet" from "waiting".
     """
 
     variant: str
@@ -81,6 +84,7 @@ class VariantNumbers(Record, frozen=True, kw_only=True):
     pinned_n: int = 0
     overridden_n: int = 0
     forced_n: int = 0
+    open_n: int = 0
 
 
 class PeriodNumbers(Record, frozen=True, kw_only=True):
