@@ -204,7 +204,7 @@ class Reports:
 
     def counts(self, scope: Scope, by: Label) -> dict[str, LabelCounts]:
         """Decisions by variant or policy, the open ones too."""
-        given = _joining(scope) | {"through_ms": scope.at_ms, "closed_ms": scope.closed_ms}
+        given = joining(scope) | {"through_ms": scope.at_ms, "closed_ms": scope.closed_ms}
         rows = self._store.rows("report_counts", **given, experiment=scope.experiment, by=by)
         return {row[0]: LabelCounts(*row) for row in rows}
 
@@ -212,7 +212,7 @@ class Reports:
         """Moments of the units' numbers by variant, for a metric of rewards."""
         rows = self._store.rows(
             "report_reward_moments",
-            **_joining(scope),
+            **joining(scope),
             experiment=scope.experiment,
             wanted=metric.name,
             per=metric.per,
@@ -235,12 +235,12 @@ class Reports:
         The log `all` has the policy's own decisions (weight 1) and those of others with its shadow
         probability; `others` only the latter.
         """
-        rows = self._store.rows("report_weight_moments", **_joining(scope))
+        rows = self._store.rows("report_weight_moments", **joining(scope))
         return {(row[0], row[1]): _target_moments(*row[2:]) for row in rows}
 
     def policy_moments(self, scope: Scope, policies: Sequence[str]) -> dict[str, PolicyMoments]:
         """What policies earned outside any experiment; one that made no decision is not there."""
-        rows = self._store.rows("report_policy_moments", **_joining(scope), policies=list(policies))
+        rows = self._store.rows("report_policy_moments", **joining(scope), policies=list(policies))
         return {
             policy: PolicyMoments(int(decisions_n), _moments(*numbers))
             for policy, decisions_n, *numbers in rows
@@ -250,7 +250,7 @@ class Reports:
         """Counted decisions in buckets of time, by label and time."""
         rows = self._store.rows(
             "report_running",
-            **_joining(scope),
+            **joining(scope),
             experiment=scope.experiment,
             by=by,
             bucket_ms=bucket_ms,
@@ -310,7 +310,7 @@ class Reports:
         return ServedLatency(int(served_n), p50, p95)
 
 
-def _joining(scope: Scope) -> dict[str, object]:
+def joining(scope: Scope) -> dict[str, object]:
     """The parameters of `judged_decisions`, for decisions whose window has ended."""
     surface = scope.surface
     return {
