@@ -257,10 +257,29 @@ class Reports:
         )
         return [RunningBucket(*row) for row in rows]
 
+    def running_variants(self, scope: Scope, bucket_ms: int) -> dict[str, list[RunningBucket]]:
+        """Counted decisions of every experiment in buckets of time, by variant and time."""
+        rows = self._store.rows("report_running_variants", **joining(scope), bucket_ms=bucket_ms)
+        found: dict[str, list[RunningBucket]] = {}
+        for experiment, *numbers in rows:
+            found.setdefault(experiment, []).append(RunningBucket(*numbers))
+        return found
+
     def spans(self, at_ms: int, since_ms: int, surface: str = "") -> dict[str, Span]:
         """When each surface (or the one named) was used; `recent_n` counts from `since_ms`."""
         rows = self._store.rows("report_span", surface=surface, at_ms=at_ms, since_ms=since_ms)
         return {row[0]: Span(*row) for row in rows}
+
+    def open_decisions(self, scope: Scope) -> dict[str, int]:
+        """Decisions of an experiment whose join window has not ended, by variant."""
+        rows = self._store.rows(
+            "report_open",
+            surface=scope.surface.key,
+            experiment=scope.experiment,
+            closed_ms=scope.closed_ms,
+            at_ms=scope.at_ms,
+        )
+        return {variant: int(decisions_n) for variant, decisions_n in rows}
 
     def rate(self, surface: str, since_ms: int, at_ms: int, bucket_ms: int) -> dict[int, int]:
         """Decisions by bucket of time; a bucket without any is not there."""

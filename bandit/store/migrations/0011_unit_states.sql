@@ -53,20 +53,29 @@ SETTINGS $durable;
 CREATE TABLE IF NOT EXISTS $database.state_steps$on_cluster AS $database.state_steps_local
 ENGINE = Distributed('$cluster', $database, state_steps_local, cityHash64(generation));
 
--- The numbers of every refresh, for the dashboard, charts over time and reports of a past day.
+-- The numbers of every refresh, for the dashboard, charts over time and reports of a past day. How
+-- long a row stays is told by its time alone, so that several refreshers need not agree on anything:
+-- one that is of a midnight (UTC) for good, of a full hour for 60 days, any other for an hour. Of
+-- rows of one time and generation the first to become visible counts (_block_number).
 CREATE TABLE IF NOT EXISTS $database.kept_numbers$local$on_cluster
 (
-    kind       LowCardinality(String) COMMENT 'experiment, surface',
+    kind       LowCardinality(String) COMMENT 'experiment, surface, refresher',
     key        LowCardinality(String),
     as_of      DateTime64(3, 'UTC'),
     generation String CODEC(ZSTD(1)),
     numbers    String CODEC(ZSTD(3)) COMMENT 'JSON, bandit.store.numbers',
     took_ms    UInt32,
-    made_at    DateTime64(3, 'UTC') DEFAULT now64(3)
+    made_at    DateTime64(3, 'UTC') DEFAULT now64(3),
+    until      DateTime('UTC') DEFAULT multiIf(
+        toUnixTimestamp64Milli(as_of) % 86400000 = 0, toDateTime('2106-01-01 00:00:00', 'UTC'),
+        toUnixTimestamp64Milli(as_of) % 3600000 = 0, toDateTime(made_at, 'UTC') + toIntervalDay(60),
+        toDateTime(made_at, 'UTC') + toIntervalHour(1)
+    ) COMMENT 'when it may go'
 )
 ENGINE = ${replicated}MergeTree
 ORDER BY (kind, key, as_of)
-SETTINGS $durable;
+TTL until
+SETTINGS $durable, enable_block_number_column = 1, index_granularity = 64;
 
 -- on a cluster only
 CREATE TABLE IF NOT EXISTS $database.kept_numbers$on_cluster AS $database.kept_numbers_local

@@ -277,6 +277,25 @@ WHERE seen AND NOT forced AND {experiment:String} IN ('', experiment)
 GROUP BY label, at_ms
 ORDER BY label, at_ms
 
+-- name: report_running_variants
+-- The same by experiment and variant, of every experiment of the surface.
+SELECT
+    experiment,
+    variant AS label,
+    intDiv(toUnixTimestamp64Milli(ts), {bucket_ms:Int64}) * {bucket_ms:Int64} AS at_ms,
+    count() AS decisions_n,
+    sum(reward) AS reward_sum
+FROM judged_decisions(
+    surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
+    window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+    weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+    reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+    default_reward = {default_reward:Float64}
+)
+WHERE seen AND NOT forced AND experiment != ''
+GROUP BY experiment, label, at_ms
+ORDER BY experiment, label, at_ms
+
 -- name: report_span
 -- When the first and the last decision of every surface (of one, if named) happened up to a time,
 -- how many there were, and how many since another time.
@@ -291,6 +310,19 @@ WHERE {surface:String} IN ('', surface)
     AND ts <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
 GROUP BY surface
 ORDER BY surface
+
+-- name: report_open
+-- Decisions of an experiment by variant whose join window has not ended as of a time, without forced
+-- ones.
+SELECT variant, uniqExact(event_id) AS decisions_n
+FROM decisions
+WHERE surface = {surface:String}
+    AND experiment = {experiment:String}
+    AND NOT forced
+    AND ts > fromUnixTimestamp64Milli({closed_ms:Int64}, 'UTC')
+    AND ts <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
+GROUP BY variant
+ORDER BY variant
 
 -- name: report_rate
 -- Decisions of a surface in buckets of time, whether their window has ended or not.

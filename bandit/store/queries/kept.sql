@@ -1,0 +1,52 @@
+-- name: kept_newest
+-- The newest numbers of one thing that are of a time or before, of one generation if it is named.
+SELECT toUnixTimestamp64Milli(as_of) AS as_of_ms, generation, numbers, took_ms
+FROM kept_numbers
+WHERE kind = {kind:String}
+  AND key = {key:String}
+  AND as_of <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
+  AND {generation:String} IN ('', generation)
+ORDER BY as_of DESC, _block_number, made_at
+LIMIT 1
+
+-- name: kept_newest_of_each
+-- The newest numbers of every thing of a kind that are of a time or before.
+SELECT key, toUnixTimestamp64Milli(as_of) AS as_of_ms, generation, numbers, took_ms
+FROM kept_numbers
+WHERE kind = {kind:String}
+  AND as_of <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
+ORDER BY key, as_of DESC, _block_number, made_at
+LIMIT 1 BY key
+
+-- name: kept_times
+-- Of what times numbers of one thing and generation are kept, from a time to another, oldest first.
+SELECT DISTINCT toUnixTimestamp64Milli(as_of) AS as_of_ms
+FROM kept_numbers
+WHERE kind = {kind:String}
+  AND key = {key:String}
+  AND generation = {generation:String}
+  AND as_of >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
+  AND as_of <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
+ORDER BY as_of_ms
+
+-- name: kept_at
+-- Numbers of one thing and generation of some times, oldest first.
+SELECT toUnixTimestamp64Milli(as_of) AS as_of_ms, generation, numbers, took_ms
+FROM kept_numbers
+WHERE kind = {kind:String}
+  AND key = {key:String}
+  AND generation = {generation:String}
+  AND as_of IN (
+      SELECT fromUnixTimestamp64Milli(arrayJoin({times_ms:Array(Int64)}), 'UTC')
+  )
+ORDER BY as_of, _block_number, made_at
+LIMIT 1 BY as_of
+
+-- name: kept_leaves
+-- When the newest numbers of one thing may go, as seconds since 1970; 0 if none are kept.
+SELECT toUnixTimestamp(max(until))
+FROM kept_numbers
+WHERE kind = {kind:String}
+  AND key = {key:String}
+  AND generation = {generation:String}
+  AND as_of = fromUnixTimestamp64Milli({as_of_ms:Int64}, 'UTC')
