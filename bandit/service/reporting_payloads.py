@@ -7,25 +7,48 @@ from typing import Literal
 
 from bandit.ope import Value
 from bandit.records import Record
-from bandit.stats import Effect, Srm
+from bandit.service.judging_payloads import (
+    Bayes,
+    GroupCounts,
+    MetricEffect,
+    MetricOutlook,
+    PlanProgress,
+    SegmentFinding,
+    SegmentRow,
+    SequentialMode,
+    Verdict,
+)
+from bandit.stats import Srm
+from bandit.stats.sequential import SequentialSrm
 
-
-class Verdict(Record, frozen=True, kw_only=True):
-    """The answer in plain words.
-
-    Attributes:
-        state: `no_data`, `waiting` (for join windows to end), `broken` (do not trust the effects),
-            `better` or `worse` (as judged at any look), `not_yet` (one planned look would say so,
-            a look at any time does not) or `unclear`.
-        headline: What was found.
-        reason: Why one may say so, or why nothing more can be said.
-        next_step: What to do now.
-    """
-
-    state: Literal["no_data", "waiting", "broken", "better", "worse", "not_yet", "unclear"]
-    headline: str
-    reason: str
-    next_step: str
+__all__ = [
+    "Bayes",
+    "ExperimentHeadline",
+    "ExperimentReport",
+    "GroupCounts",
+    "Health",
+    "Latency",
+    "Learning",
+    "LogCounts",
+    "MetricEffect",
+    "MetricOutlook",
+    "Overview",
+    "PlanProgress",
+    "PolicyHealth",
+    "PolicyValue",
+    "Problem",
+    "RatePoint",
+    "RunningPoint",
+    "SegmentFinding",
+    "SegmentRow",
+    "SequentialMode",
+    "Series",
+    "SnapshotMark",
+    "SurfaceHeadline",
+    "SurfaceReport",
+    "Verdict",
+    "Yardstick",
+]
 
 
 class Problem(Record, frozen=True, kw_only=True):
@@ -34,67 +57,6 @@ class Problem(Record, frozen=True, kw_only=True):
     code: str
     text: str
     next_step: str
-
-
-class GroupCounts(Record, frozen=True, kw_only=True):
-    """Decisions of one variant or of one policy.
-
-    Attributes:
-        label: Key of the variant or policy.
-        policy: What it serves; None for a variant that is a payload.
-        share: Of the 10,000 buckets; None for a policy.
-        units_n: Units with a decision, or told their payload; for a variant, without those set by
-            hand or seen in two variants.
-        decisions_n: Without those whose variant was set by hand; all that follow are of these.
-        open_n: Decisions whose join window has not ended, so they do not count yet.
-        unseen_n: Decisions whose top slot was never seen, so they never count.
-        counted_n: decisions_n − open_n − unseen_n.
-        rewarded_n: Counted ones that anything came back for.
-        exposed_n: Decisions with an exposure of the top slot.
-        reward_sum: What the counted ones' top slots earned.
-        reward_mean: reward_sum ÷ counted_n; None without any.
-        pinned_n: Decisions whose top slot was given, not drawn.
-        overridden_n: Decisions whose top slot showed something else.
-    """
-
-    label: str
-    policy: str | None
-    share: float | None = None
-    units_n: int = 0
-    decisions_n: int = 0
-    open_n: int = 0
-    unseen_n: int = 0
-    counted_n: int = 0
-    rewarded_n: int = 0
-    exposed_n: int = 0
-    reward_sum: float = 0.0
-    reward_mean: float | None = None
-    pinned_n: int = 0
-    overridden_n: int = 0
-
-
-class MetricEffect(Record, frozen=True, kw_only=True):
-    """One metric of one treatment against the control, judged in two ways from the same units.
-
-    Attributes:
-        effect: Judged once, at a time that was planned before; watched, it finds effects that are
-            not there.
-        anytime: Judged at any look, however many there are; it decides the verdict.
-    """
-
-    metric: str
-    description: str
-    per: Literal["decision", "unit"]
-    better: Literal["higher", "lower"]
-    is_primary: bool
-    control: str
-    treatment: str
-    effect: Effect
-    anytime: Effect
-
-    def judged(self, *, planned: bool) -> Effect:
-        """As at one planned look, or as at any time."""
-        return self.effect if planned else self.anytime
 
 
 class PolicyValue(Record, frozen=True, kw_only=True):
@@ -283,6 +245,12 @@ class ExperimentReport(Record, frozen=True, kw_only=True):
         crossed_units_n: Units seen in two variants; they are in no effect and no SRM count.
         forced_units_n: Units ever set by hand; likewise.
         forced_n: Decisions whose variant was set by hand; they are in no number but this one.
+        bots_units_n: Units with more decisions than `bot_decisions`; likewise.
+        sequential: Which interval decides.
+        srm: Whether units are split as allocated, as of one look.
+        srm_sequential: The same, as may be watched; it decides unless `sequential` is `fixed`.
+        segments: Effects by the values of the experiment's `segments`.
+        plan: Where a planned experiment is; None without a plan.
         values: Of the policies of the surface, from the whole surface's log.
     """
 
@@ -301,8 +269,13 @@ class ExperimentReport(Record, frozen=True, kw_only=True):
     crossed_units_n: int
     forced_units_n: int = 0
     forced_n: int = 0
+    bots_units_n: int = 0
+    sequential: SequentialMode = "anytime"
     srm: Srm
+    srm_sequential: SequentialSrm | None = None
     effects: tuple[MetricEffect, ...]
+    segments: tuple[SegmentFinding, ...] = ()
+    plan: PlanProgress | None = None
     values: tuple[PolicyValue, ...]
     series: Series
     health: Health
