@@ -10,6 +10,7 @@ from bandit.stats.adaptive import (
     Kind,
     action_weights,
     aipw_scores,
+    effective_draws,
     policy_scores,
     policy_weights,
     predictable,
@@ -214,3 +215,19 @@ def test_after_thompson_sampling_in_the_long_run():
     assert found["two_point"] >= 0.93
     assert found["plain"] <= 0.91
     assert abs(found["bias_uniform"]) < 0.006
+
+
+def test_draws_that_weigh_alike_are_worth_themselves_and_unequal_ones_less() -> None:
+    arms = [0, 0, 0, 0, 1]
+    equal = effective_draws(arms, np.full((5, 2), 0.5))
+    assert equal == (4.0, 1.0)
+    # By hand: weights 2, 2, 2, 20: 26² ÷ (3·4 + 400) = 676 ÷ 412.
+    uneven = effective_draws(arms, [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5], [0.05, 0.95], [0.5, 0.5]])
+    assert uneven == (pytest.approx(676 / 412), 1.0)
+    assert effective_draws([1, 1], np.full((2, 2), 0.5))[0] == 0.0
+
+
+def test_effective_draws_are_the_degrees_of_freedom_where_given() -> None:
+    means = weighted_means([[1.0, 2.0], [3.0, 1.0], [2.0, 0.0]])
+    assert means.estimate(0, 1, [20, 30]).dfs == (19.0, 29.0)
+    assert means.estimate(0, 1, [20, 30], [4.5, 0.5]).dfs == (3.5, 1.0)
