@@ -4,8 +4,9 @@ import gc
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from api.authorising import Authoriser
 from api.door import Door, Gate
@@ -17,6 +18,7 @@ from api.services import Services
 from api.tracing import otlp_provider
 from bandit.event_id import make_event_id
 from bandit.journal import Journal
+from bandit.journal.clock import HostClock
 from bandit.journal.pressure import Watermarks
 from bandit.secrets import project_salt
 from bandit.service.accepting import AcceptingService
@@ -37,6 +39,7 @@ from bandit.service.retraining import retraining
 from bandit.service.serving_state import Serving
 from bandit.service.store_link import StoreLink
 from bandit.service.token_keys import tokens_of
+from bandit.service.tokens import Tokens
 from bandit.settings import Settings
 from bandit.store.client import Store
 from bandit.store.migrations import migrate
@@ -67,97 +70,138 @@ def create_application() -> Door:
     return door
 
 
+class _Worker(NamedTuple):
+    """What the services of one worker share."""
+
+    settings: Settings
+    salt: bytes
+    name: str
+    """As a writer; no start of any worker had it before."""
+    now_ms: Callable[[], int]
+    serving: Serving
+    journal: Journal
+    link: StoreLink
+    meter: Meter
+    ring: KeyRing | None
+    tokens: Tokens | None
+
+    def new_id(self) -> str:
+        """An event id of no surface."""
+        return make_event_id(self.now_ms(), 0, os.urandom(6), self.salt)
+
+
 def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
-    salt, writer = project_salt(settings, os.urandom), f"{_now_ms():x}-{os.urandom(4).hex()}"
+    salt = project_salt(settings, os.urandom)
     tokens, refresh_tokens = tokens_of(settings, os.urandom, salt=salt)
-    serving = Serving()
-    journal = Journal(
-        settings.journal_dir,
-        writer=writer,
-        durability=settings.durability,
-        now_ms=_now_ms,
-        max_bytes=settings.segment_max_bytes,
-        max_age_s=settings.segment_max_age_s,
-        watermarks=Watermarks.of(settings),
-        backlog_max_bytes=settings.backlog_max_bytes,
-    )
-    meter = _meter(settings, environ)
-    ring = KeyRing() if settings.auth == "keys" else None
-    last_good = LastGood(settings.cache_dir, writer=writer)
-    link = StoreLink(lambda: _connect(settings), monotonic_s=time.monotonic)
-    accepting = AcceptingService(
-        serving,
-        journal,
-        salt=salt,
-        now_ms=_now_ms,
-        entropy=os.urandom,
-        tokens=tokens,
-        count_unlogged=meter.count_unlogged,
-    )
-
-    def new_id() -> str:
-        return make_event_id(_now_ms(), 0, os.urandom(6), salt)
-
-    defining = DefinitionService(link.definitions, now_ms=_now_ms, new_id=new_id)
+    worker = _worker(settings, environ, salt, tokens)
+    link, now_ms = worker.link, worker.now_ms
     past = PastDecisions(lambda id_: link.decisions().find(id_), monotonic_s=time.monotonic)
-    deciding = DecisionService(
-        serving,
-        journal,
-        salt=salt,
-        now_ms=_now_ms,
-        entropy=os.urandom,
-        past=past,
-        tokens=tokens,
-        most_interactions=settings.max_interactions,
-    )
+    deciding, accepting = _deciding(worker, past), _accepting(worker)
+    defining = DefinitionService(link.definitions, now_ms=now_ms, new_id=worker.new_id)
     return Services(
-        serving=serving,
-        journal=journal,
+        serving=worker.serving,
+        journal=worker.journal,
         deciding=deciding,
         accepting=accepting,
-        assigning=AssigningService(serving, journal, salt=salt, now_ms=_now_ms),
+        assigning=AssigningService(worker.serving, worker.journal, salt=salt, now_ms=now_ms),
         defining=defining,
         cataloguing=CatalogueService(
-            link.catalogues, link.definitions, now_ms=_now_ms, new_id=new_id
+            link.catalogues, link.definitions, now_ms=now_ms, new_id=worker.new_id
         ),
         replaying=ReplayService(
             link.definitions, link.snapshots, salt=salt, retrain=retraining(link.store)
         ),
         link=link,
-        refresher=Refresher(
-            serving,
-            definitions=link.definitions,
-            snapshots=link.snapshots,
-            catalogues=link.catalogues,
-            last_good=last_good,
-            interval_s=settings.refresh_interval_s,
-            monotonic_s=time.monotonic,
-            keys=KeyFeed(ring, link.keys, last_good, host=platform.node()) if ring else None,
-        ),
-        meter=meter,
-        now_ms=_now_ms,
+        refresher=_refresher(worker),
+        meter=worker.meter,
+        now_ms=now_ms,
         past=past,
         personalizing=personalizing(
-            serving,
+            worker.serving,
             deciding,
             accepting,
             lambda ids: link.decisions().find_newest(ids),
             salt=salt,
-            now_ms=_now_ms,
+            now_ms=now_ms,
             entropy=os.urandom,
             monotonic_s=time.monotonic,
         ),
-        loops=LoopService(defining, serving),
+        loops=LoopService(defining, worker.serving),
         authoriser=Authoriser(
-            ring, rates=Rates(settings.rate_limit, monotonic_s=time.monotonic), now_ms=_now_ms
+            worker.ring, rates=Rates(settings.rate_limit, monotonic_s=time.monotonic), now_ms=now_ms
         ),
-        ring=ring,
+        ring=worker.ring,
         refresh_tokens=refresh_tokens,
     )
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+def _worker(
+    settings: Settings, environ: Mapping[str, str], salt: bytes, tokens: Tokens | None
+) -> _Worker:
+    clock = HostClock(settings.journal_dir, wall_ns=time.time_ns, monotonic_ns=time.monotonic_ns)
+    now_ms = clock.now_ms
+    name = f"{now_ms():x}-{os.urandom(4).hex()}"
+    return _Worker(
+        settings=settings,
+        salt=salt,
+        name=name,
+        now_ms=now_ms,
+        serving=Serving(),
+        journal=Journal(
+            settings.journal_dir,
+            writer=name,
+            durability=settings.durability,
+            now_ms=now_ms,
+            max_bytes=settings.segment_max_bytes,
+            max_age_s=settings.segment_max_age_s,
+            watermarks=Watermarks.of(settings),
+            backlog_max_bytes=settings.backlog_max_bytes,
+        ),
+        link=StoreLink(lambda: _connect(settings), monotonic_s=time.monotonic),
+        meter=_meter(settings, environ),
+        ring=KeyRing() if settings.auth == "keys" else None,
+        tokens=tokens,
+    )
+
+
+def _deciding(worker: _Worker, past: PastDecisions) -> DecisionService:
+    return DecisionService(
+        worker.serving,
+        worker.journal,
+        salt=worker.salt,
+        now_ms=worker.now_ms,
+        entropy=os.urandom,
+        past=past,
+        tokens=worker.tokens,
+        most_interactions=worker.settings.max_interactions,
+    )
+
+
+def _accepting(worker: _Worker) -> AcceptingService:
+    return AcceptingService(
+        worker.serving,
+        worker.journal,
+        salt=worker.salt,
+        now_ms=worker.now_ms,
+        entropy=os.urandom,
+        tokens=worker.tokens,
+        count_unlogged=worker.meter.count_unlogged,
+    )
+
+
+def _refresher(worker: _Worker) -> Refresher:
+    link, ring = worker.link, worker.ring
+    last_good = LastGood(worker.settings.cache_dir, writer=worker.name)
+    return Refresher(
+        worker.serving,
+        definitions=link.definitions,
+        snapshots=link.snapshots,
+        catalogues=link.catalogues,
+        last_good=last_good,
+        interval_s=worker.settings.refresh_interval_s,
+        monotonic_s=time.monotonic,
+        keys=KeyFeed(ring, link.keys, last_good, host=platform.node()) if ring else None,
+    )
 
 
 def _meter(settings: Settings, environ: Mapping[str, str]) -> Meter:

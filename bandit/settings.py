@@ -33,7 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: Port = 8080
     workers: Count = 2
     """Processes that answer; each dies and is started again without the others."""
-    spare_workers: Annotated[int, msgspec.Meta(ge=0)] = 1
+    spare_workers: Annotated[int, msgspec.Meta(ge=0)] = 2
     """Processes that stand by, started and warm, to take the place of one that dies at once."""
     auth: Literal["keys", "off"] = "off"
     """Whether requests must bring an API key; off is refused where other machines can ask."""

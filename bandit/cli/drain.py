@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import click
 
 from bandit.cli.heartbeat import Heartbeat
-from bandit.cli.wiring import announce, log_to_stderr, now_ms, open_store, sheet
+from bandit.cli.wiring import announce, host_clock, log_to_stderr, open_store, sheet
 from bandit.errors import BanditError, StoreUnavailable
 from bandit.journal import Drain
 from bandit.journal.ballast import Ballast
@@ -76,6 +76,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
 
 def _run(settings: Settings, stop: threading.Event) -> None:
+    now_ms = host_clock(settings).now_ms
     meter = DrainMeter(sheet(settings, "drain"), now_ms=now_ms)
     heartbeat = Heartbeat(os.environ)
     store = _connected(settings, stop, meter, heartbeat)
@@ -129,7 +130,8 @@ def _ballast(settings: Settings) -> Iterator[None]:
 def _give_up(settings: Settings) -> None:
     store = open_store(settings)
     try:
-        found = give_up(settings.journal_dir, ClickHouseSink(store, now_ms=now_ms))
+        sink = ClickHouseSink(store, now_ms=host_clock(settings).now_ms)
+        found = give_up(settings.journal_dir, sink)
     finally:
         store.close()
     click.echo(f"drain: {found.files_n} files and {found.rows_n} numbers given up")

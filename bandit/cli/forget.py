@@ -12,7 +12,7 @@ import click
 
 from bandit.cli.drain import host_name
 from bandit.cli.learn import following, hiring
-from bandit.cli.wiring import log_to_stderr, now_ms, open_store, project_salt
+from bandit.cli.wiring import host_clock, log_to_stderr, open_store, project_salt
 from bandit.errors import BanditError
 from bandit.journal import Drain
 from bandit.service.exports import Exports
@@ -84,6 +84,7 @@ def command(
 
 
 def _forget(settings: Settings, store: Store, units: list[str], patience_s: int) -> Forgotten:
+    now_ms = host_clock(settings).now_ms
     sink = ClickHouseSink(store, now_ms=now_ms)
     drain = Drain(settings.journal_dir, sink, host=host_name(settings), now_ms=now_ms)
     writer = f"forget-{os.getpid()}"

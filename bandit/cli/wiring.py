@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bandit import logs, secrets
+from bandit.journal.clock import HostClock
 from bandit.logs import tell
 from bandit.service.metering import FOLDER, Sheet
 from bandit.settings import Settings
@@ -20,6 +21,11 @@ log = logging.getLogger(__name__)
 def now_ms() -> int:
     """Milliseconds since 1970 UTC."""
     return time.time_ns() // 1_000_000
+
+
+def host_clock(settings: Settings) -> HostClock:
+    """The clock of whoever writes or delivers this host's journal."""
+    return HostClock(settings.journal_dir, wall_ns=time.time_ns, monotonic_ns=time.monotonic_ns)
 
 
 def open_store(settings: Settings, *, readonly: bool = False, timeout_s: float = 10.0) -> Store:

@@ -26,7 +26,16 @@ def test_a_relative_data_dir_means_the_same_folder_to_every_child() -> None:
 
 def test_the_drain_outlives_the_api_and_clickhouse_outlives_all() -> None:
     names = [child.name for child in children(Settings(), fds=[7, 8])]
-    assert names == ["gateway", "drain", "api-1", "api-2", "api-spare1", "learn", "dashboard"]
+    assert names == [
+        "gateway",
+        "drain",
+        "api-1",
+        "api-2",
+        "api-spare1",
+        "api-spare2",
+        "learn",
+        "dashboard",
+    ]
 
 
 def test_each_process_of_the_api_has_a_socket_and_a_pulse_and_they_share_metrics() -> None:
@@ -35,6 +44,7 @@ def test_each_process_of_the_api_has_a_socket_and_a_pulse_and_they_share_metrics
         ("api-1", "7", False),
         ("api-2", "8", False),
         ("api-spare1", "", True),
+        ("api-spare2", "", True),
     ]
     assert {(child.argv[3:], child.fds) for child in found} == {(("api", "--stand-by"), (7, 8))}
     assert all(child.pulse == PULSES["api"] for child in found)

@@ -193,7 +193,7 @@ def make_journal(
     )
 
 
-def make_drain(root: Path, sink: FakeSink, clock: Clock) -> Drain:
+def make_drain(root: Path, sink: FakeSink, clock: Callable[[], int]) -> Drain:
     return Drain(root, sink, host="h1", now_ms=clock)
 
 
