@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit.errors import NotEnoughData
+from bandit.ope.arrays import Floats
 from bandit.ope.batch import LoggedBatch
 from bandit.ope.interval import Interval
 from bandit.ope.joint import JointMoments
@@ -88,21 +89,63 @@ class LikelihoodMoments:
         weight_bound: float = math.inf,
         reward_range: tuple[float, float],
         alpha: float = 0.05,
+        design: float = 1.0,
     ) -> Interval:
-        """The `cressie_read` interval."""
+        """The `cressie_read` interval.
+
+        Args:
+            weight_bound: The greatest weight that could have been.
+            reward_range: The least and greatest reward that could have been.
+            alpha: 1 − the level.
+            design: Variance over units ÷ over decisions, which these moments do not know.
+        """
         least, most = _hull(reward_range, self.rewards)
-        pair = JointMoments(
-            self.joint.mass,
-            self.joint.mass_squares,
-            self.joint.means[:2],
-            self.joint.comoments[:2, :2],
-        )
+        # Counted from the least reward, as the rows are: see `cressie_read`.
+        origin = least if math.isfinite(least) else 0.0
+        pair = self._changed(np.array([[1.0, 0.0, 0.0], [-origin, 1.0, 0.0]]))
         extras = [
-            Extra((w,), *earning(w, least, most)) for w in _hull((0.0, weight_bound), self.weights)
+            Extra((w,), *earning(w, least - origin, most - origin))
+            for w in _hull((0.0, weight_bound), self.weights)
         ]
         nearest = extras[int(pair.means[0] < 1.0)]
-        found = profile(pair, extras, nearest=nearest, alpha=alpha)
-        return clamped(found, (least, most), alpha, "cressie_read")
+        found = profile(pair, extras, nearest=nearest, alpha=alpha, design=design)
+        return clamped((found[0] + origin, found[1] + origin), (least, most), alpha, "cressie_read")
+
+    def gain_interval(
+        self,
+        *,
+        weight_bound: float = math.inf,
+        reward_range: tuple[float, float],
+        alpha: float = 0.05,
+        design: float = 1.0,
+    ) -> Interval:
+        """The interval of `gain_over_logging`: target − what was logged, paired by decision."""
+        least, most = _hull(reward_range, self.rewards)
+        pair = self._changed(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -1.0]]))
+        extras = []
+        for w in _hull((0.0, weight_bound), self.weights):
+            ends = (least, most) if math.isinf(w) else ((w - 1.0) * least, (w - 1.0) * most)
+            extras.append(Extra((w,), min(ends), max(ends)))
+        nearest = extras[int(pair.means[0] < 1.0)]
+        found = profile(pair, extras, nearest=nearest, alpha=alpha, design=design)
+        return clamped(found, (least - most, most - least), alpha, "cressie_read")
+
+    @property
+    def residual_squares(self) -> float:
+        """Σ s·(w·r − V·w)² for V the SNIPS value: what its variance over decisions is made of."""
+        mean_w, mean_wr, _ = self.joint.means.tolist()
+        value = mean_wr / mean_w if mean_w else 0.0
+        change = np.array([-value, 1.0, 0.0])
+        return max(float(change @ self.joint.comoments @ change), 0.0)
+
+    def _changed(self, change: Floats) -> JointMoments:
+        """Moments of linear combinations of w, w·r and r."""
+        return JointMoments(
+            self.joint.mass,
+            self.joint.mass_squares,
+            change @ self.joint.means,
+            change @ self.joint.comoments @ change.T,
+        )
 
 
 def _hull(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
