@@ -19,7 +19,7 @@ from bandit.store.reports import (
     Reports,
     Scope,
     VariantUnits,
-    _joining,
+    joining,
 )
 from bandit.store.tail import Tail
 from tests.bandit.logs import T0, LogMaker, publish
@@ -74,7 +74,7 @@ class Judged(NamedTuple):
 
 def judged_decisions(store: Store, scope: Scope) -> list[Judged]:
     """Seen decisions, as anybody gets them from the view."""
-    given = _joining(scope)
+    given = joining(scope)
     named = ", ".join(f"{name} = {literal(value)}" for name, value in given.items())
     found = store._client.query(
         "SELECT toUnixTimestamp64Milli(ts), reward, pinned, overridden "
