@@ -48,6 +48,7 @@ class LogMaker:
             actions=[Action(id=f"a{i}") for i in range(actions_n)],
             slots=len(propensities),
             exclude=exclude,
+            context=msgspec.Raw(msgspec.json.encode(given.pop("context", {}))),
         )
         fields = {
             "event_id": make_event_id(
