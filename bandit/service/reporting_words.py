@@ -21,6 +21,7 @@ REASONS = {
     "no_units": "no unit has come yet",
     "few_units": "there are too few units",
     "nothing_to_spend": "the plan gives this look no part of its error rate",
+    "no_look_yet": "the first planned look is still to come",
     "one_variant": "one variant has all the buckets",
     "unallocated_units": "units are in a variant that owns no bucket",
     # of a policy's value

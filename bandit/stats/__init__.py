@@ -17,6 +17,7 @@ from bandit.stats.adaptive import (
     Contrast,
     action_weights,
     aipw_scores,
+    effective_draws,
     policy_scores,
     policy_weights,
     predictable,
@@ -60,6 +61,7 @@ from bandit.stats.linear import (
     proportion_of,
     ratio_of,
 )
+from bandit.stats.margins import not_worse, shifted
 from bandit.stats.midway import Outlook, outlook, outlook_of
 from bandit.stats.moments import Moments
 from bandit.stats.multiple import Adjusted, adjusted, corrected, e_bh, weighted_primary
@@ -81,6 +83,7 @@ from bandit.stats.proportions import (
     difference_interval,
     odds_ratio_interval,
     ratio_interval,
+    score_statistic,
     share_interval,
 )
 from bandit.stats.quantiles import OrderStatistics, pooled_cap, quantile_of, winsorised
@@ -97,6 +100,8 @@ from bandit.stats.segments import (
     novelty,
 )
 from bandit.stats.shares import ShareEffect, share_posterior
+from bandit.stats.small import compare_shares, is_small, shares_not_worse
+from bandit.stats.small_anytime import compare_shares_anytime, shares_not_worse_anytime
 from bandit.stats.srm import Srm, srm
 from bandit.stats.strata import post_stratify
 from bandit.stats.welch import welch
@@ -152,6 +157,8 @@ __all__ = [
     "check_propensities",
     "clustered_of",
     "compare",
+    "compare_shares",
+    "compare_shares_anytime",
     "contingency_p_value",
     "continuity_corrected_p_value",
     "corrected",
@@ -160,6 +167,7 @@ __all__ = [
     "delta",
     "difference_interval",
     "e_bh",
+    "effective_draws",
     "equivalence",
     "equivalence_power",
     "estimate_of",
@@ -167,12 +175,14 @@ __all__ = [
     "expected_losses",
     "heterogeneity",
     "heterogeneity_of",
+    "is_small",
     "mann_whitney",
     "mde",
     "mean_of",
     "non_inferiority",
     "normal_best",
     "normal_posterior",
+    "not_worse",
     "novelty",
     "odds_ratio_interval",
     "optimal_reduction",
@@ -195,8 +205,12 @@ __all__ = [
     "running_regression",
     "sample_size",
     "scaled_impact",
+    "score_statistic",
     "share_interval",
     "share_posterior",
+    "shares_not_worse",
+    "shares_not_worse_anytime",
+    "shifted",
     "small_counts",
     "srm",
     "srm_exact",

@@ -15,6 +15,7 @@ Reason = Literal[
     "not_positive",
     "few_units",
     "nothing_to_spend",
+    "no_look_yet",
 ]
 """Why a number is missing.
 
@@ -28,6 +29,7 @@ Reason = Literal[
 * `not_positive`: a logarithm was asked of a mean that is not above 0.
 * `few_units`: fewer units than a confidence sequence starts at.
 * `nothing_to_spend`: the plan gives this look no part of alpha.
+* `no_look_yet`: the plan's first look is still to come.
 """
 
 Alternative = Literal["two-sided", "greater", "less"]

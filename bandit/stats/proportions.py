@@ -197,6 +197,35 @@ def contingency_p_value(
     return float(chdtrc(1, max(total, 0.0)))
 
 
+def score_statistic(
+    control: Share,
+    treatment: Share,
+    at: float,
+    scale: Literal["absolute", "relative"] = "absolute",
+) -> float:
+    """Score statistic of the effect being `at`: infinite where no chance leads from it to the data.
+
+    Args:
+        control: Successes and units.
+        treatment: The same.
+        at: treatment − control, or that ÷ control.
+        scale: Which of the two.
+
+    Source: Farrington, Manning (1990), "Test statistics and sample size formulae for comparative
+    binomial trials with null hypothesis of non-zero risk difference or non-unity relative risk".
+
+    >>> f"{score_statistic(Share(80, 1000), Share(78, 1000), -0.03):.4f}"
+    '2.2936'
+    """
+    check_share(control)
+    check_share(treatment)
+    if scale == "absolute":
+        return _score_difference(control, treatment, at)
+    if not at > -1.0:
+        raise ValueError(f"relative effect is {at!r}, must be above -1")
+    return _score_ratio(control, treatment, 1.0 + at)
+
+
 def check_share(share: Share) -> None:
     """Refuse counts that no sample has."""
     if not 0 <= share.successes <= share.n or share.n < 1:
