@@ -79,3 +79,10 @@ def test_a_variance_guess_sets_the_clock_only():
     same_clock = anytime_mean(scores, score_variance=float(scores.var(ddof=1)))
     assert same_clock.effect_ci_low == pytest.approx(anytime_mean(scores).effect_ci_low)
     assert anytime_mean(scores, score_variance=100.0).effect_ci_high > same_clock.effect_ci_high
+
+
+def test_scores_that_rest_on_few_draws_have_no_interval_however_many_decisions_there_were():
+    # Symptom: after Thompson sampling the sequence held in 78 % of runs at nominal 95 %.
+    scores = np.random.default_rng(1).standard_normal(500)
+    assert anytime_mean(scores, draws=9.9).reason == "few_units"
+    assert anytime_mean(scores, draws=10.0) == anytime_mean(scores)
