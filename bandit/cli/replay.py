@@ -23,7 +23,8 @@ SHOWN = 10
 def command(surface: str, n: int, seed: int) -> None:
     """Replay decisions of SURFACE from the log, drawn at random.
 
-    Ends with 1 if any of them comes out differently, or if none could be replayed.
+    Weights that the store does not hold any more, or damaged, are learned again from the log. Ends
+    with 1 if any decision comes out differently, or if none could be replayed.
     """
     try:
         settings = Settings.from_environ(os.environ)
@@ -32,6 +33,11 @@ def command(surface: str, n: int, seed: int) -> None:
             service = ReplayService.of_store(lambda: store, salt=project_salt(settings))
             sample = Decisions(store).sample(surface, n, seed)
             identical = _print_all(service.replay_all(sample))
+            if service.damaged:
+                click.echo(
+                    f"learned again from the log, since what the store holds is damaged: "
+                    f"{', '.join(dict.fromkeys(service.damaged))}"
+                )
         finally:
             store.close()
     except BanditError as exc:

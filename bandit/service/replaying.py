@@ -56,14 +56,16 @@ class ReplayService:
             definitions: Gives the store's definitions; raises `StoreUnavailable`.
             snapshots: Gives the store's snapshots; likewise.
             salt: The project's secret that seeded the draws.
-            retrain: Gives the policy of a snapshot whose weights are not kept any more; see
-                `retraining`. None: such a decision is not replayed.
+            retrain: Gives the policy of a snapshot whose weights are not kept any more, or damaged
+                in the store; see `retraining`. None: such a decision is not replayed.
             policies_kept: How many loaded snapshots stay in memory.
         """
         self._definitions = definitions
         self._snapshots = snapshots
         self._salt = salt
         self._retrain = retrain
+        self.damaged: list[str] = []
+        """Snapshots that are damaged in the store, and were learned again."""
         self._policies_kept = policies_kept
         self._policies: OrderedDict[tuple[str, int], tuple[PolicySpec, Policy]] = OrderedDict()
         self._surfaces: dict[tuple[str, int], Surface] = {}
@@ -110,8 +112,7 @@ class ReplayService:
             NotFound: Its snapshot's weights are not kept, nor all of the log that they were
                 learned from.
             NotDeclared: Its policy or experiment is not declared.
-            SnapshotCorrupt: Its snapshot does not match its digest, or comes otherwise out of the
-                log.
+            SnapshotCorrupt: Its snapshot comes otherwise out of the log than it was published.
             StoreUnavailable: They can not be fetched now.
         """
         with self._turn:
@@ -174,10 +175,13 @@ class ReplayService:
         if snapshot:
             try:
                 found = self._snapshots().get(key, snapshot)
-            except NotFound:
+            except (NotFound, SnapshotCorrupt) as exc:
                 if self._retrain is None:
                     raise
-                return self._spec(key), self._retrain(key, snapshot)
+                relearned = self._spec(key), self._retrain(key, snapshot)
+                if isinstance(exc, SnapshotCorrupt):
+                    self.damaged.append(f"{key}@{snapshot}")
+                return relearned
             return found.spec, build(found.spec, found.weights)
         spec = self._spec(key)
         return spec, build(spec)

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from bandit.cli.replay import command
-from bandit.errors import NotFound
+from bandit.errors import NotFound, SnapshotCorrupt
 from bandit.learning.learner import Learner, Pace, Task
 from bandit.policies import build
 from bandit.records import Decision, LoggedDecision
@@ -153,6 +153,44 @@ def test_the_command_line_replays_them_too(town: Town, clickhouse_url: str) -> N
         said.output == "32 identical, 0 differing, 0 without their snapshot, 0 with a corrupt one\n"
     )
     assert said.exit_code == 0
+
+
+def test_decisions_of_snapshots_that_are_damaged_in_the_store_replay_identically(
+    town: Town, clickhouse_url: str
+) -> None:
+    # They were refused ("with a corrupt one"), though the log holds all that is needed.
+    town.live_s(6)
+    damaged = town.decided[-1].snapshot
+    town.store.apply(
+        f"ALTER TABLE snapshots$local UPDATE weights = reverse(weights) WHERE number = {damaged}"
+        " SETTINGS mutations_sync = 1"
+    )
+    with pytest.raises(SnapshotCorrupt, match="SHA-256"):
+        town.replays(retrained=False).replay(town.decided[-1])
+    replays = town.replays()
+    assert replays.replay(town.decided[-1]).differences == ()
+    assert replays.damaged == [f"vw@{damaged}"]
+    environ = {
+        "BANDIT_CLICKHOUSE_URL": clickhouse_url,
+        "BANDIT_CLICKHOUSE_DATABASE": town.store.database,
+        "BANDIT_SALT": SALT.decode(),
+    }
+    said = CliRunner().invoke(command, ["home.feed", "--sample", "99"], env=environ)
+    assert said.output.splitlines() == [
+        "12 identical, 0 differing, 0 without their snapshot, 0 with a corrupt one",
+        f"learned again from the log, since what the store holds is damaged: vw@{damaged}",
+    ]
+
+
+def test_what_comes_otherwise_out_of_the_log_is_refused(town: Town) -> None:
+    town.live_s(6)
+    damaged = town.decided[-1].snapshot
+    town.store.apply(
+        "ALTER TABLE snapshots$local UPDATE weights = reverse(weights), digest = 'another'"
+        f" WHERE number = {damaged} SETTINGS mutations_sync = 1"
+    )
+    with pytest.raises(SnapshotCorrupt, match="must be another"):
+        town.replays().replay(town.decided[-1])
 
 
 def test_a_decision_of_a_log_that_was_cut_is_not_found(town: Town) -> None:
