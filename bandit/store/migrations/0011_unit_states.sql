@@ -2,52 +2,82 @@
 -- something happened to, not by decisions.
 --
 -- A generation is one set of definitions (experiment, metrics, the surface's reward rules) over the
--- log; other definitions are another one, built from the log anew. It goes forward in steps, each
--- over the decisions of one half-open interval of time that have all their rewards, and outcomes of
--- the same interval. A step is claimed by a row (the first of a number to become visible won:
--- _block_number), its states are written, and only the row that says `done`, with how many and
--- their digest, makes them count: what is cut off is done again and gives the same rows.
+-- log; other definitions are another one, built from the log anew; so is one whose build was found
+-- to be spoilt. It goes forward in steps, each over the decisions of one half-open interval of time
+-- that have all their rewards, and outcomes of the same interval. A step is claimed by a row (the
+-- first of a number to become visible won: _block_number). A unit's state says up to which step it
+-- goes, so that whoever does a step again, or at the same time, adds nothing twice. Only the row
+-- that says `done`, with how many states there are and their digest, makes them count.
 
 CREATE TABLE IF NOT EXISTS $database.unit_states$local$on_cluster
 (
     generation  String CODEC(ZSTD(1)),
+    build       UInt32 CODEC(ZSTD(1)) COMMENT 'how many builds before it were spoilt',
     unit_id     String CODEC(ZSTD(1)),
     step        UInt64 CODEC(ZSTD(1)) COMMENT 'the newest holds all there is of the unit up to it',
     variant     LowCardinality(String) COMMENT 'of its first decision or assignment',
     crossed     Bool COMMENT 'seen in another variant, too',
     forced      Bool COMMENT 'ever set by hand',
     first_ts    DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
-    segments    Array(LowCardinality(String)) COMMENT 'values at its first decision, as declared',
-    decisions_n UInt32 CODEC(ZSTD(1)),
-    counts      Array(UInt32) CODEC(ZSTD(1)) COMMENT 'of decisions, by kind',
-    reward_sum  Float64 CODEC(ZSTD(1)),
-    numbers     Array(Float64) CODEC(ZSTD(1)) COMMENT 'sums and counts per metric, as compiled',
-    made_at     DateTime64(3, 'UTC') DEFAULT now64(3)
+    segments    Array(String) CODEC(ZSTD(1)) COMMENT 'values at its first decision, as declared',
+    decisions_n UInt64 CODEC(ZSTD(1)) COMMENT 'of the experiment, without forced ones',
+    seen_n      UInt64 CODEC(ZSTD(1)) COMMENT 'of those',
+    numbers     Array(Float64) CODEC(ZSTD(1)) COMMENT 'per entry of the plan: sums, counts, divisors',
+    place       UUID DEFAULT generateUUIDv4() CODEC(NONE) COMMENT 'names the row, and nobody',
+    made_at     DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta(8), ZSTD(1))
 )
 ENGINE = ${replicated}ReplacingMergeTree(step)
-ORDER BY (generation, unit_id)
+ORDER BY (generation, build, unit_id)
 SETTINGS $durable;
 
 -- on a cluster only
 CREATE TABLE IF NOT EXISTS $database.unit_states$on_cluster AS $database.unit_states_local
 ENGINE = Distributed('$cluster', $database, unit_states_local, cityHash64(unit_id));
 
+-- What adds up beside the units: decisions by variant and period. One row per step, so that a step
+-- that is done twice counts once.
+CREATE TABLE IF NOT EXISTS $database.state_sums$local$on_cluster
+(
+    generation   String,
+    build        UInt32,
+    step         UInt64 CODEC(Delta(8), ZSTD(1)),
+    shard        UInt64 COMMENT 'a long step is done in parts, by hash of the unit',
+    variant      LowCardinality(String),
+    at           DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)) COMMENT 'start of the period',
+    decisions_n  UInt64 CODEC(ZSTD(1)),
+    unseen_n     UInt64 CODEC(ZSTD(1)),
+    rewarded_n   UInt64 CODEC(ZSTD(1)),
+    exposed_n    UInt64 CODEC(ZSTD(1)),
+    pinned_n     UInt64 CODEC(ZSTD(1)),
+    overridden_n UInt64 CODEC(ZSTD(1)),
+    forced_n     UInt64 CODEC(ZSTD(1)),
+    reward_sum   Float64 CODEC(ZSTD(1))
+)
+ENGINE = ${replicated}ReplacingMergeTree
+ORDER BY (generation, build, step, shard, variant, at)
+SETTINGS $durable;
+
+-- on a cluster only
+CREATE TABLE IF NOT EXISTS $database.state_sums$on_cluster AS $database.state_sums_local
+ENGINE = Distributed('$cluster', $database, state_sums_local, cityHash64(generation));
+
 CREATE TABLE IF NOT EXISTS $database.state_steps$local$on_cluster
 (
     generation String,
+    build      UInt32,
     experiment LowCardinality(String),
     step       UInt64,
     state      LowCardinality(String) COMMENT 'claimed, done, spoilt',
     from_ts    DateTime64(3, 'UTC') COMMENT 'exclusive',
     through_ts DateTime64(3, 'UTC') COMMENT 'inclusive',
     states_n   UInt64,
-    digest     UInt64 COMMENT 'of the states that were written',
-    sums       String CODEC(ZSTD(3)) COMMENT 'JSON: what adds up beside the units',
+    digest     UInt64 COMMENT 'of all states up to it',
+    sums       String CODEC(ZSTD(3)) COMMENT 'JSON: caps, and what had arrived',
     made_at    DateTime64(3, 'UTC') DEFAULT now64(3)
 )
 ENGINE = ${replicated}MergeTree
-ORDER BY (generation, step, state)
-SETTINGS $durable;
+ORDER BY (generation, build, step, state)
+SETTINGS $durable, enable_block_number_column = 1;
 
 -- on a cluster only
 CREATE TABLE IF NOT EXISTS $database.state_steps$on_cluster AS $database.state_steps_local
@@ -80,3 +110,515 @@ SETTINGS $durable, enable_block_number_column = 1, index_granularity = 64;
 -- on a cluster only
 CREATE TABLE IF NOT EXISTS $database.kept_numbers$on_cluster AS $database.kept_numbers_local
 ENGINE = Distributed('$cluster', $database, kept_numbers_local, cityHash64(key));
+
+-- The view of 0005, and what makes it cost by what is asked for: rewards and exposures are read
+-- around the time of their decisions only (the time in an event id is within the hour), units by a
+-- shard of their hash, and what happened up to `since_ms` only of units that have decisions of
+-- `of_experiment` after it ('': of all). The text of the rest is that of 0005.
+
+CREATE OR REPLACE VIEW $database.judged_rows$on_cluster AS
+WITH
+    arraySort(arrayFilter(r -> r.1 >= ts AND r.1 < window_end AND r.8 < slots_n, rows)) AS timely,
+    arrayFilter(
+        (r, repetition) -> repetition = 1 AND r.8 = 0,
+        timely,
+        arrayEnumerateUniq(arrayMap(r -> r.5, timely))
+    ) AS counted,
+    arrayDistinct(arrayMap(r -> r.6, counted)) AS names,
+    arrayMap(n -> arrayMap(r -> r.7, arrayFilter(r -> r.6 = n, counted)), names) AS earned,
+    arrayMap(
+        v -> multiIf(
+            {aggregation:String} = 'sum', arraySum(v),
+            {aggregation:String} = 'first', v[1],
+            {aggregation:String} = 'last', v[-1],
+            {aggregation:String} = 'mean', arrayAvg(v),
+            {aggregation:String} = 'max', arrayMax(v),
+            arrayMin(v)
+        ),
+        earned
+    ) AS totals,
+    arrayMap(
+        n -> if(
+            empty({weight_names:Array(String)}),
+            1.,
+            {weights:Array(Float64)}[indexOf({weight_names:Array(String)}, n)]
+        ),
+        names
+    ) AS worths
+SELECT
+    event_id,
+    ts,
+    unit_id,
+    experiment,
+    variant,
+    context,
+    policy,
+    snapshot,
+    propensity,
+    pool_n,
+    top,
+    pinned,
+    forced,
+    shadow_policies,
+    shadow_probabilities,
+    shadow_tops,
+    arrayExists(e -> e.1 >= ts AND e.1 < window_end AND has(e.2, 0), exposures) AS exposed,
+    arrayExists(e -> e.1 >= ts AND e.1 < window_end AND has(e.3, 0), exposures) AS overridden,
+    notEmpty(counted) AS rewarded,
+    NOT deferred OR exposed OR overridden OR rewarded AS seen,
+    if(
+        rewarded,
+        greatest(
+            {reward_low:Float64},
+            least({reward_high:Float64}, arraySum(arrayMap((t, w) -> t * w, totals, worths)))
+        ),
+        {default_reward:Float64}
+    ) AS reward,
+    CAST((names, totals), 'Map(String, Float64)') AS rewards
+FROM (
+    SELECT
+        event_id,
+        ts,
+        ts + toIntervalMillisecond({window_ms:Int64}) AS window_end,
+        unit_id,
+        experiment,
+        variant,
+        context,
+        policy,
+        snapshot,
+        length(ranking) AS slots_n,
+        propensities[1] AS propensity,
+        length(actions) - length(excluded) - length(blocked[1]) AS pool_n,
+        ranking[1] AS top,
+        has(pinned, 0) AS pinned,
+        forced,
+        shadow_policies,
+        arrayMap(p -> p[1], shadow_probabilities) AS shadow_probabilities,
+        arrayResize(shadow_tops, length(shadow_policies), -1) AS shadow_tops,
+        deferred
+    FROM $database.decisions
+    WHERE surface = {surface:String}
+        AND ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+        AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+        AND cityHash64(unit_id) % {shards_n:UInt64} = {shard:UInt64}
+        AND (
+            {of_experiment:String} = ''
+            OR ts > fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
+            OR unit_id IN (
+                SELECT unit_id
+                FROM $database.decisions
+                WHERE surface = {surface:String}
+                    AND experiment = {of_experiment:String}
+                    AND ts > fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
+                    AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+            )
+        )
+    ORDER BY decisions.ts, writer, seq
+    LIMIT 1 BY event_id
+) AS d
+LEFT JOIN (
+    SELECT
+        event_id,
+        groupArray(tuple(ts, writer, seq, rewards.surface, reward_id, name, value, slot)) AS rows
+    FROM $database.rewards
+    WHERE surface IN ({surface:String}, '')
+        AND value BETWEEN {reward_low:Float64} AND {reward_high:Float64}
+        AND decision_ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') - toIntervalHour(2)
+        AND decision_ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC') + toIntervalHour(2)
+        AND (
+            {shards_n:UInt64} = 1
+            OR event_id IN (
+                SELECT event_id
+                FROM $database.decisions
+                WHERE surface = {surface:String}
+                    AND ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                    AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                    AND cityHash64(unit_id) % {shards_n:UInt64} = {shard:UInt64}
+            )
+        )
+        AND (
+            {of_experiment:String} = ''
+            OR decision_ts > fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC') - toIntervalHour(2)
+            OR event_id IN (
+                SELECT event_id
+                FROM $database.decisions
+                WHERE surface = {surface:String}
+                    AND ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                    AND ts <= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
+                    AND unit_id IN (
+                        SELECT unit_id
+                        FROM $database.decisions
+                        WHERE surface = {surface:String}
+                            AND experiment = {of_experiment:String}
+                            AND ts > fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
+                            AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                    )
+            )
+        )
+    GROUP BY event_id
+) AS r USING (event_id)
+LEFT JOIN (
+    SELECT event_id, groupArray(tuple(ts, slots, overridden)) AS exposures
+    FROM $database.exposures
+    WHERE surface IN ({surface:String}, '')
+        AND decision_ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') - toIntervalHour(2)
+        AND decision_ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC') + toIntervalHour(2)
+        AND (
+            {shards_n:UInt64} = 1
+            OR event_id IN (
+                SELECT event_id
+                FROM $database.decisions
+                WHERE surface = {surface:String}
+                    AND ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                    AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                    AND cityHash64(unit_id) % {shards_n:UInt64} = {shard:UInt64}
+            )
+        )
+        AND (
+            {of_experiment:String} = ''
+            OR decision_ts > fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC') - toIntervalHour(2)
+            OR event_id IN (
+                SELECT event_id
+                FROM $database.decisions
+                WHERE surface = {surface:String}
+                    AND ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                    AND ts <= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
+                    AND unit_id IN (
+                        SELECT unit_id
+                        FROM $database.decisions
+                        WHERE surface = {surface:String}
+                            AND experiment = {of_experiment:String}
+                            AND ts > fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
+                            AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                    )
+            )
+        )
+    GROUP BY event_id
+) AS e USING (event_id);
+
+CREATE OR REPLACE VIEW $database.judged_decisions$on_cluster AS
+SELECT
+    event_id, ts, unit_id, experiment, variant, policy, snapshot, propensity, pool_n, top, pinned,
+    forced, shadow_policies, shadow_probabilities, shadow_tops, exposed, overridden, rewarded, seen,
+    reward, rewards
+FROM $database.judged_rows(
+    surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
+    window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+    weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+    reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+    default_reward = {default_reward:Float64}, of_experiment = '', since_ms = 0, shard = 0,
+    shards_n = 1
+);
+
+-- States of the units of an experiment that something happened to after `from_ms`, up to
+-- `through_ms`: what they were (in a generation; '': they were nothing) and what came on top.
+--
+-- `numbers` holds for every entry of a plan (bandit.store.unit_plan) the sum of its events, how many
+-- they are, and what it divides by. An entry takes the events of one stream (a name of rewards, or
+-- of outcomes) in a range of values, from so long after the unit's first decision or assignment
+-- until so long after it; below 0, what a new unit did before, whatever it was in. For these
+-- `reach_ms` lies before `from_ms`: at least by 2 hours, so that a decision that is logged again is
+-- known.
+
+CREATE OR REPLACE VIEW $database.unit_changes$on_cluster AS
+WITH
+    arrayFilter(
+        e -> (e.2 AND e.1 > {from_ms:Int64} AND e.1 >= first_ms) OR (is_new AND e.1 < first_ms),
+        events
+    ) AS counted,
+    arrayReduce(
+        'sumForEach',
+        arrayMap(
+            e -> arrayConcat(
+                arrayMap(
+                    (stream, low, high, since, until) -> if(
+                        e.3 = stream AND e.4 >= low AND e.4 <= high
+                        AND e.1 >= first_ms + since AND e.1 < first_ms + until, e.4, 0.
+                    ),
+                    {streams:Array(UInt16)}, {lows:Array(Float64)}, {highs:Array(Float64)},
+                    {sinces:Array(Int64)}, {untils:Array(Int64)}
+                ),
+                arrayMap(
+                    (stream, low, high, since, until) -> toFloat64(
+                        e.3 = stream AND e.4 >= low AND e.4 <= high
+                        AND e.1 >= first_ms + since AND e.1 < first_ms + until
+                    ),
+                    {streams:Array(UInt16)}, {lows:Array(Float64)}, {highs:Array(Float64)},
+                    {sinces:Array(Int64)}, {untils:Array(Int64)}
+                ),
+                arrayMap(
+                    (stream, low, high, since, until, counts) -> if(
+                        e.3 = stream AND e.4 >= low AND e.4 <= high
+                        AND e.1 >= first_ms + since AND e.1 < first_ms + until,
+                        if(counts, 1., e.4), 0.
+                    ),
+                    {over_streams:Array(UInt16)}, {over_lows:Array(Float64)},
+                    {over_highs:Array(Float64)}, {sinces:Array(Int64)}, {untils:Array(Int64)},
+                    {over_counts:Array(UInt8)}
+                )
+            ),
+            counted
+        )
+    ) AS added,
+    3 * length({streams:Array(UInt16)}) AS numbers_n
+SELECT
+    unit_id,
+    was_step,
+    if(is_new, now_variant, was_variant) AS variant,
+    was_crossed OR now_variants > 1
+        OR (NOT is_new AND now_variants = 1 AND now_variant != was_variant) AS crossed,
+    was_forced OR now_forced AS forced,
+    fromUnixTimestamp64Milli(first_ms, 'UTC') AS first_ts,
+    if(is_new, now_segments, was_segments) AS segments,
+    was_decisions_n + now_decisions_n AS decisions_n,
+    was_seen_n + now_seen_n AS seen_n,
+    arrayMap(
+        (was, plus) -> was + plus,
+        arrayResize(was_numbers, numbers_n), arrayResize(added, numbers_n)
+    ) AS numbers
+FROM (
+    SELECT
+        unit_id,
+        countIf(kind = 'state') = 0 AS is_new,
+        anyIf(state_step, kind = 'state') AS was_step,
+        anyIf(variant, kind = 'state') AS was_variant,
+        maxIf(crossed, kind = 'state') AS was_crossed,
+        maxIf(forced, kind = 'state') AS was_forced,
+        anyIf(segments, kind = 'state') AS was_segments,
+        sumIf(state_decisions_n, kind = 'state') AS was_decisions_n,
+        sumIf(state_seen_n, kind = 'state') AS was_seen_n,
+        anyIf(numbers, kind = 'state') AS was_numbers,
+        argMinIf(variant, (ts_ms, event), kind = 'own') AS now_variant,
+        uniqExactIf(variant, kind = 'own') AS now_variants,
+        maxIf(forced, kind = 'own') AS now_forced,
+        argMinIf(segments, (ts_ms, event), kind = 'own') AS now_segments,
+        countIf(kind = 'own' AND is_decision AND NOT forced) AS now_decisions_n,
+        countIf(kind = 'own' AND is_decision AND NOT forced AND seen) AS now_seen_n,
+        if(
+            is_new, minIf(ts_ms, kind = 'own'), minIf(ts_ms, kind = 'state')
+        ) AS first_ms,
+        groupArrayArray(made) AS events,
+        countIf(kind IN ('own', 'state')) AS belongs
+    FROM (
+        SELECT
+            if(experiment = {experiment:String} AND ts > since, 'own', 'other') AS kind,
+            unit_id,
+            toUnixTimestamp64Milli(ts) AS ts_ms,
+            toString(event_id) AS event,
+            toString(variant) AS variant,
+            true AS is_decision,
+            seen,
+            forced,
+            arrayMap(
+                path -> if(
+                    (arrayFold(
+                        (json, key) -> JSONExtractRaw(json, key), path, context
+                    ) AS found) = '',
+                    'null',
+                    found
+                ),
+                {paths:Array(Array(String))}
+            ) AS segments,
+            if(
+                seen AND NOT forced AND (kind = 'own' OR arrayMin({sinces:Array(Int64)}) < 0),
+                arrayMap(
+                    (name, stream) -> (
+                        ts_ms, kind = 'own', stream, if(name = '', reward, rewards[name])
+                    ),
+                    arrayFilter(
+                        name -> name = '' OR mapContains(rewards, name), {reward_names:Array(String)}
+                    ) AS named,
+                    arrayMap(
+                        name -> toUInt16(indexOf({reward_names:Array(String)}, name)), named
+                    )
+                ),
+                []
+            ) AS made,
+            0 AS state_step,
+            false AS crossed,
+            0 AS state_decisions_n,
+            0 AS state_seen_n,
+            CAST([], 'Array(Float64)') AS numbers,
+            fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS since
+        FROM $database.judged_rows(
+        surface = {surface:String}, from_ms = {reach_ms:Int64}, through_ms = {through_ms:Int64},
+        window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+        weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+        reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+        default_reward = {default_reward:Float64}, of_experiment = {experiment:String},
+        since_ms = {from_ms:Int64}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64}
+        )
+        WHERE {surface:String} != ''
+        UNION ALL
+        SELECT
+            'own', unit_id, toUnixTimestamp64Milli(ts), concat(writer, '/', toString(seq)),
+            toString(variant), false, false, forced, [], [], 0, false, 0, 0, [], ts
+        FROM $database.assignments
+        WHERE {surface:String} = ''
+            AND experiment = {experiment:String}
+            AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+            AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+            AND cityHash64(unit_id) % {shards_n:UInt64} = {shard:UInt64}
+        UNION ALL
+        SELECT
+            'outcome', unit_id, toUnixTimestamp64Milli(ts), '', '', false, false, false, [],
+            arrayMap(
+                stream -> (
+                    toUnixTimestamp64Milli(ts), true,
+                    toUInt16(length({reward_names:Array(String)}) + stream), value
+                ),
+                arrayFilter(
+                    stream -> {outcome_names:Array(String)}[stream] IN ('', name),
+                    arrayEnumerate({outcome_names:Array(String)})
+                )
+            ),
+            0, false, 0, 0, [], ts
+        FROM (
+            SELECT unit_id, ts, toString(name) AS name, value
+            FROM $database.outcomes
+            WHERE surface IN ({surface:String}, '')
+                AND project IN ({project:String}, '')
+                AND (
+                    has({outcome_names:Array(String)}, '')
+                    OR name IN {outcome_names:Array(String)}
+                )
+                AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                AND cityHash64(unit_id) % {shards_n:UInt64} = {shard:UInt64}
+                AND (
+                    ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                    OR (
+                        ts >= fromUnixTimestamp64Milli({reach_ms:Int64}, 'UTC')
+                        AND unit_id IN (
+                            SELECT unit_id
+                            FROM $database.decisions
+                            WHERE surface = {surface:String}
+                                AND experiment = {experiment:String}
+                                AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                                AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                            UNION ALL
+                            SELECT unit_id
+                            FROM $database.assignments
+                            WHERE {surface:String} = ''
+                                AND experiment = {experiment:String}
+                                AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                                AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                        )
+                    )
+                    OR (unit_id, name, outcome_id) IN (
+                        SELECT unit_id, name, outcome_id
+                        FROM $database.outcomes
+                        WHERE surface IN ({surface:String}, '')
+                            AND {from_ms:Int64} >= 0
+                            AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                            AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                    )
+                )
+            ORDER BY outcomes.ts, writer, seq
+            LIMIT 1 BY unit_id, name, outcome_id
+        )
+        UNION ALL
+        SELECT
+            'state', unit_id, toUnixTimestamp64Milli(first_ts), '', toString(variant), false, false,
+            forced, segments, [], step, crossed, decisions_n, seen_n, numbers, first_ts
+        FROM $database.unit_states FINAL
+        WHERE generation = {generation:String}
+            AND build = {build:UInt32}
+            AND cityHash64(unit_id) % {shards_n:UInt64} = {shard:UInt64}
+            AND unit_id IN (
+                SELECT unit_id
+                FROM $database.decisions
+                WHERE surface = {surface:String}
+                    AND experiment = {experiment:String}
+                    AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                    AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                UNION ALL
+                SELECT unit_id
+                FROM $database.assignments
+                WHERE {surface:String} = ''
+                    AND experiment = {experiment:String}
+                    AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                    AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                UNION ALL
+                SELECT unit_id
+                FROM $database.outcomes
+                WHERE surface IN ({surface:String}, '')
+                    AND project IN ({project:String}, '')
+                    AND (
+                        has({outcome_names:Array(String)}, '')
+                        OR name IN {outcome_names:Array(String)}
+                    )
+                    AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                    AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+            )
+    )
+    GROUP BY unit_id
+    HAVING belongs > 0
+);
+
+-- Units of an experiment, from the log (no generation) or from their states (of a generation, with
+-- an empty interval of the log), once each; with the values of a plan's entries and, per metric,
+-- whether its time is over (`ripe`) and whether the unit has a number (`present`).
+
+CREATE OR REPLACE VIEW $database.unit_values$on_cluster AS
+WITH
+    length({streams:Array(UInt16)}) AS entries_n,
+    length({ends:Array(Int64)}) AS metrics_n,
+    arraySlice(numbers, entries_n + 1, entries_n) AS counts,
+    toUnixTimestamp64Milli(first_ts) AS first_ms
+SELECT
+    unit_id,
+    toString(variant) AS variant,
+    forced AS is_forced,
+    crossed AND NOT forced AS is_crossed,
+    NOT forced AND NOT crossed AND decisions_n > {bot_decisions:UInt64} AS is_bot,
+    NOT forced AND NOT crossed AND decisions_n <= {bot_decisions:UInt64} AS belongs,
+    first_ts,
+    segments,
+    arraySlice(numbers, 2 * entries_n + 1, entries_n) AS divisors,
+    arrayMap(
+        (kind, total, n, divisor) -> multiIf(
+            kind = 'sum', total,
+            kind = 'count', n,
+            kind = 'any', toFloat64(n > 0),
+            kind = 'mean', if(n > 0, total / n, 0.),
+            if(divisor != 0, total / divisor, 0.)
+        ),
+        {kinds:Array(String)}, arraySlice(numbers, 1, entries_n), counts, divisors
+    ) AS values,
+    arrayMap(
+        end -> belongs AND (end = 0 OR first_ms + end <= {closed_ms:Int64}), {ends:Array(Int64)}
+    ) AS ripe,
+    arrayMap(
+        (is_ripe, kind, n, divisor, of_rewards) -> is_ripe
+            AND (NOT of_rewards OR seen_n > 0)
+            AND (kind != 'mean' OR n > 0)
+            AND (kind != 'share' OR divisor > 0),
+        ripe,
+        arraySlice({kinds:Array(String)}, 1, metrics_n),
+        arraySlice(counts, 1, metrics_n),
+        arraySlice(divisors, 1, metrics_n),
+        {of_rewards:Array(UInt8)}
+    ) AS present
+FROM (
+    SELECT unit_id, variant, crossed, forced, first_ts, segments, decisions_n, seen_n, numbers
+    FROM $database.unit_changes(
+        surface = {surface:String}, experiment = {experiment:String},
+        project = {project:String}, from_ms = {from_ms:Int64}, reach_ms = {reach_ms:Int64},
+        through_ms = {through_ms:Int64}, window_ms = {window_ms:Int64},
+        aggregation = {aggregation:String}, weight_names = {weight_names:Array(String)},
+        weights = {weights:Array(Float64)}, reward_low = {reward_low:Float64},
+        reward_high = {reward_high:Float64}, default_reward = {default_reward:Float64},
+        reward_names = {reward_names:Array(String)},
+        outcome_names = {outcome_names:Array(String)}, streams = {streams:Array(UInt16)},
+        lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)},
+        sinces = {sinces:Array(Int64)}, untils = {untils:Array(Int64)},
+        over_streams = {over_streams:Array(UInt16)}, over_lows = {over_lows:Array(Float64)},
+        over_highs = {over_highs:Array(Float64)}, over_counts = {over_counts:Array(UInt8)},
+        paths = {paths:Array(Array(String))}, generation = '', build = 0,
+        shard = {shard:UInt64}, shards_n = {shards_n:UInt64}
+    )
+    UNION ALL
+    SELECT unit_id, variant, crossed, forced, first_ts, segments, decisions_n, seen_n, numbers
+    FROM $database.unit_states FINAL
+    WHERE generation = {generation:String} AND build = {build:UInt32}
+);

@@ -1,0 +1,251 @@
+-- name: unit_moments
+-- Joint moments of every metric of a plan over the units of an experiment, by variant, first day and
+-- segment, with who counts and who does not. `columns` are blocks of one column per metric, one
+-- block after the other; of every two blocks there is one of covariances (over n, not n − 1). The
+-- stable functions only: the others, covarSampMatrix too, lose everything at a mean of 1e9.
+WITH
+    length({ends:Array(Int64)}) AS metrics_n,
+    arrayMap(
+        (value, cap, is_present) -> if(is_present, least(value, cap), NULL),
+        arraySlice(values, 1, metrics_n), {caps:Array(Float64)}, present
+    ) AS numbers,
+    arrayConcat(
+        [numbers],
+        if({with_cap:Bool}, [arrayMap(
+            (value, is_present) -> if(is_present, value, NULL),
+            arraySlice(values, 1, metrics_n), present
+        )], []),
+        if({with_divisor:Bool}, [arrayMap(
+            (divisor, is_present) -> if(is_present, divisor, NULL),
+            arraySlice(divisors, 1, metrics_n), present
+        )], []),
+        arrayMap(
+            block -> arrayMap(
+                (value, is_present) -> if(is_present, value, NULL),
+                arraySlice(values, block * metrics_n + 1, metrics_n), present
+            ),
+            range(1, {blocks_n:UInt32})
+        ),
+        if({with_covariate_divisor:Bool}, [arrayMap(
+            (divisor, is_present) -> if(is_present, divisor, NULL),
+            arraySlice(divisors, metrics_n + 1, metrics_n), present
+        )], [])
+    ) AS blocks
+SELECT
+    slice.1 AS sliced_by,
+    slice.2 AS slice_value,
+    variant,
+    countIf(belongs) AS units_n,
+    countIf(is_crossed) AS crossed_n,
+    countIf(is_forced) AS forced_n,
+    countIf(is_bot) AS bots_n,
+    sumMapIf(
+        map(toInt64(toUnixTimestamp(toStartOfHour(first_ts))) * 1000, toUInt64(1)), belongs
+    ) AS firsts,
+    sumForEach(arrayMap(is_present -> toUInt64(is_present), present)) AS n,
+    sumForEach(arrayMap(is_ripe -> toUInt64(belongs AND NOT is_ripe), ripe)) AS unripe_n,
+    sumForEach(
+        arrayMap((is_ripe, is_present) -> toUInt64(is_ripe AND NOT is_present), ripe, present)
+    ) AS none_n,
+    sumForEach(
+        arrayMap(
+            (value, cap, is_present) -> toUInt64(is_present AND value > cap),
+            arraySlice(values, 1, metrics_n), {caps:Array(Float64)}, present
+        )
+    ) AS capped_n,
+    avgForEach(arrayFlatten(blocks)) AS means,
+    covarPopStableForEach(
+        arrayFlatten(arrayMap(
+            (block, at) -> arrayFlatten(arrayWithConstant(length(blocks) - at + 1, block)),
+            blocks, arrayEnumerate(blocks)
+        )),
+        arrayFlatten(arrayMap(at -> arraySlice(blocks, at), arrayEnumerate(blocks)))
+    ) AS covariances
+FROM (
+    SELECT
+        *,
+        arrayJoin(arrayConcat(
+            [('first_day', toString(toDate(first_ts)))],
+            arrayMap(
+                (name, value, tops) -> (name, if(has(tops, value), value, '')),
+                {segment_names:Array(String)}, segments, {segment_tops:Array(Array(String))}
+            )
+        )) AS slice
+    FROM unit_values(
+        surface = {surface:String}, experiment = {experiment:String}, project = {project:String},
+        from_ms = {from_ms:Int64}, reach_ms = {reach_ms:Int64}, through_ms = {through_ms:Int64},
+        window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+        weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+        reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+        default_reward = {default_reward:Float64}, reward_names = {reward_names:Array(String)},
+        outcome_names = {outcome_names:Array(String)}, streams = {streams:Array(UInt16)},
+        lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)}, sinces = {sinces:Array(Int64)},
+        untils = {untils:Array(Int64)}, over_streams = {over_streams:Array(UInt16)},
+        over_lows = {over_lows:Array(Float64)}, over_highs = {over_highs:Array(Float64)},
+        over_counts = {over_counts:Array(UInt8)}, paths = {paths:Array(Array(String))},
+        generation = {generation:String}, build = {build:UInt32}, shard = {shard:UInt64},
+        shards_n = {shards_n:UInt64},
+        kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
+        of_rewards = {of_rewards:Array(UInt8)}, bot_decisions = {bot_decisions:UInt64},
+        closed_ms = {closed_ms:Int64}
+    )
+)
+GROUP BY sliced_by, slice_value, variant
+ORDER BY sliced_by, slice_value, variant
+SETTINGS max_block_size = 8192, max_bytes_before_external_group_by = 300000000,
+    max_bytes_before_external_sort = 300000000
+
+-- name: unit_segment_tops
+-- The values of each segment that most units of an experiment had at their first decision.
+SELECT place, value
+FROM (
+    SELECT segments
+    FROM unit_values(
+        surface = {surface:String}, experiment = {experiment:String}, project = {project:String},
+        from_ms = {from_ms:Int64}, reach_ms = {reach_ms:Int64}, through_ms = {through_ms:Int64},
+        window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+        weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+        reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+        default_reward = {default_reward:Float64}, reward_names = {reward_names:Array(String)},
+        outcome_names = {outcome_names:Array(String)}, streams = {streams:Array(UInt16)},
+        lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)}, sinces = {sinces:Array(Int64)},
+        untils = {untils:Array(Int64)}, over_streams = {over_streams:Array(UInt16)},
+        over_lows = {over_lows:Array(Float64)}, over_highs = {over_highs:Array(Float64)},
+        over_counts = {over_counts:Array(UInt8)}, paths = {paths:Array(Array(String))},
+        generation = {generation:String}, build = {build:UInt32}, shard = {shard:UInt64},
+        shards_n = {shards_n:UInt64},
+        kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
+        of_rewards = {of_rewards:Array(UInt8)}, bot_decisions = {bot_decisions:UInt64},
+        closed_ms = {closed_ms:Int64}
+    )
+    WHERE belongs
+)
+ARRAY JOIN segments AS value, arrayEnumerate(segments) AS place
+GROUP BY place, value
+ORDER BY count() DESC, value
+LIMIT {tops_n:UInt32} BY place
+SETTINGS max_block_size = 8192, max_bytes_before_external_group_by = 300000000,
+    max_bytes_before_external_sort = 300000000
+
+-- name: unit_orders
+-- Three order statistics of one metric over the units of an experiment, by variant, and by first
+-- day and segment, too ('' for all): the least value with at least a share of them at or below it,
+-- at the quantile and so many standard errors of it below and above.
+WITH
+    arraySort(groupArrayIf(values[{place:UInt32}], present[{place:UInt32}])) AS ordered,
+    length(ordered) AS units_n,
+    {spread:Float64} * sqrt({quantile:Float64} * (1 - {quantile:Float64}) / units_n) AS step,
+    arrayMap(
+        share -> least(units_n, greatest(1, toInt64(ceil(
+            share * units_n - 1e-9 * greatest(1., share * units_n)
+        )))),
+        [{quantile:Float64}, greatest({quantile:Float64} - step, 0.),
+         least({quantile:Float64} + step, 1.)]
+    ) AS ranks
+SELECT
+    slice.1 AS sliced_by,
+    slice.2 AS slice_value,
+    variant,
+    units_n,
+    ordered[ranks[1]] AS value,
+    ordered[ranks[2]] AS lower,
+    ordered[ranks[3]] AS upper
+FROM (
+    SELECT
+        *,
+        arrayJoin(arrayConcat(
+            [('', ''), ('first_day', toString(toDate(first_ts)))],
+            arrayMap(
+                (name, value, tops) -> (name, if(has(tops, value), value, '')),
+                {segment_names:Array(String)}, segments, {segment_tops:Array(Array(String))}
+            )
+        )) AS slice
+    FROM unit_values(
+        surface = {surface:String}, experiment = {experiment:String}, project = {project:String},
+        from_ms = {from_ms:Int64}, reach_ms = {reach_ms:Int64}, through_ms = {through_ms:Int64},
+        window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+        weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+        reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+        default_reward = {default_reward:Float64}, reward_names = {reward_names:Array(String)},
+        outcome_names = {outcome_names:Array(String)}, streams = {streams:Array(UInt16)},
+        lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)}, sinces = {sinces:Array(Int64)},
+        untils = {untils:Array(Int64)}, over_streams = {over_streams:Array(UInt16)},
+        over_lows = {over_lows:Array(Float64)}, over_highs = {over_highs:Array(Float64)},
+        over_counts = {over_counts:Array(UInt8)}, paths = {paths:Array(Array(String))},
+        generation = {generation:String}, build = {build:UInt32}, shard = {shard:UInt64},
+        shards_n = {shards_n:UInt64},
+        kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
+        of_rewards = {of_rewards:Array(UInt8)}, bot_decisions = {bot_decisions:UInt64},
+        closed_ms = {closed_ms:Int64}
+    )
+)
+GROUP BY sliced_by, slice_value, variant
+HAVING units_n > 0
+ORDER BY sliced_by, slice_value, variant
+SETTINGS max_block_size = 8192, max_bytes_before_external_group_by = 300000000,
+    max_bytes_before_external_sort = 300000000
+
+-- name: unit_cap
+-- The quantile of one metric over all units of an experiment, and how many they are.
+WITH
+    arraySort(groupArrayIf(values[{place:UInt32}], present[{place:UInt32}])) AS ordered,
+    length(ordered) AS units_n
+SELECT
+    units_n,
+    ordered[greatest(1, toInt64(ceil(
+        {quantile:Float64} * units_n - 1e-9 * greatest(1., {quantile:Float64} * units_n)
+    )))] AS cap
+FROM unit_values(
+    surface = {surface:String}, experiment = {experiment:String}, project = {project:String},
+    from_ms = {from_ms:Int64}, reach_ms = {reach_ms:Int64}, through_ms = {through_ms:Int64},
+    window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+    weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+    reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+    default_reward = {default_reward:Float64}, reward_names = {reward_names:Array(String)},
+    outcome_names = {outcome_names:Array(String)}, streams = {streams:Array(UInt16)},
+    lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)}, sinces = {sinces:Array(Int64)},
+    untils = {untils:Array(Int64)}, over_streams = {over_streams:Array(UInt16)},
+    over_lows = {over_lows:Array(Float64)}, over_highs = {over_highs:Array(Float64)},
+    over_counts = {over_counts:Array(UInt8)}, paths = {paths:Array(Array(String))},
+    generation = {generation:String}, build = {build:UInt32}, shard = {shard:UInt64},
+    shards_n = {shards_n:UInt64},
+    kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
+    of_rewards = {of_rewards:Array(UInt8)}, bot_decisions = {bot_decisions:UInt64},
+    closed_ms = {closed_ms:Int64}
+)
+SETTINGS max_block_size = 8192, max_bytes_before_external_group_by = 300000000,
+    max_bytes_before_external_sort = 300000000
+
+-- name: unit_sums
+-- Decisions of an experiment in an interval of time by variant and hour, whoever made them.
+SELECT
+    variant,
+    toInt64(toUnixTimestamp(at)) * 1000 AS at_ms,
+    decisions_n, unseen_n, rewarded_n, exposed_n, pinned_n, overridden_n, forced_n, reward_sum
+FROM (
+    SELECT
+        variant,
+        toStartOfHour(ts) AS at,
+        countIf(NOT forced) AS decisions_n,
+        countIf(NOT forced AND NOT seen) AS unseen_n,
+        countIf(NOT forced AND seen AND rewarded) AS rewarded_n,
+        countIf(NOT forced AND exposed) AS exposed_n,
+        countIf(NOT forced AND pinned) AS pinned_n,
+        countIf(NOT forced AND overridden) AS overridden_n,
+        countIf(forced) AS forced_n,
+        sumIf(reward, NOT forced AND seen) AS reward_sum
+    FROM judged_rows(
+        surface = {surface:String}, from_ms = {reach_ms:Int64}, through_ms = {through_ms:Int64},
+        window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+        weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+        reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+        default_reward = {default_reward:Float64}, of_experiment = {experiment:String},
+        since_ms = {from_ms:Int64}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64}
+    )
+    WHERE experiment = {experiment:String}
+        AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+    GROUP BY variant, at
+)
+ORDER BY variant, at_ms
+SETTINGS max_block_size = 8192, max_bytes_before_external_group_by = 300000000,
+    max_bytes_before_external_sort = 300000000
