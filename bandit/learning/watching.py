@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from bandit.logs import event
-from bandit.store.tail import Drained
+from bandit.store.drained import Drained
 
 log = logging.getLogger(__name__)
 

@@ -15,14 +15,13 @@ from bandit.errors import NotFound, StoreUnavailable
 from bandit.records import LoggedDecision
 from bandit.store.catalogue_history import CatalogueHistory
 from bandit.store.client import Store
+from bandit.store.drained import SILENT_AFTER_MS, Drained, Drains
 from bandit.store.gaps import NO_GAPS, StreamGaps, gaps_of
 from bandit.store.logged import LoggedExposure, LoggedReward, exposure_of, reward_of
 
 Cursor = dict[str, int]
 """`table/surface/writer` → the last number read of that stream."""
 
-SILENT_AFTER_MS = 300_000
-"""A host that has said nothing for longer holds nobody up."""
 ARRIVAL_SLACK_MS = 300_000
 """Rows may become visible this much later than the store's clock says they came."""
 SWEEP_EVERY = 1_000
@@ -50,17 +49,6 @@ class TailBatch(NamedTuple):
     """Numbers in gaps that the cursor went over."""
     unread_n: int = 0
     """Numbers after the new cursor that rows have reached already."""
-
-
-class Drained(NamedTuple):
-    """How far the drains have come."""
-
-    through_ms: int | None
-    """Whatever was accepted before is in the store; None if no host has reported lately."""
-    hosts_n: int
-    """Hosts that were not shut down."""
-    silent_n: int
-    """Those left out, because they have not reported lately."""
 
 
 class _Span(NamedTuple):
@@ -106,7 +94,7 @@ class Tail:
             silent_after_ms: A host that has said nothing for longer is not waited for.
         """
         self._store = store
-        self._silent_after_ms = silent_after_ms
+        self._drains = Drains(store, silent_after_ms=silent_after_ms)
         self._bookmarks: dict[str, _Bookmark] = {}
         self._build: Mapping[str, Callable[[Sequence[Sequence[Any]]], Iterable[Any]]] = {
             "decisions": CatalogueHistory(store).decisions_of,
@@ -271,20 +259,12 @@ class Tail:
             )
 
     def drained_through_ms(self, now_ms: int) -> Drained:
-        """How far the drains have come; ask before `read`, or rows may come in between.
-
-        Hosts that were shut down hold nobody up: nothing was left there. If all were, what they
-        have delivered is all there is.
+        """`Drains.through`; ask before `read`, or rows may come in between.
 
         Raises:
             StoreUnavailable: The store did not answer.
         """
-        hosts = self._store.rows("drained_through")
-        at_work = [(through, said) for _, through, said, done in hosts if not done]
-        lately = [through for through, said in at_work if now_ms - said <= self._silent_after_ms]
-        gone = [through for _, through, _, done in hosts if done]
-        through_ms = min(lately) if lately else None if at_work else max(gone, default=None)
-        return Drained(through_ms, len(at_work), len(at_work) - len(lately))
+        return self._drains.through(now_ms)
 
     def _where_to_look(self, surface: str, cursor: Cursor) -> tuple[int, int]:
         """Since when rows that matter can have arrived, and how often that was relied on."""

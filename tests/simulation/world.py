@@ -26,9 +26,10 @@ from bandit.records import Action, AnyLogRecord, Decision
 from bandit.specs import PolicySpec
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
+from bandit.store.drained import SILENT_AFTER_MS
 from bandit.store.sink import ClickHouseSink
 from bandit.store.snapshots import Snapshots
-from bandit.store.tail import SILENT_AFTER_MS, Tail
+from bandit.store.tail import Tail
 from tests.bandit.learning.fakes import Diary, FakeDefinitions
 from tests.bandit.learning.filling import record_of
 from tests.bandit.learning.making import decision, event_id, exposure, reward, surface

@@ -12,8 +12,9 @@ from bandit.policies.base import Lesson
 from bandit.records import Action, LoggedDecision
 from bandit.specs import AnySpec, PolicySpec
 from bandit.store.definitions import Definition
+from bandit.store.drained import Drained
 from bandit.store.snapshots import Snapshot
-from bandit.store.tail import Cursor, Drained, TailBatch
+from bandit.store.tail import Cursor, TailBatch
 from tests.bandit.learning.making import AnyRow
 
 

@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from bandit.learning.watching import PATIENCE_MS, Watch
-from bandit.store.tail import Drained
+from bandit.store.drained import Drained
 
 HOLED = ("rewards/home/w1",)
 

@@ -6,12 +6,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bandit.errors import NotFound
-from bandit.journal.base import Progress
 from bandit.store import tail as tail_module
 from bandit.store.client import Store
 from bandit.store.gaps import Gap, declare, gaps_at
 from bandit.store.sink import ClickHouseSink
-from bandit.store.tail import Cursor, Drained, Tail, TailBatch
+from bandit.store.tail import Cursor, Tail, TailBatch
 from tests.bandit.store.making import SURFACE, T0, entries
 
 
@@ -320,35 +319,6 @@ def test_between_refuses_a_log_with_holes(log: Log) -> None:
     log.put("decisions", "w", 1, 3)
     with pytest.raises(NotFound, match="holds 2 of 3 rows"):
         log.tail.between(SURFACE, {}, {"decisions/home.feed/w": 3})
-
-
-def report(store: Store, host: str, through_ms: int, at_ms: int, *, done: bool = False) -> None:
-    sink = ClickHouseSink(store, now_ms=lambda: at_ms)
-    sink.report(Progress(host, through_ms, 0, 0, done=done))
-
-
-def test_drained_through_is_the_slowest_host_that_reported_lately(log: Log) -> None:
-    assert log.tail.drained_through_ms(T0) == Drained(None, 0, 0)
-    report(log.store, "h1", T0 - 50, T0)
-    report(log.store, "h2", T0 - 90, T0)
-    report(log.store, "h2", T0 - 70, T0 + 10)
-    assert log.tail.drained_through_ms(T0 + 20) == Drained(T0 - 70, 2, 0)
-    report(log.store, "h1", T0 + 300_000, T0 + 300_005)
-    assert log.tail.drained_through_ms(T0 + 300_011) == Drained(T0 + 300_000, 2, 1)
-    assert log.tail.drained_through_ms(T0 + 900_000) == Drained(None, 2, 2)
-    patient = Tail(log.store, silent_after_ms=900_000)
-    assert patient.drained_through_ms(T0 + 900_000) == Drained(T0 - 70, 2, 0)
-
-
-def test_a_host_that_was_shut_down_holds_nobody_up(log: Log) -> None:
-    report(log.store, "h1", T0, T0)
-    report(log.store, "h2", T0 - 90, T0)
-    report(log.store, "h2", T0 - 80, T0, done=True)
-    assert log.tail.drained_through_ms(T0 + 5) == Drained(T0, 1, 0)
-    report(log.store, "h1", T0 + 10, T0 + 10, done=True)
-    assert log.tail.drained_through_ms(T0 + 20) == Drained(T0 + 10, 0, 0)
-    report(log.store, "h2", T0 + 3, T0 + 30)
-    assert log.tail.drained_through_ms(T0 + 40) == Drained(T0 + 3, 1, 0)
 
 
 def test_streams_end_for_now_before_their_first_row_after_a_time(log: Log) -> None:
