@@ -26,6 +26,10 @@ class ProjectDefinitions(Definitions):
         """The newest version of every definition of the project."""
         return [d for d in self._all.all() if d.spec.project == self._project]
 
+    def as_of(self, at_ms: int) -> list[Definition]:
+        """Every definition of the project as it was at a time."""
+        return [d for d in self._all.as_of(at_ms) if d.spec.project == self._project]
+
     def history(self, kind: str, key: str) -> list[Definition]:
         """Every version of a definition, oldest first; empty if it is not the project's."""
         return [d for d in self._all.history(kind, key) if d.spec.project == self._project]

@@ -1,41 +1,70 @@
 """Reports: what happened, what it proves, and whether to believe it.
 
-Everything is computed from the log and the definitions as of one time; only decisions whose join
-window has ended by then count, so that a number does not change by waiting for late rewards.
+A report reads numbers that `bandit refresh` has kept; where there are none of the time asked for,
+it computes them from the log. Only decisions whose join window has ended by then count, so that a
+number does not change by waiting for late rewards.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple, get_args
 
-from bandit.errors import RecordError
+from bandit.errors import NotDeclared, RecordError
 from bandit.service.projects import seen_by
 from bandit.service.reporting_declared import Declared
-from bandit.service.reporting_health import delivery_of, health_of
-from bandit.service.reporting_judging import Judge, Judged, group_of
+from bandit.service.reporting_health import delivery_of, health_of, refresh_problems
+from bandit.service.reporting_history import history_of
+from bandit.service.reporting_judging import Judged, group_of, judge
+from bandit.service.reporting_numbers import (
+    Found,
+    Judging,
+    ReportNumbers,
+    When,
+    judging_of,
+    watching_of,
+)
 from bandit.service.reporting_payloads import (
     ExperimentHeadline,
+    ExperimentHistory,
     ExperimentReport,
     Overview,
+    Problem,
+    SequentialMode,
     SurfaceHeadline,
     SurfaceReport,
-    Yardstick,
 )
 from bandit.service.reporting_series import NO_SERIES, series_of
 from bandit.service.reporting_values import values_of, yardstick_of
 from bandit.service.reporting_verdicts import not_judged
-from bandit.specs import Experiment, Surface
+from bandit.specs import Experiment, PolicySpec, Surface
 from bandit.store.client import Store
 from bandit.store.definitions import Definition, Definitions
-from bandit.store.reports import Reports, Scope, Span
+from bandit.store.drained import Drained
+from bandit.store.kept import POINTS, Kept, KeptNumbers
+from bandit.store.numbers import ExperimentNumbers
+from bandit.store.numbers_surface import RECENT_MS
+from bandit.store.reports import Reports, SnapshotCounts, Span
 from bandit.store.tail import Tail
 
 __all__ = ["ExperimentReport", "Overview", "ReportService", "SurfaceReport"]
 
-RECENT_MS = 60_000
 NOTHING_DECLARED = (
     "Nothing is declared yet: PUT /v1/policies/{key}, then PUT /v1/surfaces/{key} — or run "
     "`bandit demo`."
 )
+
+
+class _Asked(NamedTuple):
+    """What all reports begin with."""
+
+    declared: Declared
+    when: When
+    drained: Drained
+
+    @property
+    def said_ms(self) -> int:
+        """When health is told of."""
+        return self.when.latest_ms
 
 
 class ReportService:
@@ -52,6 +81,8 @@ class ReportService:
         definitions = Definitions(store)
         self._definitions = seen_by(project, lambda: definitions)()
         self._reports = Reports(store)
+        self._numbers = ReportNumbers(store)
+        self._kept = KeptNumbers(store)
         self._tail = Tail(store)
         self._now_ms = now_ms
 
@@ -61,46 +92,66 @@ class ReportService:
         alpha: float = 0.05,
         at_ms: int | None = None,
         surface_version: int | None = None,
+        *,
+        sequential: SequentialMode | None = None,
+        fresh: bool = False,
     ) -> ExperimentReport:
         """Report an experiment; each effect as judged at any look, and as at one planned look.
 
         Args:
             key: Of the experiment.
             alpha: 1 − the level of every interval, in (0, 1).
-            at_ms: As of when; now if None.
+            at_ms: As of when; now if None. Definitions are those of then, too.
             surface_version: Of the surface whose reward rules hold (window, bounds, default,
                 weights, aggregation); the newest if None.
+            sequential: Which interval decides; None: as declared.
+            fresh: Compute from the log, whatever is kept.
 
         Raises:
             NotDeclared: No such experiment, or not what it names.
-            RecordError: `alpha` or `surface_version` is out of its range, or an experiment without
-                a surface names a metric of rewards.
+            RecordError: An argument is out of its range, or an experiment without a surface names
+                a metric of rewards.
             StoreUnavailable: The store did not answer.
         """
         _check(alpha)
-        declared = Declared(self._definitions)
-        definition = declared.definition("experiment", key)
+        asked = self._asked(at_ms, fresh=fresh)
+        definition = asked.declared.definition("experiment", key)
         assert isinstance(definition.spec, Experiment)
-        at_ms = self._now_ms() if at_ms is None else at_ms
-        if definition.spec.surface is None:
-            return self._of_assignments(declared, definition, alpha, at_ms, surface_version)
-        surface, version = declared.surface(definition.spec.surface, surface_version)
-        whole = Scope(surface, at_ms)
-        scope = whole._replace(experiment=key)
-        judged = self._judge(declared, definition.spec, scope, at_ms, alpha)
-        by_policy = self._reports.counts(whole, "policy")
-        policies = declared.policies_of(surface)
-        report = _report(definition, judged, at_ms, alpha)
+        _check_sequential(definition.spec, sequential)
+        judging = judging_of(asked.declared, definition.spec, surface_version)
+        found = self._numbers.experiment(judging, asked.when)
+        history = self._looks(judging, found, sequential)
+        judged = judge(
+            found.numbers,
+            definition.spec,
+            judging.metrics,
+            alpha=alpha,
+            sequential=sequential,
+            history=history,
+        )
+        report = _report(definition, judged, found, alpha)
+        problems = self._refresh_problems("experiment", key, asked.when)
+        if judging.surface is None:
+            health = delivery_of(asked.drained, asked.said_ms, problems)
+            return report(surface_version=None, values=(), series=NO_SERIES, health=health)
+        version = (
+            surface_version or asked.declared.definition("surface", judging.surface.key).version
+        )
+        watching = watching_of(asked.declared, judging.surface, asked.when.latest_ms)
+        of_surface = self._numbers.surface(watching, asked.when)
+        problems += self._refresh_problems("surface", judging.surface.key, asked.when)
         return report(
             surface_version=version,
-            values=values_of(self._reports, whole, policies, by_policy, alpha),
-            series=series_of(self._reports, scope, "variant", policies),
+            surface_as_of_ms=of_surface.as_of_ms,
+            values=values_of(of_surface.numbers, watching.policies, alpha),
+            series=series_of(of_surface.numbers, key),
             health=health_of(
-                self._reports,
-                whole,
-                policies,
-                by_policy.values(),
-                self._tail.drained_through_ms(at_ms),
+                of_surface.numbers,
+                watching.policies,
+                self._newest_snapshots(watching.policies, asked.said_ms),
+                asked.drained,
+                asked.said_ms,
+                problems,
             ),
         )
 
@@ -110,15 +161,18 @@ class ReportService:
         alpha: float = 0.05,
         at_ms: int | None = None,
         surface_version: int | None = None,
+        *,
+        fresh: bool = False,
     ) -> SurfaceReport:
         """Report a surface, whatever experiments ran there.
 
         Args:
             key: Of the surface.
             alpha: 1 − the level of every interval, in (0, 1).
-            at_ms: As of when; now if None.
+            at_ms: As of when; now if None. Definitions are those of then, too.
             surface_version: Whose reward rules hold (window, bounds, default, weights,
                 aggregation); the newest if None.
+            fresh: Compute from the log, whatever is kept.
 
         Raises:
             NotDeclared: No such surface.
@@ -126,30 +180,77 @@ class ReportService:
             StoreUnavailable: The store did not answer.
         """
         _check(alpha)
-        declared = Declared(self._definitions)
-        surface, version = declared.surface(key, surface_version)
-        scope = Scope(surface, self._now_ms() if at_ms is None else at_ms)
-        policies = declared.policies_of(surface)
-        counts = self._reports.counts(scope, "policy")
-        drained = self._tail.drained_through_ms(scope.at_ms)
-        labels = dict.fromkeys([*(spec.key for spec in policies), *counts])
+        asked = self._asked(at_ms, fresh=fresh)
+        surface, version = asked.declared.surface(key, surface_version)
+        watching = watching_of(asked.declared, surface, asked.when.latest_ms)
+        found = self._numbers.surface(watching, asked.when)
+        counts = found.numbers.counts
+        labels = dict.fromkeys([*(spec.key for spec in watching.policies), *counts])
         return SurfaceReport(
-            as_of_ms=scope.at_ms,
+            as_of_ms=found.as_of_ms,
+            generation=found.generation,
+            source=found.source,
             alpha=alpha,
             key=key,
-            version=declared.definition("surface", key).version,
+            version=asked.declared.definition("surface", key).version,
             surface_version=version,
             description=surface.description,
             policy=surface.policy,
             killed=surface.killed,
-            experiments=declared.shown_experiments(key),
+            experiments=asked.declared.shown_experiments(key),
             policies=tuple(group_of(label, label, counts.get(label)) for label in labels),
-            forced_n=sum(found.forced_n for found in counts.values()),
-            uniform=self._yardstick(declared, scope, alpha),
-            values=values_of(self._reports, scope, policies, counts, alpha),
-            series=series_of(self._reports, scope, "policy", policies),
-            health=health_of(self._reports, scope, policies, counts.values(), drained),
+            forced_n=sum(count.forced_n for count in counts.values()),
+            uniform=yardstick_of(found.numbers, surface, alpha),
+            values=values_of(found.numbers, watching.policies, alpha),
+            series=series_of(found.numbers),
+            health=health_of(
+                found.numbers,
+                watching.policies,
+                self._newest_snapshots(watching.policies, asked.said_ms),
+                asked.drained,
+                asked.said_ms,
+                self._refresh_problems("surface", key, asked.when),
+            ),
         )
+
+    def history(
+        self,
+        key: str,
+        alpha: float = 0.05,
+        n: int = POINTS,
+        at_ms: int | None = None,
+        *,
+        metric: str | None = None,
+    ) -> ExperimentHistory:
+        """Effects over time, from kept numbers alone, with the band that holds at every look.
+
+        Args:
+            key: Of the experiment.
+            alpha: 1 − the level of the bands, in (0, 1).
+            n: The most points in time, 1 to 120.
+            at_ms: Nothing later; now if None.
+            metric: Only this one; None: all of them.
+
+        Raises:
+            NotDeclared: No such experiment, or not what it names.
+            RecordError: An argument is out of its range.
+            StoreUnavailable: The store did not answer.
+        """
+        _check(alpha)
+        if not 1 <= n <= POINTS:
+            raise RecordError(f"n is {n}, must be in 1 to {POINTS}")
+        declared = Declared(self._definitions, at_ms)
+        experiment = declared.definition("experiment", key).spec
+        assert isinstance(experiment, Experiment)
+        judging = judging_of(declared, experiment)
+        kept = self._kept.history(
+            "experiment",
+            key,
+            judging.plan.generation,
+            at_ms=self._now_ms() if at_ms is None else at_ms,
+            n=n,
+        )
+        return history_of(judging, kept, alpha, metric)
 
     def overview(
         self, alpha: float = 0.05, at_ms: int | None = None, *, archived: bool = False
@@ -166,60 +267,85 @@ class ReportService:
             StoreUnavailable: The store did not answer.
         """
         _check(alpha)
-        declared = Declared(self._definitions)
-        now_ms = self._now_ms() if at_ms is None else at_ms
-        spans = self._reports.spans(now_ms, now_ms - RECENT_MS)
+        asked = self._asked(at_ms)
+        declared, latest_ms = asked.declared, asked.when.latest_ms
+        every = declared.experiments()
+        shown = [spec for spec in every if archived or spec.status != "archived"]
+        kept = self._kept.newest_of_each("experiment", latest_ms) if at_ms is None else {}
+        spans = self._spans(declared, asked.when)
         surfaces = tuple(
             _surface_headline(declared, spec, spans.get(spec.key)) for spec in declared.surfaces()
         )
-        every = declared.experiments()
-        shown = [spec for spec in every if archived or spec.status != "archived"]
         return Overview(
-            as_of_ms=now_ms,
+            as_of_ms=latest_ms,
             alpha=alpha,
             surfaces=surfaces,
-            experiments=tuple(self._headline(declared, spec, now_ms, alpha) for spec in shown),
+            experiments=tuple(
+                self._headline(asked, spec, alpha, kept.get(spec.key)) for spec in shown
+            ),
             archived_n=sum(spec.status == "archived" for spec in every),
             next_step="" if surfaces or every else NOTHING_DECLARED,
         )
 
-    def _of_assignments(
-        self,
-        declared: Declared,
-        definition: Definition,
-        alpha: float,
-        at_ms: int,
-        surface_version: int | None,
-    ) -> ExperimentReport:
-        """Report an experiment without a surface."""
-        experiment = definition.spec
-        assert isinstance(experiment, Experiment)
-        if surface_version is not None:
-            raise RecordError(
-                f"surface_version is {surface_version}, must be left out: experiment "
-                f"{experiment.key!r} has no surface"
-            )
-        judged = self._judge(declared, experiment, None, at_ms, alpha)
-        report = _report(definition, judged, at_ms, alpha)
-        return report(
-            surface_version=None,
-            values=(),
-            series=NO_SERIES,
-            health=delivery_of(self._tail.drained_through_ms(at_ms), at_ms),
+    def _asked(self, at_ms: int | None, *, fresh: bool = False) -> _Asked:
+        now_ms = self._now_ms()
+        if at_ms is not None and at_ms >= now_ms:
+            at_ms = None  # nobody knows more than is known now
+        drained = self._tail.drained_through_ms(now_ms if at_ms is None else at_ms)
+        settled_ms = drained.through_ms
+        if at_ms is not None and settled_ms is not None:
+            drained = drained._replace(through_ms=min(settled_ms, at_ms))
+        declared = Declared(self._definitions, at_ms)
+        return _Asked(declared, When(now_ms, at_ms, settled_ms, fresh), drained)
+
+    def _looks(
+        self, judging: Judging, found: Found[ExperimentNumbers], sequential: str | None
+    ) -> Sequence[ExperimentNumbers]:
+        """Earlier numbers, for a plan of looks."""
+        experiment = judging.experiment
+        if (sequential or experiment.sequential) != "planned":
+            return ()
+        kept = self._kept.history(
+            "experiment", experiment.key, found.generation, at_ms=found.as_of_ms - 1
         )
+        return [each.numbers for each in kept]
+
+    def _newest_snapshots(
+        self, policies: Sequence[PolicySpec], at_ms: int
+    ) -> dict[str, SnapshotCounts]:
+        found = {
+            spec.key: self._reports.snapshots(spec.key, at_ms, limit=1)
+            for spec in policies
+            if spec.learns
+        }
+        return {key: newest[0] for key, newest in found.items() if newest}
+
+    def _refresh_problems(self, kind: str, key: str, when: When) -> tuple[Problem, ...]:
+        if when.at_ms is not None:
+            return ()
+        said = self._kept.newest_of_each("refresher", when.now_ms)
+        return refresh_problems(said, f"{kind}/{key}", when.now_ms)
+
+    def _spans(self, declared: Declared, when: When) -> dict[str, Span]:
+        """When each surface was used, from what is kept; from the log if one is missing."""
+        if when.at_ms is None:
+            kept = self._kept.newest_of_each("surface", when.now_ms)
+            if all(surface.key in kept for surface in declared.surfaces()):
+                spans = {key: found.numbers.span for key, found in kept.items()}
+                return {key: span for key, span in spans.items() if span is not None}
+        return self._reports.spans(when.latest_ms, when.latest_ms - RECENT_MS)
 
     def _headline(
-        self, declared: Declared, experiment: Experiment, at_ms: int, alpha: float
+        self, asked: _Asked, experiment: Experiment, alpha: float, kept: Kept | None
     ) -> ExperimentHeadline:
-        scope = None
-        if experiment.surface is not None:
-            surface, _ = declared.surface(experiment.surface)
-            scope = Scope(surface, at_ms, experiment.key)
         try:
-            judged = self._judge(declared, experiment, scope, at_ms, alpha, metrics_n=1)
+            judging = judging_of(asked.declared, experiment)
+            found = self._numbers.experiment(judging, asked.when, kept)
+            judged = judge(found.numbers, experiment, judging.metrics, alpha=alpha)
             units_n = sum(variant.units_n for variant in judged.variants)
-            verdict, primary = judged.verdict, judged.effects
-        except RecordError as exc:  # the others must be shown all the same
+            verdict = judged.verdict
+            primary = tuple(effect for effect in judged.effects if effect.is_primary)
+        except (RecordError, NotDeclared) as exc:  # the others must be shown all the same
             units_n, verdict, primary = 0, not_judged(experiment, exc), ()
         return ExperimentHeadline(
             key=experiment.key,
@@ -231,35 +357,18 @@ class ReportService:
             primary=primary,
         )
 
-    def _judge(
-        self,
-        declared: Declared,
-        experiment: Experiment,
-        scope: Scope | None,
-        at_ms: int,
-        alpha: float,
-        metrics_n: int | None = None,
-    ) -> Judged:
-        metrics = declared.metrics_of(experiment)[:metrics_n]
-        judge = Judge(self._reports, experiment, scope, at_ms=at_ms, alpha=alpha)
-        return judge.judge(metrics)
-
-    def _yardstick(self, declared: Declared, scope: Scope, alpha: float) -> Yardstick | None:
-        if not scope.surface.uniform_share:
-            return None
-        since_ms = declared.since_ms(scope.surface, scope.at_ms)
-        return yardstick_of(self._reports, scope, since_ms, alpha)
-
 
 def _report(
-    definition: Definition, judged: Judged, at_ms: int, alpha: float
+    definition: Definition, judged: Judged, found: Found[ExperimentNumbers], alpha: float
 ) -> Callable[..., ExperimentReport]:
     """An experiment's report but for what surfaces add."""
     experiment = definition.spec
     assert isinstance(experiment, Experiment)
     return partial(
         ExperimentReport,
-        as_of_ms=at_ms,
+        as_of_ms=found.as_of_ms,
+        generation=found.generation,
+        source=found.source,
         alpha=alpha,
         key=experiment.key,
         version=definition.version,
@@ -288,3 +397,14 @@ def _surface_headline(declared: Declared, surface: Surface, span: Span | None) -
 def _check(alpha: float) -> None:
     if not 0.0 < alpha < 1.0:
         raise RecordError(f"alpha is {alpha!r}, must be in (0, 1)")
+
+
+def _check_sequential(experiment: Experiment, sequential: str | None) -> None:
+    modes = get_args(SequentialMode)
+    if sequential is not None and sequential not in modes:
+        raise RecordError(f"sequential is {sequential!r}, must be one of {', '.join(modes)}")
+    if sequential == "planned" and experiment.looks is None:
+        raise RecordError(
+            f"sequential is 'planned', must be anytime or fixed: experiment {experiment.key!r} "
+            "declares no looks and planned_units"
+        )

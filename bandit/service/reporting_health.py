@@ -1,6 +1,6 @@
 """Whether data comes in and models learn, and what to do if not."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -14,51 +14,102 @@ from bandit.service.reporting_payloads import (
 )
 from bandit.service.reporting_words import duration
 from bandit.specs import PolicySpec
-from bandit.store.reports import LabelCounts, Reports, Scope, SnapshotCounts
-from bandit.store.tail import Drained
+from bandit.store.kept import Kept
+from bandit.store.numbers_surface import SurfaceNumbers
+from bandit.store.reports import SnapshotCounts
+from bandit.store.drained import Drained
 
-LATENCY_OF_MS = 3_600_000
-"""Latency is measured over the decisions of the last hour."""
+REFRESHER_SILENT_MS = 180_000
+"""A refresher that has said nothing for longer does not run; it speaks once a minute."""
 SLOW_MS = 60_000
 """A lag above this is a problem."""
 
 
 def health_of(
-    reports: Reports,
-    scope: Scope,
+    numbers: SurfaceNumbers,
     policies: Sequence[PolicySpec],
-    counts: Iterable[LabelCounts],
+    newest: Mapping[str, SnapshotCounts],
     drained: Drained,
+    at_ms: int,
+    refreshed: Sequence[Problem] = (),
 ) -> Health:
     """Health of a surface.
 
     Args:
-        scope: The whole surface.
+        numbers: Of the surface.
         policies: Those that serve there or learn from it.
-        counts: Its decisions by policy.
+        newest: The newest snapshot of each learning policy that has one.
+        drained: How far the drains have come.
+        at_ms: When that was asked.
+        refreshed: What is wrong with keeping the numbers.
     """
-    counts = list(counts)
+    counts = numbers.counts.values()
     rows = {
         table: LogCounts(records_n=found.records_n, distinct_n=found.distinct_n)
-        for table, found in reports.log_rows(scope.surface.key, scope.at_ms).items()
+        for table, found in numbers.log_rows.items()
     }
     health = msgspec.structs.replace(
-        _delivery(drained, scope.at_ms),
+        _delivery(drained, at_ms),
         decisions=rows["decisions"],
         rewards=rows["rewards"],
         exposures=rows["exposures"],
         open_n=sum(found.open_n + found.forced_open_n for found in counts),
         newest_decision_ms=max((found.newest_ms for found in counts), default=None),
-        policies=tuple(_policy_health(reports, scope, spec) for spec in policies),
+        policies=tuple(
+            _policy_health(numbers, spec, newest.get(spec.key), at_ms) for spec in policies
+        ),
     )
-    thinned = _thinned_problems(*reports.thinned(scope.surface.key, scope.at_ms))
-    return _with_problems(health, scope, thinned)
+    found = [
+        *_traffic_problems(health, numbers.surface),
+        *_delivery_problems(health),
+        *refreshed,
+        *_thinned_problems(numbers.thinned_n, numbers.stand_for),
+        *_reward_problems(health),
+    ]
+    for policy in health.policies:
+        found += _learning_problems(policy, health, numbers.closed_ms)
+    return msgspec.structs.replace(health, problems=tuple(found))
 
 
-def delivery_of(drained: Drained, at_ms: int) -> Health:
+def delivery_of(drained: Drained, at_ms: int, refreshed: Sequence[Problem] = ()) -> Health:
     """Health of what has no surface: no decision, no policy, and whether the drains deliver."""
     health = _delivery(drained, at_ms)
-    return msgspec.structs.replace(health, problems=tuple(_delivery_problems(health)))
+    problems = (*_delivery_problems(health), *refreshed)
+    return msgspec.structs.replace(health, problems=problems)
+
+
+def refresh_problems(said: Mapping[str, Kept], name: str, now_ms: int) -> tuple[Problem, ...]:
+    """What is wrong with keeping the numbers of one thing.
+
+    Args:
+        said: What each refresher said of itself last; nothing where none ever ran, and then
+            nothing is kept that could be old.
+        name: `experiment/<key>` or `surface/<key>`.
+        now_ms: The time now.
+    """
+    if not said:
+        return ()
+    lately = [kept for kept in said.values() if now_ms - kept.as_of_ms <= REFRESHER_SILENT_MS]
+    if not lately:
+        newest_ms = max(kept.as_of_ms for kept in said.values())
+        return (
+            Problem(
+                code="no_refresh",
+                text=f"Nobody has kept the numbers of reports for {duration(now_ms - newest_ms)}.",
+                next_step="Start `bandit refresh`; until then reports are as of their time, and "
+                "`fresh=true` computes one from the log.",
+            ),
+        )
+    why = next((kept.numbers.failing[name] for kept in lately if name in kept.numbers.failing), "")
+    if not why:
+        return ()
+    return (
+        Problem(
+            code="refresh_failed",
+            text=f"The numbers of {name.replace('/', ' ', 1)} can not be kept: {why}",
+            next_step="Correct what it says; the log of `bandit refresh` has more.",
+        ),
+    )
 
 
 def _delivery(drained: Drained, at_ms: int) -> Health:
@@ -78,20 +129,17 @@ def _delivery(drained: Drained, at_ms: int) -> Health:
     )
 
 
-def _policy_health(reports: Reports, scope: Scope, spec: PolicySpec) -> PolicyHealth:
-    newest = reports.snapshots(spec.key, scope.at_ms, limit=1) if spec.learns else []
-    latency = None
-    if newest:
-        recent = scope._replace(from_ms=max(0, scope.at_ms - LATENCY_OF_MS))
-        found = reports.latency(recent, spec.key, own=spec.learns_from == "own")
-        latency = Latency(decisions_n=found.decisions_n, p50_ms=found.p50_ms, p95_ms=found.p95_ms)
+def _policy_health(
+    numbers: SurfaceNumbers, spec: PolicySpec, newest: SnapshotCounts | None, at_ms: int
+) -> PolicyHealth:
+    found = numbers.latency.get(spec.key) if newest is not None else None
     return PolicyHealth(
         policy=spec.key,
         type=spec.type,
         learns=spec.learns,
-        served_snapshot=reports.served(scope.surface.key, spec.key, scope.at_ms),
-        learning=_learning(newest[0], scope.at_ms) if newest else None,
-        latency=latency,
+        served_snapshot=numbers.served.get(spec.key),
+        learning=_learning(newest, at_ms) if newest is not None else None,
+        latency=Latency(**found._asdict()) if found is not None else None,
     )
 
 
@@ -112,26 +160,14 @@ def _learning(newest: SnapshotCounts, at_ms: int) -> Learning:
     )
 
 
-def _with_problems(health: Health, scope: Scope, thinned: Sequence[Problem]) -> Health:
-    found = [
-        *_traffic_problems(health, scope),
-        *_delivery_problems(health),
-        *thinned,
-        *_reward_problems(health),
-    ]
-    for policy in health.policies:
-        found += _learning_problems(policy, health, scope)
-    return msgspec.structs.replace(health, problems=tuple(found))
-
-
-def _traffic_problems(health: Health, scope: Scope) -> list[Problem]:
+def _traffic_problems(health: Health, surface: str) -> list[Problem]:
     if health.newest_decision_ms is not None:
         return []
     return [
         Problem(
             code="no_decisions",
-            text=f"Surface {scope.surface.key!r} has no decision in the log.",
-            next_step=f"Ask POST /v1/rank with surface {scope.surface.key!r}.",
+            text=f"Surface {surface!r} has no decision in the log.",
+            next_step=f"Ask POST /v1/rank with surface {surface!r}.",
         )
     ]
 
@@ -191,11 +227,11 @@ def _reward_problems(health: Health) -> list[Problem]:
     return []
 
 
-def _learning_problems(policy: PolicyHealth, health: Health, scope: Scope) -> list[Problem]:
+def _learning_problems(policy: PolicyHealth, health: Health, closed_ms: int) -> list[Problem]:
     if not policy.learns or health.newest_decision_ms is None:
         return []
     learning = policy.learning
-    due_ms = min(health.newest_decision_ms, scope.closed_ms)
+    due_ms = min(health.newest_decision_ms, closed_ms)
     if learning is None:
         if health.open_n == health.decisions.distinct_n:
             return []  # nothing is due yet

@@ -8,8 +8,9 @@ from bandit.service.reporting_payloads import GroupCounts, MetricEffect, Verdict
 from bandit.service.reporting_verdicts import verdict_of
 from bandit.specs import BUCKETS, Experiment, Metric, Variant
 from bandit.stats import Srm, srm
-from bandit.stats.moments import NONE
-from bandit.store.reports import LabelCounts, Members, Reports, Scope
+from bandit.stats.moments import NONE, Moments
+from bandit.store.numbers import ExperimentNumbers, MetricNumbers, VariantNumbers
+from bandit.store.reports import LabelCounts, VariantUnits
 
 
 class Judged(NamedTuple):
@@ -24,97 +25,72 @@ class Judged(NamedTuple):
     verdict: Verdict
 
 
-class Judge:
-    """Judges one experiment as of one time.
-
-    Args:
-        reports: Of the store.
-        experiment: What is judged.
-        scope: Its decisions; None for an experiment without a surface.
-        at_ms: As of when.
-        alpha: 1 − the level of every interval.
-    """
-
-    def __init__(
-        self,
-        reports: Reports,
-        experiment: Experiment,
-        scope: Scope | None,
-        *,
-        at_ms: int,
-        alpha: float,
-    ) -> None:
-        self._reports = reports
-        self._experiment = experiment
-        self._scope = scope
-        self._alpha = alpha
-        self._members = scope.members if scope else Members(experiment.key, "", at_ms)
-
-    def judge(self, metrics: Sequence[Metric]) -> Judged:
-        """All numbers of the experiment.
-
-        Args:
-            metrics: The primary first; of outcomes only if there is no surface.
-        """
-        experiment = self._experiment
-        units = self._reports.variant_units(self._members)
-        counts = self._reports.counts(self._scope, "variant") if self._scope else {}
-        variants = tuple(
-            group_of(
-                variant.key,
-                variant.policy,
-                counts.get(variant.key),
-                units_n=units.by_variant.get(variant.key, 0),
-                share=_share(variant),
-            )
-            for variant in experiment.variants
+def judge(
+    numbers: ExperimentNumbers,
+    experiment: Experiment,
+    metrics: Sequence[Metric],
+    *,
+    alpha: float,
+    sequential: str | None = None,
+    history: Sequence[ExperimentNumbers] = (),
+) -> Judged:
+    """For as long as `bandit.service.judging` is not there."""
+    found = {variant.variant: variant for variant in numbers.variants}
+    variants = tuple(_group(variant, found.get(variant.key)) for variant in experiment.variants)
+    units = VariantUnits(
+        {v.variant: v.units_n for v in numbers.variants if v.units_n},
+        numbers.crossed_n,
+        numbers.forced_n,
+    )
+    split = srm(units.by_variant, {variant.key: _share(variant) for variant in experiment.variants})
+    of = {metric.metric: metric for metric in numbers.metrics}
+    effects = tuple(
+        metric_effect(
+            metric,
+            (experiment.control, _moments(of[metric.key], experiment.control)),
+            (variant.key, _moments(of[metric.key], variant.key)),
+            alpha,
+            is_primary=place == 0,
         )
-        split = srm(
-            units.by_variant, {variant.key: _share(variant) for variant in experiment.variants}
-        )
-        effects = tuple(
-            effect
-            for place, metric in enumerate(metrics)
-            for effect in self._effects(metric, is_primary=place == 0)
-        )
-        verdict = verdict_of(
-            experiment,
-            variants,
-            units,
-            split,
-            effects,
-            self._scope.surface.join_window_s if self._scope else 0.0,
-        )
-        return Judged(
-            variants=variants,
-            crossed_units_n=units.crossed_n,
-            forced_units_n=units.forced_n,
-            forced_n=sum(found.forced_n for found in counts.values()),
-            srm=split,
-            effects=effects,
-            verdict=verdict,
-        )
+        for place, metric in enumerate(metrics)
+        for variant in experiment.variants
+        if variant.key != experiment.control
+    )
+    return Judged(
+        variants=variants,
+        crossed_units_n=numbers.crossed_n,
+        forced_units_n=numbers.forced_n,
+        forced_n=sum(variant.forced_n for variant in numbers.variants),
+        srm=split,
+        effects=effects,
+        verdict=verdict_of(experiment, variants, units, split, effects, 0.0),
+    )
 
-    def _effects(self, metric: Metric, *, is_primary: bool) -> list[MetricEffect]:
-        """One metric of every treatment against the control."""
-        if metric.source == "outcome":
-            moments = self._reports.outcome_moments(self._members, metric)
-        else:
-            assert self._scope is not None
-            moments = self._reports.reward_moments(self._scope, metric)
-        experiment = self._experiment
-        control = (experiment.control, moments.get(experiment.control, NONE))
-        return [
-            metric_effect(
-                metric,
-                control,
-                (variant.key, moments.get(variant.key, NONE)),
-                self._alpha,
-                is_primary=is_primary,
-            )
-            for variant in experiment.variants
-            if variant.key != experiment.control
-        ]
+
+def _moments(metric: MetricNumbers, variant: str) -> Moments:
+    found = metric.by_variant.get(variant)
+    return NONE if found is None else found.column(0)
+
+
+def _group(variant: Variant, found: VariantNumbers | None) -> GroupCounts:
+    found = found or VariantNumbers(variant=variant.key)
+    counted_n = found.decisions_n - found.unseen_n
+    return GroupCounts(
+        label=variant.key,
+        policy=variant.policy,
+        share=_share(variant),
+        units_n=found.units_n,
+        decisions_n=found.decisions_n + found.open_n,
+        open_n=found.open_n,
+        unseen_n=found.unseen_n,
+        counted_n=counted_n,
+        rewarded_n=found.rewarded_n,
+        exposed_n=found.exposed_n,
+        reward_sum=found.reward_sum,
+        reward_mean=found.reward_sum / counted_n if counted_n else None,
+        pinned_n=found.pinned_n,
+        overridden_n=found.overridden_n,
+    )
 
 
 def group_of(

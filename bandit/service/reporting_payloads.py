@@ -24,14 +24,17 @@ from bandit.stats.sequential import SequentialSrm
 __all__ = [
     "Bayes",
     "ExperimentHeadline",
+    "ExperimentHistory",
     "ExperimentReport",
     "GroupCounts",
     "Health",
+    "HistoryPoint",
     "Latency",
     "Learning",
     "LogCounts",
     "MetricEffect",
     "MetricOutlook",
+    "NumbersSource",
     "Overview",
     "PlanProgress",
     "PolicyHealth",
@@ -49,6 +52,9 @@ __all__ = [
     "Verdict",
     "Yardstick",
 ]
+
+NumbersSource = Literal["kept", "log"]
+"""Where a report's numbers are from."""
 
 
 class Problem(Record, frozen=True, kw_only=True):
@@ -238,6 +244,9 @@ class ExperimentReport(Record, frozen=True, kw_only=True):
 
     Attributes:
         as_of_ms: The numbers are those of this time; asked again as of it, they are the same.
+        generation: Digest of the definitions that the numbers are made by.
+        source: Whether they were kept, or made from the log for this report.
+        surface_as_of_ms: The time that `values` and `series` are of; None without a surface.
         alpha: 1 − the level of every interval.
         surface: None if its variants are payloads: its units are those that were assigned.
         surface_version: Of the surface whose window, bounds, default, weights and aggregation the
@@ -255,6 +264,9 @@ class ExperimentReport(Record, frozen=True, kw_only=True):
     """
 
     as_of_ms: int
+    generation: str = ""
+    source: NumbersSource = "log"
+    surface_as_of_ms: int | None = None
     alpha: float
     key: str
     version: int
@@ -285,6 +297,9 @@ class SurfaceReport(Record, frozen=True, kw_only=True):
     """All about one surface, whatever experiments ran there.
 
     Attributes:
+        as_of_ms: The numbers are those of this time; asked again as of it, they are the same.
+        generation: Digest of the definitions that the numbers are made by.
+        source: Whether they were kept, or made from the log for this report.
         version: The newest.
         surface_version: Whose window, bounds, default, weights and aggregation the numbers go by.
         policy: Serves whoever is in no experiment.
@@ -296,6 +311,8 @@ class SurfaceReport(Record, frozen=True, kw_only=True):
     """
 
     as_of_ms: int
+    generation: str = ""
+    source: NumbersSource = "log"
     alpha: float
     key: str
     version: int
@@ -344,6 +361,51 @@ class ExperimentHeadline(Record, frozen=True, kw_only=True):
     units_n: int
     verdict: Verdict
     primary: tuple[MetricEffect, ...]
+
+
+class HistoryPoint(Record, frozen=True, kw_only=True):
+    """A metric's effect as it was at one time.
+
+    Attributes:
+        at_ms: The time that the numbers are of.
+        metric, control, treatment: Which effect.
+        units_n: Units of both variants that count.
+        effect, effect_ci_low, effect_ci_high: Treatment − control, with the band that holds at all
+            looks together; None with a reason.
+        relative_effect, relative_ci_low, relative_ci_high: The same ÷ control.
+        reason: Why there is no band.
+    """
+
+    at_ms: int
+    metric: str
+    control: str
+    treatment: str
+    units_n: int
+    effect: float | None
+    effect_ci_low: float | None
+    effect_ci_high: float | None
+    relative_effect: float | None
+    relative_ci_low: float | None
+    relative_ci_high: float | None
+    reason: str | None
+
+
+class ExperimentHistory(Record, frozen=True, kw_only=True):
+    """Effects over time, from kept numbers alone.
+
+    Attributes:
+        as_of_ms: The newest time that is in it; None if nothing is kept yet.
+        generation: Only numbers that were made by these definitions are in it.
+        points: By time, metric and treatment.
+        next_step: What to do if there is nothing to see yet; else empty.
+    """
+
+    key: str
+    alpha: float
+    as_of_ms: int | None
+    generation: str
+    points: tuple[HistoryPoint, ...]
+    next_step: str = ""
 
 
 class Overview(Record, frozen=True, kw_only=True):

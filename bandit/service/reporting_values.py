@@ -1,33 +1,29 @@
 """What policies of a surface are worth: by the log's propensities, and against chance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bandit.ope import ips, snips
 from bandit.service.reporting_declared import REWARD
 from bandit.service.reporting_effects import metric_effect
 from bandit.service.reporting_payloads import PolicyValue, Yardstick
-from bandit.specs import KILL_SWITCH, UNIFORM_SLICE, PolicySpec
+from bandit.specs import KILL_SWITCH, UNIFORM_SLICE, PolicySpec, Surface
 from bandit.stats.moments import NONE
-from bandit.store.reports import LabelCounts, Log, PolicyMoments, Reports, Scope, TargetMoments
+from bandit.store.numbers_surface import SurfaceNumbers
+from bandit.store.reports import Log, PolicyMoments, TargetMoments
 
 
 def values_of(
-    reports: Reports,
-    scope: Scope,
-    policies: Sequence[PolicySpec],
-    counts: Mapping[str, LabelCounts],
-    alpha: float,
+    numbers: SurfaceNumbers, policies: Sequence[PolicySpec], alpha: float
 ) -> tuple[PolicyValue, ...]:
     """Value of every policy, from all decisions and from those of the others.
 
     Args:
-        reports: Of the store.
-        scope: The whole surface.
+        numbers: Of the surface.
         policies: Those declared for it; others whose decisions the log holds follow.
-        counts: The surface's decisions by policy.
         alpha: 1 − the level of every interval.
     """
-    found = reports.weight_moments(scope)
+    counts = numbers.counts
+    found = {(target.policy, target.log): target.moments for target in numbers.targets}
     counted_n = sum(count.counted_n for count in counts.values())
     keys = dict.fromkeys([*(spec.key for spec in policies), *(key for key, _ in found)])
     logs: tuple[Log, ...] = ("all", "others")
@@ -57,7 +53,7 @@ def values_of(
     return tuple(values)
 
 
-def yardstick_of(reports: Reports, scope: Scope, since_ms: int, alpha: float) -> Yardstick:
+def yardstick_of(numbers: SurfaceNumbers, surface: Surface, alpha: float) -> Yardstick | None:
     """A surface's own policy against its uniform slice.
 
     Both sides are units outside any experiment, told apart by a hash alone; so they differ by
@@ -65,19 +61,21 @@ def yardstick_of(reports: Reports, scope: Scope, since_ms: int, alpha: float) ->
     other (units of the slice are in no experiment).
 
     Args:
-        reports: Of the store.
-        scope: The whole surface.
-        since_ms: Since when it has its policy and its share.
+        numbers: Of the surface.
+        surface: As declared.
         alpha: 1 − the level of both intervals.
+
+    Returns:
+        None if it has no slice.
     """
-    surface = scope.surface
-    since = scope._replace(from_ms=max(scope.from_ms, since_ms))
-    found = reports.policy_moments(since, [UNIFORM_SLICE, surface.policy])
+    if numbers.since_ms is None:
+        return None
+    found = numbers.outside
     nothing = PolicyMoments(0, NONE)
     uniform, policy = (found.get(key, nothing) for key in (UNIFORM_SLICE, surface.policy))
     return Yardstick(
         share=surface.uniform_share,
-        since_ms=since_ms,
+        since_ms=numbers.since_ms,
         policy=surface.policy,
         uniform_n=uniform.decisions_n,
         policy_n=policy.decisions_n,

@@ -5,7 +5,7 @@ Reports are watched, so the judgement that holds at any look decides what is sai
 
 from collections.abc import Sequence
 
-from bandit.errors import RecordError
+from bandit.errors import BanditError
 from bandit.service.reporting_payloads import GroupCounts, MetricEffect, Verdict
 from bandit.service.reporting_words import in_words, number
 from bandit.specs import Experiment
@@ -59,7 +59,7 @@ def verdict_of(
     return _answer(known, f"{_ANY_LOOK}{later}", _checks(srm, units, len(primary)))
 
 
-def not_judged(experiment: Experiment, why: RecordError) -> Verdict:
+def not_judged(experiment: Experiment, why: BanditError) -> Verdict:
     """What is said of an experiment whose declaration can not be judged."""
     return Verdict(
         state="broken",

@@ -90,6 +90,14 @@ class Definitions:
         """
         return [_definition(row) for row in self._store.rows("definitions_newest")]
 
+    def as_of(self, at_ms: int) -> list[Definition]:
+        """Every definition as it was at a time, by kind and key; what came later as it came first.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        return [_definition(row) for row in self._store.rows("definitions_as_of", at_ms=at_ms)]
+
     def revision(self) -> int:
         """A number that changes when anything was put; cheap enough to ask all the time.
 

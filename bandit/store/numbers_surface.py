@@ -33,6 +33,8 @@ MARKS = 120
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400)
 LATENCY_OF_MS = 3_600_000
 """Latency is measured over the decisions of the last hour."""
+RECENT_MS = 60_000
+"""Over which a surface's speed is told."""
 RULES = (
     "join_window_s",
     "default_reward",
@@ -69,7 +71,7 @@ class SurfaceNumbers(Record, frozen=True, kw_only=True):
         generation: Digest of what the numbers depend on; see `generation_of`.
         as_of_ms: The time they are of: decisions up to then are in the counts.
         closed_ms: Decisions up to then count; they have all rewards that came in time.
-        span: When it was used; None without a decision.
+        span: When it was used, `recent_n` of the last minute; None without a decision.
         counts: Decisions by policy.
         targets: What each policy is worth by the log's propensities.
         since_ms: Since when it has its policy and its uniform share; None without a slice.
@@ -160,7 +162,7 @@ def surface_numbers(
         StoreUnavailable: The store did not answer.
     """
     surface, at_ms = scope.surface, scope.at_ms
-    span = reports.spans(at_ms, at_ms, surface.key).get(surface.key)
+    span = reports.spans(at_ms, at_ms - RECENT_MS, surface.key).get(surface.key)
     bucket_ms = bucket_ms_of(span.newest_ms - span.first_ms if span else 0)
     outside = {}
     if since_ms is not None:

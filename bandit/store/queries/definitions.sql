@@ -36,6 +36,24 @@ FROM definitions
 ORDER BY kind, key, version DESC, _block_number, change_id
 LIMIT 1 BY kind, key
 
+-- name: definitions_as_of
+-- Every definition as it was at a time: its newest version that had been made by then. Of what was
+-- declared only later the first version.
+SELECT kind, key, version, toUnixTimestamp64Milli(created_at), author, change_id, spec
+FROM definitions
+ORDER BY
+    kind,
+    key,
+    created_at > fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC'),
+    if(
+        created_at > fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC'),
+        toInt64(version),
+        -toInt64(version)
+    ),
+    _block_number,
+    change_id
+LIMIT 1 BY kind, key
+
 -- name: definitions_count
 -- How many changes were ever made, also those that lost.
 SELECT count() FROM definitions
