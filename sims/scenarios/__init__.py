@@ -1,6 +1,26 @@
-"""Claims tested in simulated truths: one module per family, one list of all."""
+"""Claims tested in simulated truths: one module per family, one list of all.
 
+>>> [one.name for one in SCENARIOS][:3]
+['peeking', 'planned-looks', 'open-ended']
+"""
+
+from sims.scenarios.adaptive import ADAPTIVE, ADAPTIVE_ANYTIME
 from sims.scenarios.base import Scenario
+from sims.scenarios.coverage import ONE_LOOK
+from sims.scenarios.mismatch import SRM
+from sims.scenarios.peeking import PEEKING
+from sims.scenarios.power import OPEN_ENDED, PLANNED, WIDTH
+from sims.scenarios.regression import CUPED
 
-SCENARIOS: tuple[Scenario, ...] = ()
+SCENARIOS: tuple[Scenario, ...] = (
+    PEEKING,
+    PLANNED,
+    OPEN_ENDED,
+    WIDTH,
+    ONE_LOOK,
+    ADAPTIVE,
+    ADAPTIVE_ANYTIME,
+    SRM,
+    CUPED,
+)
 """Every scenario; `bandit simulate scenarios` runs them by name."""

@@ -18,7 +18,8 @@ from scipy.special import betaincinv, ndtri
 from bandit.records import Record
 
 Holds = Literal["yes", "no", "unsure"]
-"""`yes`: the whole Monte-Carlo interval meets the target; `no`: none of it does; `unsure`: some."""
+"""`yes`: the figure meets its target; `unsure`: it misses by no more than its Monte-Carlo interval
+reaches, so that more repetitions must tell; `no`: it misses by more."""
 T = TypeVar("T")
 LEVEL = 0.95
 """Of Monte-Carlo intervals."""
@@ -119,6 +120,7 @@ def in_blocks(
     repetitions: int,
     executor: Executor | None = None,
     *,
+    part: int = 0,
     block: int = 250,
 ) -> list[T]:
     """Do `repetitions` of a study in blocks; results come in the blocks' order.
@@ -129,12 +131,13 @@ def in_blocks(
         seed: Of the study.
         repetitions: Of all blocks together.
         executor: Where blocks run; None: here, one after the other.
+        part: Number of the part of the study, so that its parts are independent.
         block: Repetitions per block; another size gives other numbers.
     """
     sizes = [block] * (repetitions // block)
     if repetitions % block:
         sizes.append(repetitions % block)
-    generators = [np.random.default_rng((seed, number)) for number in range(len(sizes))]
+    generators = [np.random.default_rng((seed, part, number)) for number in range(len(sizes))]
     run = map if executor is None else executor.map
     return list(run(work, generators, sizes))
 
@@ -147,10 +150,10 @@ def rate(
     Source: Clopper, Pearson (1934), "The use of confidence or fiducial limits illustrated in the
     case of the binomial".
 
-    >>> rate("power", 790, 1000, at_least=0.75).holds
-    'yes'
     >>> rate("power", 790, 1000, at_least=0.78).holds
-    'unsure'
+    'yes'
+    >>> rate("power", 770, 1000, at_least=0.78).holds, rate("power", 70, 100, at_least=0.8).holds
+    ('unsure', 'no')
     """
     tail = (1.0 - LEVEL) / 2.0
     low = float(betaincinv(hits, n - hits + 1, tail)) if hits else 0.0
@@ -193,14 +196,14 @@ def _judged(
     most = math.inf if at_most is None else at_most
     holds: Holds | None = None
     if at_least is not None or at_most is not None:
-        inside = least <= low and high <= most
-        outside = high < least or low > most
-        holds = "yes" if inside else "no" if outside else "unsure"
+        missed = high < least or low > most
+        holds = "yes" if least <= value <= most else "no" if missed else "unsure"
     return Figure(
         name=name,
-        value=value,
-        low=low,
-        high=high,
+        # NumPy's floats are Python's, too, but JSON does not take them.
+        value=float(value),
+        low=float(low),
+        high=float(high),
         at_least=at_least,
         at_most=at_most,
         holds=holds,
