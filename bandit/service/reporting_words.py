@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from bandit.ope import Value
+from bandit.service.judging_payloads import MetricEffect, MetricOutlook
 from bandit.service.reporting_payloads import GroupCounts, Yardstick
 from bandit.stats import Effect
 
@@ -24,6 +25,25 @@ REASONS = {
     "no_look_yet": "the first planned look is still to come",
     "one_variant": "one variant has all the buckets",
     "unallocated_units": "units are in a variant that owns no bucket",
+    # of a metric
+    "no_events": "nothing of it has come in yet: no unit has any event",
+    "silent_lately": "no unit that came lately has an event, although many had before",
+    "units_wait_for_window": "units whose window is not over do not count yet",
+    "cap_not_found_yet": "nothing is capped yet: its cap is found once there are 1,000 units",
+    "covariates_do_not_vary": "nothing is known of the units from before, so no covariate is used",
+    "covariate_is_constant": "a covariate is the same for all units and is not used",
+    "covariates_did_not_help": "the covariates would widen the interval and are not used",
+    "covariates_explain_everything": "the covariates leave no variance and are not used",
+    "too_few_units_for_covariates": "there are too few units to use covariates",
+    "ridge": "covariates are nearly copies of one another and share their weight",
+    "scales_disagree": "the relative interval says otherwise than the absolute one, which holds",
+    # of what is still to come
+    "no_estimate": "there is no standard error to start from yet",
+    "no_effect": "no number of units would find it",
+    "no_arrivals": "no new units come, so no time can be told",
+    # of segments and days
+    "few_segments": "fewer than two segments have units enough to compare",
+    "few_days": "fewer than three days have units enough to compare",
     # of a policy's value
     "no_decisions": "no decision in this log says what the policy would have done",
     "no_overlap": "the policy would never have shown what was shown",
@@ -111,6 +131,57 @@ def effect_in_words(effect: Effect, *, relative: bool = False) -> str:
         low, high = number(effect.effect_ci_low), number(effect.effect_ci_high)
         reason = effect.reason
     return f"{shown} ({in_words([reason])})" if reason else f"{shown} [{low}, {high}]"
+
+
+def margin_in_words(margin: float, scale: str | None) -> str:
+    """A margin as one says it.
+
+    >>> margin_in_words(0.02, "relative"), margin_in_words(0.5, "absolute")
+    ('2 %', '0.5')
+    """
+    return f"{100 * margin:.3g} %" if scale == "relative" else number(margin)
+
+
+def guardrail_in_words(found: MetricEffect) -> str:
+    """Whether a guardrail holds: `latency not worse than 2 %`."""
+    test = found.non_inferiority
+    if test is None or test.margin is None:
+        return f"{found.metric} is not a guardrail"
+    margin = margin_in_words(test.margin, test.margin_scale)
+    by = "than" if test.margin_scale == "relative" else "by"
+    if found.guardrail == "ok":
+        return f"{found.metric} not worse {by} {margin}"
+    if test.p_value is None:
+        reason = in_words([test.reason or test.relative_reason or "no_estimate"])
+        return f"{found.metric} can not be told ({reason})"
+    relative = test.margin_scale == "relative" and test.relative_effect is not None
+    seen = percent(test.relative_effect, "+") if relative else number(test.effect, "+")
+    if found.guardrail == "violated":
+        return f"{found.metric} is worse by more than {margin} ({seen})"
+    return f"{found.metric} may be worse by more than {margin} ({seen} so far)"
+
+
+def outlook_in_words(found: MetricOutlook | None) -> str:
+    """What can be found now, and when the effect one cares about can.
+
+    >>> outlook_in_words(MetricOutlook(relative_effect=0.05, power_now=0.3, relative_mde=0.12,
+    ...                                units_more=4000.0, days_more=2.5))
+    'now +12.0 %; 5 % with 4,000 more units, in about 2.5 days'
+    """
+    if found is None or found.power_now is None:
+        return f"{DASH} ({in_words([(found and found.reason) or 'no_estimate'])})"
+    least = percent(found.relative_mde, "+") if found.relative_mde else number(found.mde, "+")
+    care = (
+        number(found.effect)
+        if found.relative_effect is None
+        else margin_in_words(found.relative_effect, "relative")
+    )
+    if found.units_more is None:
+        return f"now {least}; {care}: {in_words([found.reason or 'no_effect'])}"
+    if found.units_more == 0.0:
+        return f"now {least}; the units for {care} are in"
+    days = "" if found.days_more is None else f", in about {number(found.days_more)} days"
+    return f"now {least}; {care} with {found.units_more:,.0f} more units{days}"
 
 
 def value_in_words(value: Value) -> str:
