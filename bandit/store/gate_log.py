@@ -91,13 +91,15 @@ class GateLog:
             challenger=self._challenger,
             members=list(members),
         )
+        unit = np.asarray(found["unit"], dtype=np.uint64)
+        segments = np.asarray(found["segments"], dtype=np.str_)
         return GateRows(
-            unit=np.asarray(found["unit"], dtype=np.uint64),
+            unit=unit,
             propensity=np.asarray(found["propensity"], dtype=np.float64),
             reward=np.asarray(found["reward"], dtype=np.float64),
             target=np.asarray(found["target"], dtype=np.float64),
             why=np.asarray(found["why"], dtype=np.str_),
-            segments=np.asarray(found["segments"], dtype=np.str_).reshape(-1, len(members)),
+            segments=segments.reshape(len(unit), len(members)),
         )
 
     def _place(self) -> dict[str, object]:
