@@ -26,8 +26,6 @@ from bandit.stats.sequential import SequentialSrm, sequential_srm
 from bandit.stats.srm import ALARM
 from bandit.store.numbers import ExperimentNumbers, MetricNumbers, VariantNumbers
 
-NOBODY: Mapping[str, int] = {}
-
 
 class Judged(NamedTuple):
     """What is found, before it is put into a report; the names are the report's."""
@@ -62,9 +60,8 @@ def judge(
     metrics: Sequence[Metric],
     *,
     alpha: float,
-    sequential: SequentialMode,
+    sequential: SequentialMode | None = None,
     history: Sequence[ExperimentNumbers] = (),
-    open_n: Mapping[str, int] = NOBODY,
     window_s: float | None = None,
 ) -> Judged:
     """All that can be said of an experiment; the same numbers give the same answer always.
@@ -74,15 +71,15 @@ def judge(
         experiment: What is judged.
         metrics: Declared; what is no guardrail is a metric, the first of them the primary.
         alpha: 1 − the level of every interval, in (0, 1).
-        sequential: Which interval decides.
+        sequential: Which interval decides; None: as declared.
         history: Numbers that were kept before, in any order; a plan's looks are found in them.
-        open_n: Decisions whose join window has not ended, by variant, if they are known.
         window_s: The surface's join window, to name it.
 
     Raises:
         RecordError: `alpha` is out of its range, or `planned` is asked of an experiment that has no
             plan.
     """
+    sequential = sequential or experiment.sequential
     _check(experiment, alpha, sequential)
     past = [one for one in history if one.closed_ms < numbers.closed_ms]
     case = _Case(numbers, experiment, alpha, sequential, [*past, numbers])
@@ -95,7 +92,7 @@ def judge(
     facts = Facts(
         experiment=experiment,
         sequential=sequential,
-        counts=tuple(_group(case, variant, open_n) for variant in experiment.variants),
+        counts=tuple(_group(case, variant) for variant in experiment.variants),
         left_out=_left_out(numbers),
         split=answer,
         split_p=p_value,
@@ -271,19 +268,18 @@ def _left_out(numbers: ExperimentNumbers) -> str:
     return "".join(f" {n:,} {text}." for n, text in parts if n)
 
 
-def _group(case: _Case, variant: Variant, open_n: Mapping[str, int]) -> GroupCounts:
+def _group(case: _Case, variant: Variant) -> GroupCounts:
     """Counts of a variant, as reports say them."""
     nothing = VariantNumbers(variant=variant.key)
     found = next((one for one in case.numbers.variants if one.variant == variant.key), nothing)
     counted_n = found.decisions_n - found.unseen_n
-    waiting_n = open_n.get(variant.key, 0)
     return GroupCounts(
         label=variant.key,
         policy=variant.policy,
         share=_share(variant),
         units_n=found.units_n,
-        decisions_n=found.decisions_n + waiting_n,
-        open_n=waiting_n,
+        decisions_n=found.decisions_n + found.open_n,
+        open_n=found.open_n,
         unseen_n=found.unseen_n,
         counted_n=counted_n,
         rewarded_n=found.rewarded_n,
