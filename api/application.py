@@ -115,6 +115,7 @@ def _services(settings: Settings, environ: Mapping[str, str]) -> Services:
         refresher=_refresher(worker),
         meter=worker.meter,
         now_ms=now_ms,
+        silent_host_ms=settings.silent_host_ms,
         past=past,
         personalizing=personalizing(
             worker.serving,

@@ -63,4 +63,9 @@ def report_surface(
 
 
 def _reports(services: Services, principal: Principal) -> ReportService:
-    return ReportService(services.link.store(), services.now_ms, principal.project)
+    return ReportService(
+        services.link.store(),
+        services.now_ms,
+        principal.project,
+        silent_after_ms=services.silent_host_ms,
+    )

@@ -37,6 +37,8 @@ class Services:
     refresher: Refresher
     meter: Meter
     now_ms: Callable[[], int]
+    silent_host_ms: int
+    """A host that has said nothing for longer holds no report up."""
     past: PastDecisions
     personalizing: PersonalizingService
     loops: LoopService

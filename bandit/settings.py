@@ -92,6 +92,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 f"{self.disk_full_share:g}, must not fall"
             )
 
+    @property
+    def silent_host_ms(self) -> int:
+        """`silent_host_s` in milliseconds."""
+        return round(self.silent_host_s * 1000)
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
         """Read `BANDIT_<NAME>` variables.

@@ -28,7 +28,11 @@ def _source() -> Source:
     connect = partial(open_store, settings, os.urandom, readonly=True)
     link = StoreLink(connect, monotonic_s=time.monotonic)
     return Source(
-        lambda: ReportService(link.store(), lambda: time.time_ns() // 1_000_000),
+        lambda: ReportService(
+            link.store(),
+            lambda: time.time_ns() // 1_000_000,
+            silent_after_ms=settings.silent_host_ms,
+        ),
         monotonic_s=time.monotonic,
     )
 

@@ -202,7 +202,7 @@ def _store(settings: Settings, store: Store) -> Iterator[Finding]:
     yield from _looked(
         (
             "drains",
-            lambda: stores.drain_findings(checkup, at_ms, round(settings.silent_host_s * 1000)),
+            lambda: stores.drain_findings(checkup, at_ms, settings.silent_host_ms),
         ),
         ("streams", lambda: stores.stream_findings(checkup, at_ms)),
         ("surfaces", lambda: surfaces.surface_findings(checkup, definitions, at_ms)),

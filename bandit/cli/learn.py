@@ -115,7 +115,7 @@ def _learn(
 
 def following(settings: Settings, store: Store) -> Tail:
     """The log for one reader, who waits for no host that is silent."""
-    return Tail(store, silent_after_ms=round(settings.silent_host_s * 1000))
+    return Tail(store, silent_after_ms=settings.silent_host_ms)
 
 
 def hiring(settings: Settings, store: Store) -> Callable[[Task], Learner]:

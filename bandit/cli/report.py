@@ -40,7 +40,7 @@ def command(
     try:
         store = open_store(Settings.from_environ(os.environ), readonly=True)
         try:
-            reports = ReportService(store, now_ms)
+            reports = ReportService(store, now_ms, silent_after_ms=settings.silent_host_ms)
             report = (
                 reports.surface(surface, alpha, surface_version=surface_version)
                 if surface is not None

@@ -4,12 +4,15 @@ from collections.abc import Iterator
 
 from bandit.service.findings import Finding, fine, problem, warning
 from bandit.service.reporting_words import duration
-from bandit.store.checkup import Checkup
+from bandit.store.checkup import Checkup, HostProgress
+from bandit.store.drained import GONE_AFTER_MS
 
 OLDEST_VERSION = (25, 3)
 """Of ClickHouse: the statements were never run on an older one."""
 SKEW_MS = 1_000
 BAD_SKEW_MS = 30_000
+FORGOTTEN_MS = 30 * 86_400_000
+"""A host that was last heard of so long ago is not told of any more."""
 LAG_MS = 60_000
 BAD_LAG_MS = 600_000
 LOOK_BACK_MS = 6 * 3_600_000
@@ -119,7 +122,9 @@ def drain_findings(checkup: Checkup, now_ms: int, silent_ms: int) -> Iterator[Fi
     for host in hosts:
         silent_for_ms = now_ms - host.updated_ms
         lag_ms = host.updated_ms - host.drained_through_ms
-        if silent_for_ms > silent_ms:
+        if host.done or silent_for_ms > max(GONE_AFTER_MS, silent_ms):
+            yield from _gone_findings(host, silent_for_ms)
+        elif silent_for_ms > silent_ms:
             yield warning(
                 "drains", "silent_host",
                 f"{host.host} has said nothing for {duration(silent_for_ms)}: learners no longer "
@@ -138,6 +143,30 @@ def drain_findings(checkup: Checkup, now_ms: int, silent_ms: int) -> Iterator[Fi
             )  # fmt: skip
         else:
             yield fine("drains", f"{host.host} has delivered all but {duration(max(0, lag_ms))}.")
+
+
+def _gone_findings(host: HostProgress, silent_for_ms: int) -> Iterator[Finding]:
+    """Of a host that nobody counts any more, for as long as somebody may still look for it."""
+    if silent_for_ms > FORGOTTEN_MS:
+        return
+    ago, waited = duration(max(0, silent_for_ms)), f"{host.backlog_bytes / 2**20:.1f} MiB"
+    if host.done:
+        yield fine("drains", f"{host.host} was shut down {ago} ago, with nothing left to deliver.")
+    elif host.backlog_bytes:
+        yield problem(
+            "drains", "lost_host",
+            f"{host.host} was last heard {ago} ago, when {waited} waited in its journal: what of "
+            "them was not delivered is lost unless that disk comes back.",
+            "every journal delivered before its host goes",
+            "Run `bandit drain` over its data directory, wherever that is now. If it is gone, keep "
+            "data directories on volumes that outlive their containers.",
+        )  # fmt: skip
+    else:
+        yield fine(
+            "drains",
+            f"{host.host} was last heard {ago} ago, when nothing waited there: at most what it "
+            "accepted in its last second is missing.",
+        )
 
 
 def stream_findings(checkup: Checkup, now_ms: int) -> Iterator[Finding]:

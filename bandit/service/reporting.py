@@ -39,7 +39,7 @@ from bandit.service.reporting_verdicts import not_judged
 from bandit.specs import Experiment, PolicySpec, Surface
 from bandit.store.client import Store
 from bandit.store.definitions import Definition, Definitions
-from bandit.store.drained import Drained
+from bandit.store.drained import SILENT_AFTER_MS, Drained
 from bandit.store.kept import POINTS, Kept, KeptNumbers
 from bandit.store.numbers import ExperimentNumbers
 from bandit.store.numbers_surface import RECENT_MS
@@ -70,20 +70,28 @@ class _Asked(NamedTuple):
 class ReportService:
     """Reports of one store; it keeps nothing, so any thread or process may make its own."""
 
-    def __init__(self, store: Store, now_ms: Callable[[], int], project: str | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        now_ms: Callable[[], int],
+        project: str | None = None,
+        *,
+        silent_after_ms: int = SILENT_AFTER_MS,
+    ) -> None:
         """Report on a store.
 
         Args:
             store: Whose log and definitions.
             now_ms: The clock.
             project: Only this one's experiments and surfaces; None: everybody's.
+            silent_after_ms: A host that has said nothing for longer is not waited for.
         """
         definitions = Definitions(store)
         self._definitions = seen_by(project, lambda: definitions)()
         self._reports = Reports(store)
         self._numbers = ReportNumbers(store)
         self._kept = KeptNumbers(store)
-        self._tail = Tail(store)
+        self._tail = Tail(store, silent_after_ms=silent_after_ms)
         self._now_ms = now_ms
 
     def experiment(

@@ -27,6 +27,8 @@ class HostProgress(NamedTuple):
     drained_through_ms: int
     backlog_bytes: int
     updated_ms: int
+    done: bool = False
+    """It was shut down with nothing left."""
 
 
 class Hole(NamedTuple):

@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from litestar import Litestar
@@ -34,6 +35,7 @@ from bandit.service.replaying import ReplayService
 from bandit.service.serving_state import Serving
 from bandit.service.tokens import TokenKey, Tokens
 from bandit.specs import AnySpec, Metric
+from bandit.store.drained import SILENT_AFTER_MS
 from tests.bandit.journal.fakes import FullDisk
 from tests.bandit.service.making import (
     EXPERIMENT,
@@ -130,30 +132,21 @@ class World:
         self.services = self._services()
 
     def _services(self) -> Services:
-        now_ms, entropy = (lambda: self.now_ms), counting_entropy()
-        changes = itertools.count()
+        now_ms, changes = (lambda: self.now_ms), itertools.count()
         past = PastDecisions(self.link.find, monotonic_s=time.monotonic)
-        common = {"salt": SALT, "now_ms": now_ms, "entropy": entropy}
-        tokens = Tokens([TokenKey(kid="k-01", secret="01" * 32, signs_from_ms=0)], salt=SALT)
+        common: Any = {"salt": SALT, "now_ms": now_ms, "entropy": counting_entropy()}
+        signed: Any = common | {
+            "tokens": Tokens([TokenKey(kid="k-01", secret="01" * 32, signs_from_ms=0)], salt=SALT)
+        }
         meter = Meter(journal_dir=self.folder / "journal", shared_dir=None)
         accepting = AcceptingService(
-            self.serving,
-            self.journal,
-            tokens=tokens,
-            count_unlogged=meter.count_unlogged,
-            **common,  # type: ignore[arg-type]
+            self.serving, self.journal, count_unlogged=meter.count_unlogged, **signed
         )
+        deciding = DecisionService(self.serving, self.journal, past=past, **signed)
         defining = DefinitionService(
             lambda: self.definitions,  # type: ignore[arg-type, return-value]
             now_ms=now_ms,
             new_id=lambda: f"change-{next(changes)}",
-        )
-        deciding = DecisionService(
-            self.serving,
-            self.journal,
-            past=past,
-            tokens=tokens,
-            **common,  # type: ignore[arg-type]
         )
         return Services(
             serving=self.serving,
@@ -174,18 +167,10 @@ class World:
                 salt=SALT,
             ),
             link=self.link,  # type: ignore[arg-type]
-            refresher=Refresher(
-                self.serving,
-                definitions=lambda: self.definitions,  # type: ignore[arg-type, return-value]
-                snapshots=lambda: self.snapshots,  # type: ignore[arg-type, return-value]
-                catalogues=lambda: self.catalogues,  # type: ignore[arg-type, return-value]
-                last_good=LastGood(self.folder / "cache", writer="w"),
-                interval_s=0.01,
-                monotonic_s=time.monotonic,
-                keys=self._key_feed(),
-            ),
+            refresher=self._refresher(),
             meter=meter,
             now_ms=now_ms,
+            silent_host_ms=SILENT_AFTER_MS,
             past=past,
             personalizing=personalizing(
                 self.serving,
@@ -193,13 +178,25 @@ class World:
                 accepting,
                 self.link.find_newest,
                 monotonic_s=time.monotonic,
-                **common,  # type: ignore[arg-type]
+                **common,
             ),
             loops=LoopService(defining, self.serving),
             authoriser=Authoriser(
                 self.ring, rates=Rates(self.rate_limit, monotonic_s=time.monotonic), now_ms=now_ms
             ),
             ring=self.ring,
+        )
+
+    def _refresher(self) -> Refresher:
+        return Refresher(
+            self.serving,
+            definitions=lambda: self.definitions,  # type: ignore[arg-type, return-value]
+            snapshots=lambda: self.snapshots,  # type: ignore[arg-type, return-value]
+            catalogues=lambda: self.catalogues,  # type: ignore[arg-type, return-value]
+            last_good=LastGood(self.folder / "cache", writer="w"),
+            interval_s=0.01,
+            monotonic_s=time.monotonic,
+            keys=self._key_feed(),
         )
 
     def _key_feed(self) -> KeyFeed | None:

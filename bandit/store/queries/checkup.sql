@@ -7,11 +7,12 @@ SELECT version() AS version,
        (SELECT count() FROM system.databases WHERE name = {database:String}) > 0 AS is_made
 
 -- name: checkup_progress
--- What each host's drain said last, and when.
+-- What each host's drain said last, when, and whether that was its last word.
 SELECT host,
-       toUnixTimestamp64Milli(argMax(drained_through, updated_at)) AS drained_through_ms,
-       argMax(backlog_bytes, updated_at) AS backlog_bytes,
-       toUnixTimestamp64Milli(max(updated_at)) AS updated_ms
+       toUnixTimestamp64Milli(argMax(drained_through, (updated_at, done))) AS drained_through_ms,
+       argMax(backlog_bytes, (updated_at, done)) AS backlog_bytes,
+       toUnixTimestamp64Milli(max(updated_at)) AS updated_ms,
+       argMax(done, (updated_at, done)) AS is_done
 FROM progress
 GROUP BY host
 ORDER BY host

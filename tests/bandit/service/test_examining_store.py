@@ -16,6 +16,7 @@ from bandit.store.checkup import EndingKey, Hole, HostProgress, Migrations, Serv
 from tests.bandit.service.test_examining_host import codes
 
 NOW_MS = 1_790_000_000_000
+DAY_MS = 86_400_000
 NOTHING = Migrations((), (), ())
 
 
@@ -72,6 +73,10 @@ def host(*, lag_ms: int = 300, silent_ms: int = 500) -> HostProgress:
         ([host(), host(silent_ms=301_000)], {"silent_host": "warning"}),
         ([host(lag_ms=61_000)], {"drain_behind": "warning"}),
         ([host(lag_ms=601_000)], {"drain_behind": "problem"}),
+        ([host(silent_ms=DAY_MS + 1)], {"lost_host": "problem"}),
+        ([host(silent_ms=DAY_MS + 1)._replace(backlog_bytes=0)], {}),
+        ([host(silent_ms=31 * DAY_MS)], {}),
+        ([host(silent_ms=301_000)._replace(done=True)], {}),
     ],
 )
 def test_drains(hosts: Sequence[HostProgress], expected: dict[str, str]) -> None:

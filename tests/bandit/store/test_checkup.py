@@ -124,4 +124,4 @@ def test_progress_is_what_each_host_said_last(store: Store, checkup: Checkup) ->
                 "updated_at": [updated],
             },
         )
-    assert checkup.progress() == [("h", T0 + 500, 7, T0 + 1000)]
+    assert checkup.progress() == [("h", T0 + 500, 7, T0 + 1000, False)]
