@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS $database.unit_states$local$on_cluster
     segments    Array(String) CODEC(ZSTD(1)) COMMENT 'values at its first decision, as declared',
     decisions_n UInt64 CODEC(ZSTD(1)) COMMENT 'of the experiment, without forced ones',
     seen_n      UInt64 CODEC(ZSTD(1)) COMMENT 'of those',
-    numbers     Array(Float64) CODEC(ZSTD(1)) COMMENT 'per entry of the plan: sums, counts, divisors',
+    numbers     Array(Float64) CODEC(ZSTD(1)) COMMENT 'per entry: sums, counts, divisors',
     place       UUID DEFAULT generateUUIDv4() CODEC(NONE) COMMENT 'names the row, and nobody',
     made_at     DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta(8), ZSTD(1))
 )
@@ -111,10 +111,10 @@ SETTINGS $durable, enable_block_number_column = 1, index_granularity = 64;
 CREATE TABLE IF NOT EXISTS $database.kept_numbers$on_cluster AS $database.kept_numbers_local
 ENGINE = Distributed('$cluster', $database, kept_numbers_local, cityHash64(key));
 
--- The view of 0005, and what makes it cost by what is asked for: rewards and exposures are read
--- around the time of their decisions only (the time in an event id is within the hour), units by a
--- shard of their hash, and what happened up to `since_ms` only of units that have decisions of
--- `of_experiment` after it ('': of all). The text of the rest is that of 0005.
+-- judged_decisions (0005) with what makes it cost by what is asked for: rewards and exposures are
+-- read around the time of their decisions only (the time in an event id is within the hour), units
+-- by a shard of their hash, and what happened up to `since_ms` only of units that have decisions of
+-- `of_experiment` after it ('': of all). The rules are those of 0005; a test holds the texts equal.
 
 CREATE OR REPLACE VIEW $database.judged_rows$on_cluster AS
 WITH
@@ -296,22 +296,9 @@ LEFT JOIN (
     GROUP BY event_id
 ) AS e USING (event_id);
 
-CREATE OR REPLACE VIEW $database.judged_decisions$on_cluster AS
-SELECT
-    event_id, ts, unit_id, experiment, variant, policy, snapshot, propensity, pool_n, top, pinned,
-    forced, shadow_policies, shadow_probabilities, shadow_tops, exposed, overridden, rewarded, seen,
-    reward, rewards
-FROM $database.judged_rows(
-    surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
-    window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-    weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-    reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-    default_reward = {default_reward:Float64}, of_experiment = '', since_ms = 0, shard = 0,
-    shards_n = 1
-);
-
 -- States of the units of an experiment that something happened to after `from_ms`, up to
--- `through_ms`: what they were (in a generation; '': they were nothing) and what came on top.
+-- `through_ms`: what they were (in a generation; '': they were nothing) and what came on top, which
+-- is in unit_events: one row per reward name of a decision, assignment or outcome.
 --
 -- `numbers` holds for every entry of a plan (bandit.store.unit_plan) the sum of its events, how many
 -- they are, and what it divides by. An entry takes the events of one stream (a name of rewards, or
@@ -320,95 +307,51 @@ FROM $database.judged_rows(
 -- `reach_ms` lies before `from_ms`: at least by 2 hours, so that a decision that is logged again is
 -- known.
 
-CREATE OR REPLACE VIEW $database.unit_changes$on_cluster AS
+CREATE OR REPLACE VIEW $database.unit_events$on_cluster AS
 WITH
-    arrayFilter(
-        e -> (e.2 AND e.1 > {from_ms:Int64} AND e.1 >= first_ms) OR (is_new AND e.1 < first_ms),
-        events
-    ) AS counted,
-    arrayReduce(
-        'sumForEach',
-        arrayMap(
-            e -> arrayConcat(
-                arrayMap(
-                    (stream, low, high, since, until) -> if(
-                        e.3 = stream AND e.4 >= low AND e.4 <= high
-                        AND e.1 >= first_ms + since AND e.1 < first_ms + until, e.4, 0.
-                    ),
-                    {streams:Array(UInt16)}, {lows:Array(Float64)}, {highs:Array(Float64)},
-                    {sinces:Array(Int64)}, {untils:Array(Int64)}
-                ),
-                arrayMap(
-                    (stream, low, high, since, until) -> toFloat64(
-                        e.3 = stream AND e.4 >= low AND e.4 <= high
-                        AND e.1 >= first_ms + since AND e.1 < first_ms + until
-                    ),
-                    {streams:Array(UInt16)}, {lows:Array(Float64)}, {highs:Array(Float64)},
-                    {sinces:Array(Int64)}, {untils:Array(Int64)}
-                ),
-                arrayMap(
-                    (stream, low, high, since, until, counts) -> if(
-                        e.3 = stream AND e.4 >= low AND e.4 <= high
-                        AND e.1 >= first_ms + since AND e.1 < first_ms + until,
-                        if(counts, 1., e.4), 0.
-                    ),
-                    {over_streams:Array(UInt16)}, {over_lows:Array(Float64)},
-                    {over_highs:Array(Float64)}, {sinces:Array(Int64)}, {untils:Array(Int64)},
-                    {over_counts:Array(UInt8)}
-                )
-            ),
-            counted
-        )
-    ) AS added,
-    3 * length({streams:Array(UInt16)}) AS numbers_n
-SELECT
-    unit_id,
-    was_step,
-    if(is_new, now_variant, was_variant) AS variant,
-    was_crossed OR now_variants > 1
-        OR (NOT is_new AND now_variants = 1 AND now_variant != was_variant) AS crossed,
-    was_forced OR now_forced AS forced,
-    fromUnixTimestamp64Milli(first_ms, 'UTC') AS first_ts,
-    if(is_new, now_segments, was_segments) AS segments,
-    was_decisions_n + now_decisions_n AS decisions_n,
-    was_seen_n + now_seen_n AS seen_n,
+    toUnixTimestamp64Milli(ts) - toUnixTimestamp64Milli(first_at) AS after_ms,
+    (is_own AND after_ms >= 0) OR (is_new AND after_ms < 0) AS counts,
     arrayMap(
-        (was, plus) -> was + plus,
-        arrayResize(was_numbers, numbers_n), arrayResize(added, numbers_n)
-    ) AS numbers
+        (wanted, low, high, since, until) -> stream = wanted AND value >= low
+            AND value <= high AND after_ms >= since AND after_ms < until,
+        {streams:Array(UInt16)}, {lows:Array(Float64)}, {highs:Array(Float64)},
+        {sinces:Array(Int64)}, {untils:Array(Int64)}
+    ) AS taken
+SELECT
+    unit_id, ts, event, variant, is_own_decision, is_own_start, forced, seen, segments,
+    if(
+        counts,
+        arrayConcat(
+            arrayMap(is_taken -> is_taken * value, taken),
+            arrayMap(is_taken -> toFloat64(is_taken), taken),
+            arrayMap(
+                (wanted, low, high, since, until, is_count) -> if(
+                    stream = wanted AND value >= low AND value <= high
+                    AND after_ms >= since AND after_ms < until,
+                    if(is_count, 1., value), 0.
+                ),
+                {over_streams:Array(UInt16)}, {over_lows:Array(Float64)},
+                {over_highs:Array(Float64)}, {sinces:Array(Int64)},
+                {untils:Array(Int64)}, {over_counts:Array(UInt8)}
+            )
+        ),
+        []
+    ) AS added
 FROM (
     SELECT
-        unit_id,
-        countIf(kind = 'state') = 0 AS is_new,
-        anyIf(state_step, kind = 'state') AS was_step,
-        anyIf(variant, kind = 'state') AS was_variant,
-        maxIf(crossed, kind = 'state') AS was_crossed,
-        maxIf(forced, kind = 'state') AS was_forced,
-        anyIf(segments, kind = 'state') AS was_segments,
-        sumIf(state_decisions_n, kind = 'state') AS was_decisions_n,
-        sumIf(state_seen_n, kind = 'state') AS was_seen_n,
-        anyIf(numbers, kind = 'state') AS was_numbers,
-        argMinIf(variant, (ts_ms, event), kind = 'own') AS now_variant,
-        uniqExactIf(variant, kind = 'own') AS now_variants,
-        maxIf(forced, kind = 'own') AS now_forced,
-        argMinIf(segments, (ts_ms, event), kind = 'own') AS now_segments,
-        countIf(kind = 'own' AND is_decision AND NOT forced) AS now_decisions_n,
-        countIf(kind = 'own' AND is_decision AND NOT forced AND seen) AS now_seen_n,
-        if(
-            is_new, minIf(ts_ms, kind = 'own'), minIf(ts_ms, kind = 'state')
-        ) AS first_ms,
-        groupArrayArray(made) AS events,
-        countIf(kind IN ('own', 'state')) AS belongs
+        unit_id, ts, event, variant, is_own, is_own AND at = 1 AS is_own_decision,
+        is_own_decision AS is_own_start, forced, seen, segments,
+        happened.1 AS stream, happened.2 AS value
     FROM (
         SELECT
-            if(experiment = {experiment:String} AND ts > since, 'own', 'other') AS kind,
             unit_id,
-            toUnixTimestamp64Milli(ts) AS ts_ms,
+            ts,
             toString(event_id) AS event,
             toString(variant) AS variant,
-            true AS is_decision,
-            seen,
+            experiment = {experiment:String}
+                AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS is_own,
             forced,
+            seen,
             arrayMap(
                 path -> if(
                     (arrayFold(
@@ -419,40 +362,108 @@ FROM (
                 ),
                 {paths:Array(Array(String))}
             ) AS segments,
+            arrayFilter(
+                name -> seen AND NOT forced AND (name = '' OR mapContains(rewards, name)),
+                {reward_names:Array(String)}
+            ) AS named,
             if(
-                seen AND NOT forced AND (kind = 'own' OR arrayMin({sinces:Array(Int64)}) < 0),
+                empty(named),
+                [(toUInt16(0), 0.)],
                 arrayMap(
-                    (name, stream) -> (
-                        ts_ms, kind = 'own', stream, if(name = '', reward, rewards[name])
+                    name -> (
+                        toUInt16(indexOf({reward_names:Array(String)}, name)),
+                        if(name = '', reward, rewards[name])
                     ),
-                    arrayFilter(
-                        name -> name = '' OR mapContains(rewards, name), {reward_names:Array(String)}
-                    ) AS named,
-                    arrayMap(
-                        name -> toUInt16(indexOf({reward_names:Array(String)}, name)), named
-                    )
-                ),
-                []
-            ) AS made,
-            0 AS state_step,
-            false AS crossed,
-            0 AS state_decisions_n,
-            0 AS state_seen_n,
-            CAST([], 'Array(Float64)') AS numbers,
-            fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AS since
+                    named
+                )
+            ) AS made
         FROM $database.judged_rows(
-        surface = {surface:String}, from_ms = {reach_ms:Int64}, through_ms = {through_ms:Int64},
-        window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-        weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-        reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-        default_reward = {default_reward:Float64}, of_experiment = {experiment:String},
-        since_ms = {from_ms:Int64}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64}
+                    surface = {surface:String}, from_ms = {reach_ms:Int64},
+                    through_ms = {through_ms:Int64},
+                    window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+                    weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+                    reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+                    default_reward = {default_reward:Float64}, of_experiment = {experiment:String},
+                    since_ms = {from_ms:Int64}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64}
         )
         WHERE {surface:String} != ''
+    )
+    ARRAY JOIN made AS happened, arrayEnumerate(made) AS at
+    UNION ALL
+    SELECT
+        unit_id, ts, concat(writer, '/', toString(seq)), toString(variant), true, false, true,
+        forced, false, [], toUInt16(0), 0.
+    FROM $database.assignments
+    WHERE {surface:String} = ''
+        AND experiment = {experiment:String}
+        AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+        AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+        AND cityHash64(unit_id) % {shards_n:UInt64} = {shard:UInt64}
+    UNION ALL
+    SELECT
+        unit_id, ts, '', '', ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC'), false, false,
+        false, false, [],
+        toUInt16(length({reward_names:Array(String)}) + arrayJoin(arrayFilter(
+            place -> {outcome_names:Array(String)}[place] IN ('', name),
+            arrayEnumerate({outcome_names:Array(String)})
+        ))),
+        value
+    FROM (
+        SELECT unit_id, ts, toString(name) AS name, value
+        FROM $database.outcomes
+        WHERE surface IN ({surface:String}, '')
+            AND project IN ({project:String}, '')
+            AND (
+                has({outcome_names:Array(String)}, '')
+                OR name IN {outcome_names:Array(String)}
+            )
+            AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+            AND cityHash64(unit_id) % {shards_n:UInt64} = {shard:UInt64}
+            AND (
+                ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                OR (
+                    ts >= fromUnixTimestamp64Milli({reach_ms:Int64}, 'UTC')
+                    AND unit_id IN (
+                        SELECT unit_id
+                        FROM $database.decisions
+                        WHERE surface = {surface:String}
+                            AND experiment = {experiment:String}
+                            AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                            AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                        UNION ALL
+                        SELECT unit_id
+                        FROM $database.assignments
+                        WHERE {surface:String} = ''
+                            AND experiment = {experiment:String}
+                            AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                            AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                    )
+                )
+                OR (unit_id, name, outcome_id) IN (
+                    SELECT unit_id, name, outcome_id
+                    FROM $database.outcomes
+                    WHERE surface IN ({surface:String}, '')
+                        AND {from_ms:Int64} >= 0
+                        AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                        AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                )
+            )
+        ORDER BY outcomes.ts, writer, seq
+        LIMIT 1 BY unit_id, name, outcome_id
+    )
+) AS happenings
+INNER JOIN (
+    SELECT unit_id, min(at) AS first_at, countIf(is_state) = 0 AS is_new
+    FROM (
+        SELECT unit_id, ts AS at, false AS is_state
+        FROM $database.decisions
+        WHERE surface = {surface:String}
+            AND experiment = {experiment:String}
+            AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+            AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+            AND cityHash64(unit_id) % {shards_n:UInt64} = {shard:UInt64}
         UNION ALL
-        SELECT
-            'own', unit_id, toUnixTimestamp64Milli(ts), concat(writer, '/', toString(seq)),
-            toString(variant), false, false, forced, [], [], 0, false, 0, 0, [], ts
+        SELECT unit_id, ts, false
         FROM $database.assignments
         WHERE {surface:String} = ''
             AND experiment = {experiment:String}
@@ -460,66 +471,7 @@ FROM (
             AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
             AND cityHash64(unit_id) % {shards_n:UInt64} = {shard:UInt64}
         UNION ALL
-        SELECT
-            'outcome', unit_id, toUnixTimestamp64Milli(ts), '', '', false, false, false, [],
-            arrayMap(
-                stream -> (
-                    toUnixTimestamp64Milli(ts), true,
-                    toUInt16(length({reward_names:Array(String)}) + stream), value
-                ),
-                arrayFilter(
-                    stream -> {outcome_names:Array(String)}[stream] IN ('', name),
-                    arrayEnumerate({outcome_names:Array(String)})
-                )
-            ),
-            0, false, 0, 0, [], ts
-        FROM (
-            SELECT unit_id, ts, toString(name) AS name, value
-            FROM $database.outcomes
-            WHERE surface IN ({surface:String}, '')
-                AND project IN ({project:String}, '')
-                AND (
-                    has({outcome_names:Array(String)}, '')
-                    OR name IN {outcome_names:Array(String)}
-                )
-                AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
-                AND cityHash64(unit_id) % {shards_n:UInt64} = {shard:UInt64}
-                AND (
-                    ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
-                    OR (
-                        ts >= fromUnixTimestamp64Milli({reach_ms:Int64}, 'UTC')
-                        AND unit_id IN (
-                            SELECT unit_id
-                            FROM $database.decisions
-                            WHERE surface = {surface:String}
-                                AND experiment = {experiment:String}
-                                AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
-                                AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
-                            UNION ALL
-                            SELECT unit_id
-                            FROM $database.assignments
-                            WHERE {surface:String} = ''
-                                AND experiment = {experiment:String}
-                                AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
-                                AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
-                        )
-                    )
-                    OR (unit_id, name, outcome_id) IN (
-                        SELECT unit_id, name, outcome_id
-                        FROM $database.outcomes
-                        WHERE surface IN ({surface:String}, '')
-                            AND {from_ms:Int64} >= 0
-                            AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
-                            AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
-                    )
-                )
-            ORDER BY outcomes.ts, writer, seq
-            LIMIT 1 BY unit_id, name, outcome_id
-        )
-        UNION ALL
-        SELECT
-            'state', unit_id, toUnixTimestamp64Milli(first_ts), '', toString(variant), false, false,
-            forced, segments, [], step, crossed, decisions_n, seen_n, numbers, first_ts
+        SELECT unit_id, first_ts, true
         FROM $database.unit_states FINAL
         WHERE generation = {generation:String}
             AND build = {build:UInt32}
@@ -552,7 +504,101 @@ FROM (
             )
     )
     GROUP BY unit_id
-    HAVING belongs > 0
+) AS firsts USING (unit_id);
+
+CREATE OR REPLACE VIEW $database.unit_changes$on_cluster AS
+WITH 3 * length({streams:Array(UInt16)}) AS numbers_n
+SELECT
+    unit_id,
+    was_step,
+    if(is_new, now_variant, was_variant) AS variant,
+    was_crossed OR now_variants_n > 1
+        OR (NOT is_new AND now_variants_n = 1 AND now_variant != was_variant) AS crossed,
+    was_forced OR now_forced AS forced,
+    if(is_new, now_first_ts, was_first_ts) AS first_ts,
+    if(is_new, now_segments, was_segments) AS segments,
+    was_decisions_n + now_decisions_n AS decisions_n,
+    was_seen_n + now_seen_n AS seen_n,
+    arrayResize(total, numbers_n) AS numbers
+FROM (
+    SELECT
+        unit_id,
+        countIf(is_state) = 0 AS is_new,
+        anyIf(step, is_state) AS was_step,
+        anyIf(variant, is_state) AS was_variant,
+        maxIf(crossed, is_state) AS was_crossed,
+        maxIf(forced, is_state) AS was_forced,
+        minIf(ts, is_state) AS was_first_ts,
+        anyIf(segments, is_state) AS was_segments,
+        sumIf(decisions_n, is_state) AS was_decisions_n,
+        sumIf(seen_n, is_state) AS was_seen_n,
+        argMinIf(variant, (ts, event), is_start) AS now_variant,
+        uniqExactIf(variant, is_start) AS now_variants_n,
+        maxIf(forced, is_start) AS now_forced,
+        minIf(ts, is_start) AS now_first_ts,
+        argMinIf(segments, (ts, event), is_start) AS now_segments,
+        sumIf(decisions_n, NOT is_state) AS now_decisions_n,
+        sumIf(seen_n, NOT is_state) AS now_seen_n,
+        sumForEach(added) AS total
+    FROM (
+        SELECT
+            false AS is_state, unit_id, ts, event, variant, is_own_start AS is_start, forced,
+            segments, toUInt64(0) AS step, false AS crossed,
+            toUInt64(is_own_decision AND NOT forced) AS decisions_n,
+            toUInt64(is_own_decision AND NOT forced AND seen) AS seen_n,
+            added
+        FROM $database.unit_events(
+            surface = {surface:String}, experiment = {experiment:String},
+            project = {project:String}, from_ms = {from_ms:Int64},
+            reach_ms = {reach_ms:Int64}, through_ms = {through_ms:Int64},
+            window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+            weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+            reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+            default_reward = {default_reward:Float64},
+            reward_names = {reward_names:Array(String)},
+            outcome_names = {outcome_names:Array(String)}, streams = {streams:Array(UInt16)},
+            lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)},
+            sinces = {sinces:Array(Int64)}, untils = {untils:Array(Int64)},
+            over_streams = {over_streams:Array(UInt16)}, over_lows = {over_lows:Array(Float64)},
+            over_highs = {over_highs:Array(Float64)}, over_counts = {over_counts:Array(UInt8)},
+            paths = {paths:Array(Array(String))}, generation = {generation:String},
+            build = {build:UInt32}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64}
+        )
+        UNION ALL
+        SELECT true, unit_id, first_ts, '', toString(variant), false, forced,
+            segments, step, crossed, decisions_n, seen_n, numbers
+        FROM $database.unit_states FINAL
+        WHERE generation = {generation:String}
+            AND build = {build:UInt32}
+            AND cityHash64(unit_id) % {shards_n:UInt64} = {shard:UInt64}
+            AND unit_id IN (
+                SELECT unit_id
+                FROM $database.decisions
+                WHERE surface = {surface:String}
+                    AND experiment = {experiment:String}
+                    AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                    AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                UNION ALL
+                SELECT unit_id
+                FROM $database.assignments
+                WHERE {surface:String} = ''
+                    AND experiment = {experiment:String}
+                    AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                    AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                UNION ALL
+                SELECT unit_id
+                FROM $database.outcomes
+                WHERE surface IN ({surface:String}, '')
+                    AND project IN ({project:String}, '')
+                    AND (
+                        has({outcome_names:Array(String)}, '')
+                        OR name IN {outcome_names:Array(String)}
+                    )
+                    AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                    AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+            )
+    )
+    GROUP BY unit_id
 );
 
 -- Units of an experiment, from the log (no generation) or from their states (of a generation, with

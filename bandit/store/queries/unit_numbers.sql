@@ -92,8 +92,7 @@ FROM (
 )
 GROUP BY sliced_by, slice_value, variant
 ORDER BY sliced_by, slice_value, variant
-SETTINGS max_block_size = 8192, max_bytes_before_external_group_by = 300000000,
-    max_bytes_before_external_sort = 300000000
+
 
 -- name: unit_segment_tops
 -- The values of each segment that most units of an experiment had at their first decision.
@@ -124,8 +123,7 @@ ARRAY JOIN segments AS value, arrayEnumerate(segments) AS place
 GROUP BY place, value
 ORDER BY count() DESC, value
 LIMIT {tops_n:UInt32} BY place
-SETTINGS max_block_size = 8192, max_bytes_before_external_group_by = 300000000,
-    max_bytes_before_external_sort = 300000000
+
 
 -- name: unit_orders
 -- Three order statistics of one metric over the units of an experiment, by variant, and by first
@@ -182,8 +180,7 @@ FROM (
 GROUP BY sliced_by, slice_value, variant
 HAVING units_n > 0
 ORDER BY sliced_by, slice_value, variant
-SETTINGS max_block_size = 8192, max_bytes_before_external_group_by = 300000000,
-    max_bytes_before_external_sort = 300000000
+
 
 -- name: unit_cap
 -- The quantile of one metric over all units of an experiment, and how many they are.
@@ -213,8 +210,7 @@ FROM unit_values(
     of_rewards = {of_rewards:Array(UInt8)}, bot_decisions = {bot_decisions:UInt64},
     closed_ms = {closed_ms:Int64}
 )
-SETTINGS max_block_size = 8192, max_bytes_before_external_group_by = 300000000,
-    max_bytes_before_external_sort = 300000000
+
 
 -- name: unit_sums
 -- Decisions of an experiment in an interval of time by variant and hour, whoever made them.
@@ -247,5 +243,4 @@ FROM (
     GROUP BY variant, at
 )
 ORDER BY variant, at_ms
-SETTINGS max_block_size = 8192, max_bytes_before_external_group_by = 300000000,
-    max_bytes_before_external_sort = 300000000
+
