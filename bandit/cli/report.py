@@ -38,7 +38,8 @@ def command(
     if (experiment is None) == (surface is None):
         raise click.UsageError("name an EXPERIMENT or a --surface, and not both")
     try:
-        store = open_store(Settings.from_environ(os.environ), readonly=True)
+        settings = Settings.from_environ(os.environ)
+        store = open_store(settings, readonly=True)
         try:
             reports = ReportService(store, now_ms, silent_after_ms=settings.silent_host_ms)
             report = (
