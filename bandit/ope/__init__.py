@@ -28,7 +28,7 @@ from bandit.ope.continuous import Kernel
 from bandit.ope.contrast import Gain, gain_between, gain_over_logging
 from bandit.ope.diagnostics import REASONS, Diagnostics, diagnose
 from bandit.ope.distribution import RewardDistribution
-from bandit.ope.doubly import Dm, Dr, DrOs, SgDr, Sndr, SwitchDr, mrdr_weights
+from bandit.ope.doubly import CalibratedDr, Dm, Dr, DrOs, SgDr, Sndr, SwitchDr, mrdr_weights
 from bandit.ope.embedding import Mips, OffCem, embedding_chances
 from bandit.ope.estimators import ips, snips
 from bandit.ope.evaluation import Estimate, Evaluation, default_estimators, evaluate
@@ -61,6 +61,7 @@ from bandit.ope.weighting import ControlVariate, Ips, Ncis, Replay, SgIps, Snips
 __all__ = [
     "REASONS",
     "Balanced",
+    "CalibratedDr",
     "CascadeDr",
     "ControlVariate",
     "CressieRead",

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit.errors import RecordError
+from bandit.errors import NotEnoughData, RecordError
 from bandit.ope.arrays import Floats
 from bandit.ope.base import model_of
 from bandit.ope.batch import LoggedBatch
 from bandit.ope.terms import Terms
-from bandit.ope.weighting import mean_terms, ratio_terms, subgaussian
+from bandit.ope.weighting import mean_terms, ratio_terms, subgaussian, weighted_mean
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,68 @@ class Sndr:
         """Contributions D and w·(r − q), the latter normalised by w."""
         direct, residual = model_of(batch)
         return ratio_terms(batch, batch.weights * residual, batch.weights, direct)
+
+
+@dataclass(frozen=True)
+class CalibratedDr:
+    """DR that uses as much of the model and of the weights as the log supports; the default.
+
+    The model is calibrated out of fold to a + b·q, b in [0, 1], by least squares under √w, midway
+    between where the log is and where the target goes (all of w leaves the fit to few decisions):
+    noise is shrunk to the mean (then this is SNIPS), a good model is kept (then it is DR).
+    Weights are truncated at √n, whose bias vanishes faster than the error and is the model's there,
+    and divided by the greater of n and Σw.
+
+    In simulated worlds from good overlap to 0.5 % effective sample its error is at most that of
+    the best of IPS, SNIPS, DR, SNDR and control variates (`sims/README.md`).
+
+    Source: truncation: Ionides (2008), "Truncated importance sampling", section 2; slope of the
+    model as control variate: Owen & Zhou (2000), "Safe and effective importance sampling",
+    section 2.
+
+    Attributes:
+        trusts_model: Its interval is empirical likelihood's, which holds for the value itself.
+    """
+
+    name: str = "calibrated_dr"
+    trusts_model: bool = False
+
+    def terms(self, batch: LoggedBatch) -> Terms:
+        """Contributions a + b·D and min(w, √n)·(r − a − b·q), normalised.
+
+        Raises:
+            NotEnoughData: The target could have made none of the decisions.
+        """
+        direct, residual = model_of(batch)
+        predicted = batch.reward - residual
+        cut = np.minimum(batch.weights, math.sqrt(batch.n))
+        if not cut.any():
+            raise NotEnoughData("decisions that the target could have made", 0, 1)
+        level, slope = calibration(predicted, batch.reward, _counted(np.sqrt(batch.weights), batch))
+        correction = cut * (batch.reward - level - slope * predicted)
+        above = weighted_mean(batch, batch.weights) > 1.0
+        per = batch.weights if above else np.ones(batch.n)
+        return ratio_terms(batch, correction, per, level + slope * direct)
+
+
+def calibration(predicted: Floats, reward: Floats, weights: Floats) -> tuple[float, float]:
+    """The a and b in [0, 1] of least Σ weight·(reward − a − b·predicted)².
+
+    >>> calibration(np.array([0.0, 1.0]), np.array([0.25, 0.75]), np.ones(2))
+    (0.25, 0.5)
+    """
+    middle = float(np.average(predicted, weights=weights))
+    mean = float(np.average(reward, weights=weights))
+    spread = float(np.average((predicted - middle) ** 2, weights=weights))
+    together = float(np.average((predicted - middle) * (reward - mean), weights=weights))
+    # Equal predictions differ by their rounding, and that explains nothing.
+    varies = spread > 1e-20 * max(middle**2, 1e-300)
+    slope = min(1.0, max(0.0, together / spread)) if varies else 0.0
+    return mean - slope * middle, slope
+
+
+def _counted(weights: Floats, batch: LoggedBatch) -> Floats:
+    return weights if batch.sampling is None else weights * batch.sampling
 
 
 @dataclass(frozen=True)

@@ -12,20 +12,20 @@ from bandit.ope.arrays import check_alpha
 from bandit.ope.base import Estimator
 from bandit.ope.batch import LoggedBatch
 from bandit.ope.contrast import gain_over_logging
-from bandit.ope.diagnostics import REASONS, REFUSE_K, Diagnostics, diagnose
-from bandit.ope.doubly import Dm, Dr, Sndr
+from bandit.ope.diagnostics import REASONS, Diagnostics, diagnose
+from bandit.ope.doubly import CalibratedDr, Dm, Dr, Sndr
 from bandit.ope.interval import Interval
 from bandit.ope.intervals import student_t
 from bandit.ope.likelihood import CressieRead, cressie_read, cressie_read_dr
 from bandit.ope.terms import Terms
-from bandit.ope.value import CAUTION_ESS, Verdict
+from bandit.ope.value import Verdict
 from bandit.ope.weighting import ControlVariate, Ips, Snips
 from bandit.records import Record
 
 FORMAT = 1
 """Version of the serialised layout."""
 WEIGHTED = ("ips", "snips", "cressie_read", "el_mle", "control_variate")
-DOUBLY = ("dr", "sndr", "mrdr")
+DOUBLY = ("calibrated_dr", "dr", "sndr", "mrdr")
 
 
 class Estimate(Record, frozen=True, kw_only=True):
@@ -52,8 +52,8 @@ class Evaluation(Record, frozen=True, kw_only=True):
     Attributes:
         policy: Whose value it is.
         alpha: 1 − the level.
-        headline: The estimator to quote: DR with a model, an effective sample of 200 and no very
-            heavy tail, else SNIPS; None when refused.
+        headline: The estimator to quote: `calibrated_dr` with a model, else SNIPS; None when
+            refused.
         logged: Mean reward of the policy that logged.
         estimates: One per estimator.
         gain: Interval of target − logging policy, paired; None when refused.
@@ -144,15 +144,16 @@ def evaluate(
 ) -> Evaluation:
     """Every estimate with its interval and the verdict; a refusal carries no number.
 
-    The interval is Cressie–Read's empirical likelihood with the known bound on the weight, for DR
-    of the doubly robust contributions; the t interval for other unbiased estimators; none for
+    The interval is Cressie–Read's empirical likelihood with the known bound on the weight, and
+    with a model E[w·q − D] = 0 as a second thing known; it is one of the value, so all unbiased
+    estimators share it. The t interval is for other unbiased estimators; none for
     those whose bias it would hide (`dm`, clipped, shrunken, …).
 
     Args:
         batch: The log and the target.
         policy: A name for the target.
         estimators: None takes SNIPS, IPS, Cressie–Read and the control variate, and with a model
-            DR, SNDR and DM.
+            calibrated DR, DR, SNDR and DM.
         alpha: 1 − the level.
 
     >>> log = LoggedBatch.of(propensity=[0.5] * 400, target=[0.9, 0.1] * 200,
@@ -179,7 +180,7 @@ def evaluate(
     return Evaluation(
         policy=policy,
         alpha=alpha,
-        headline=_headline(estimates, diagnostics),
+        headline=_headline(estimates),
         logged=float(batch.reward.mean()) if batch.n else None,
         estimates=tuple(estimates),
         gain=None if refused else _gain(batch, alpha),
@@ -189,33 +190,35 @@ def evaluate(
     )
 
 
-def _headline(estimates: Sequence[Estimate], diagnostics: Diagnostics) -> str | None:
-    """DR where the weights are tame enough for it, else SNIPS, else the first that has a value."""
+def _headline(estimates: Sequence[Estimate]) -> str | None:
+    """Calibrated DR, else SNIPS, else the first that has a value."""
     shown = [e.estimator for e in estimates if e.value is not None]
-    tame = diagnostics.ess >= CAUTION_ESS and (diagnostics.pareto_k or 0.0) <= REFUSE_K
-    wanted = ("dr", "snips") if tame else ("snips",)
-    return next((name for name in (*wanted, *shown) if name in shown), None)
+    return next((name for name in ("calibrated_dr", "snips", *shown) if name in shown), None)
 
 
 def default_estimators(batch: LoggedBatch) -> list[Estimator]:
     """The estimators that need nothing chosen and that the batch has the columns for."""
-    modelled: list[Estimator] = [Dr(), Sndr(), Dm()] if batch.has_model else []
+    modelled: list[Estimator] = [CalibratedDr(), Dr(), Sndr(), Dm()] if batch.has_model else []
     return [*modelled, Snips(), Ips(), CressieRead(), ControlVariate()]
 
 
 def _shared_intervals(
     batch: LoggedBatch, estimators: Sequence[Estimator], alpha: float
 ) -> Mapping[str, Interval]:
-    """One empirical-likelihood interval for all that weigh, one for all doubly robust."""
-    names = {estimator.name for estimator in estimators}
-    found: dict[str, Interval] = {}
-    if batch.reward_range is None and not np.ptp(batch.reward):
-        return found
-    if names & set(WEIGHTED):
-        found |= dict.fromkeys(WEIGHTED, cressie_read(batch, alpha=alpha))
-    if names & set(DOUBLY) and batch.has_model:
-        found |= dict.fromkeys(DOUBLY, cressie_read_dr(batch, alpha=alpha))
-    return found
+    """One empirical-likelihood interval for all that are unbiased, with the model if there is one.
+
+    Where no bound on the weight is known the model's part of the unseen row is not, either.
+    """
+    names = {estimator.name for estimator in estimators} & {*WEIGHTED, *DOUBLY}
+    if not names or (batch.reward_range is None and not np.ptp(batch.reward)):
+        return {}
+    modelled = batch.has_model and math.isfinite(batch.greatest_weight)
+    best = (cressie_read_dr if modelled else cressie_read)(batch, alpha=alpha)
+    if modelled or not batch.has_model:
+        return dict.fromkeys(names, best)
+    return dict.fromkeys(names, best) | {
+        name: cressie_read_dr(batch, alpha=alpha) for name in names & set(DOUBLY)
+    }
 
 
 def _gain(batch: LoggedBatch, alpha: float) -> Interval | None:

@@ -32,11 +32,12 @@ def test_uniform_logs_judge_bernoulli_ts_within_the_interval(campaign):
     assert found["snips"].interval.low <= full <= found["snips"].interval.high
 
 
-def test_a_good_log_gets_every_estimate_and_quotes_dr():
+def test_a_good_log_gets_every_estimate_and_quotes_calibrated_dr():
     found = evaluate(GOOD, policy="feed-vw")
-    assert (found.verdict, found.reasons, found.headline) == ("ok", (), "dr")
+    assert (found.verdict, found.reasons, found.headline) == ("ok", (), "calibrated_dr")
     assert found.best.interval.method == "cressie_read_dr"
-    assert found["snips"].interval.method == "cressie_read"
+    assert found["snips"].interval == found.best.interval
+    assert evaluate(GOOD, estimators=[ope.Snips()])["snips"].interval.method == "cressie_read_dr"
     assert found["dm"].interval is None
     assert found["dm"].note.startswith("biased")
     truth = world_a(2000, 4, 5, 1.0, 3.0)["truth"].mean()
