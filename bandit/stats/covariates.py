@@ -256,11 +256,23 @@ def _classical(
     shape = np.diag([1.0 / v.n for v in variants])
     if own_slopes:
         shape = shape + np.diag(
-            [float(g @ np.linalg.pinv(c[1:, 1:]) @ g) for g, c in zip(gaps, cross, strict=True)]
+            [float(g @ _inverse(c[1:, 1:]) @ g) for g, c in zip(gaps, cross, strict=True)]
         )
     else:
-        shape = shape + gaps @ np.linalg.pinv(np.sum(cross, axis=0)[1:, 1:]) @ gaps.T
+        shape = shape + gaps @ _inverse(np.sum(cross, axis=0)[1:, 1:]) @ gaps.T
     return float(left) / df * shape, float(df)
+
+
+def _inverse(s_xx: Array) -> Array:
+    """Inverse of covariates' cross-products, whatever their units; 0 for constant ones.
+
+    Standardised first: of covariates in cents and in shares the plain pseudo-inverse takes the
+    smaller one for rounding, and the standard error was wrong by 0.2 %.
+    """
+    scale = np.sqrt(np.maximum(np.diag(s_xx), 0.0))
+    unit = np.where(scale > 0.0, scale, 1.0)
+    inverse = np.linalg.pinv(s_xx / np.outer(unit, unit), hermitian=True)
+    return np.asarray(inverse / np.outer(unit, unit))
 
 
 def _value(variant: Linear) -> float:

@@ -178,3 +178,24 @@ def test_solving_without_any_covariate_that_varies_gives_no_slopes():
 
 def test_nothing_is_reduced_where_nothing_is_known():
     assert optimal_reduction(JointMoments.none(2), mean_of(0, covariates=[1])) is None
+
+
+def test_classical_error_is_that_of_least_squares_whatever_units_covariates_have():
+    # Symptom: beside a covariate 1e9 times as large, a small one was taken for rounding, and the
+    # standard error was wrong by 0.2 %.
+    rng = np.random.default_rng(4)
+    n = 200
+    x = rng.normal(size=(n, 2)) * [1e5, 1e-4]
+    treated = np.repeat([0.0, 1.0], n // 2)
+    x[:, 1] += 5e-5 * treated
+    y = 3.0 * x[:, 1] / 1e-4 + treated + rng.normal(size=n)
+    moments = [
+        JointMoments.of_columns(y[part], *x[part].T) for part in (treated == 0, treated == 1)
+    ]
+    how = Cuped(slopes="within", variance="common")
+    found = cuped(mean_of(0, covariates=[1, 2]), *moments, how=how)
+    design = np.column_stack([np.ones(n), treated, x / [1e5, 1e-4]])
+    beta, left, *_ = np.linalg.lstsq(design, y, rcond=None)
+    error = math.sqrt(left[0] / (n - 4) * np.linalg.inv(design.T @ design)[1, 1])
+    assert found.effect == pytest.approx(beta[1], rel=1e-9)
+    assert found.std_error == pytest.approx(error, rel=1e-9)
