@@ -153,7 +153,8 @@ def anytime_dr(
 
     Args:
         batch: The log, oldest first, with `reward_range`; with `predictions` and `logged_pmf`, or
-            a `weight_bound`, where they are known. With neither φ is w·r.
+            a `weight_bound`, where they are known (with the bound, `predicted` and `direct` alone
+            do: the model's predictions must then be inside `reward_range`). With neither φ is w·r.
         alpha: 1 − the level.
         looks: After how many decisions to look; None for once, at the end.
         reach: k ≥ 0, how far below 0 a contribution may fall: larger uses more of the model. None
@@ -271,6 +272,9 @@ def _doubly(batch: LoggedBatch, scaled: _Scaled, reach: float | None) -> tuple[F
     if batch.predictions is None or batch.target_pmf is None or batch.action is None:
         if math.isinf(bound):
             return weights * earned, 0.0
+        if batch.predicted is not None and batch.direct is not None and reach >= bound:
+            # No weight is above the reach, so no prediction inside the range needs to be cut.
+            return weights * (earned - scaled(batch.predicted)) + scaled(batch.direct), reach
         past = np.cumsum(earned) - earned
         baseline = (past + 0.5) / np.arange(1, batch.n + 1)
         baseline = np.minimum(baseline, reach / bound)

@@ -38,6 +38,8 @@ class LoggedBatch:
         actions_n: `(n,)` how many actions were eligible; None if unknown.
         weight_bound: The greatest weight that could have been drawn, known beforehand.
         reward_range: The least and greatest reward that could have come.
+        support: Mean target mass where nothing was logged, and mean Σ_a min(target, logged), where
+            they are known and the pmfs were too wide to keep.
         excluded: How many rows were left out, by reason.
     """
 
@@ -58,6 +60,7 @@ class LoggedBatch:
     actions_n: Ints | None = None
     weight_bound: float | None = None
     reward_range: tuple[float, float] | None = None
+    support: tuple[float, float] | None = None
     excluded: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
@@ -80,6 +83,7 @@ class LoggedBatch:
         embedding: ArrayLike | None = None,
         weight_bound: float | None = None,
         reward_range: tuple[float, float] | None = None,
+        support: tuple[float, float] | None = None,
         actions_n: ArrayLike | None = None,
         barred: Mapping[str, ArrayLike] | None = None,
     ) -> "LoggedBatch":
@@ -88,7 +92,7 @@ class LoggedBatch:
         Args:
             propensity, reward, action, target, target_pmf, logged_pmf, predictions, predicted,
                 direct, unit, sampling, logger, logger_propensity, embedding, weight_bound,
-                reward_range: see the class.
+                reward_range, support: see the class.
                 `target` or (`target_pmf` and `action`) is needed.
             actions_n: `(n,)` or one number: eligible actions. A propensity of 1 among several
                 (a `fixed` policy) says nothing of the others; such rows are left out as `fixed`.
@@ -145,6 +149,7 @@ class LoggedBatch:
             ),
             weight_bound=weight_bound,
             reward_range=reward_range,
+            support=support,
             excluded=excluded,
         )
         batch._check()

@@ -159,7 +159,7 @@ def effective_n(weights: Floats) -> float:
 def support_of(batch: LoggedBatch) -> tuple[float | None, float | None]:
     """The target's mean mass where nothing was logged, and mean Σ_a min(target, logged)."""
     if batch.target_pmf is None or batch.logged_pmf is None or not batch.n:
-        return None, None
+        return batch.support or (None, None)
     overlap = float(np.minimum(batch.target_pmf, batch.logged_pmf).sum()) / batch.n
     if batch.logged_pmf.min() > 0.0:
         return 0.0, overlap

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bandit.errors import RecordError
-from bandit.ope import anytime_dr, anytime_gain, anytime_ips
+from bandit.ope import LoggedBatch, anytime_dr, anytime_gain, anytime_ips, diagnose
 from tests.bandit.ope.test_likelihood import epsilon_greedy
 from tests.bandit.ope.worlds import batch_of, taken, world_a
 
@@ -77,3 +77,23 @@ def test_without_a_declared_range_there_is_no_sequence():
     for sequence in (anytime_ips, anytime_dr, anytime_gain):
         with pytest.raises(RecordError, match="reward_range"):
             sequence(batch)
+
+
+def test_a_model_known_by_its_predictions_alone_tells_as_much_as_one_with_all_of_them() -> None:
+    world = world_a(800, 4, 3, 1.0, 1.5)
+    whole = batch_of(world, reward_range=(0.0, 1.0))
+    narrow = LoggedBatch.of(
+        propensity=whole.propensity,
+        reward=whole.reward,
+        target=whole.target,
+        predicted=whole.predicted,
+        direct=whole.direct,
+        weight_bound=whole.greatest_weight,
+        reward_range=(0.0, 1.0),
+        support=(0.0, 0.9),
+    )
+    [wide] = anytime_dr(whole)
+    [found] = anytime_dr(narrow)
+    assert (found.low, found.high) == pytest.approx((wide.low, wide.high), abs=1e-12)
+    diagnostics = diagnose(narrow)
+    assert (diagnostics.support_deficit, diagnostics.overlap) == (0.0, 0.9)
