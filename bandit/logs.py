@@ -32,6 +32,7 @@ EVENTS = {
     "ended": "A process was asked to end, and has.",
     "experiment_unusable": "An experiment can not be served as it is declared; it assigns nobody.",
     "give_up_failed": "What was set aside could not be given up; it is tried again.",
+    "given_up_thrown_away": "A file of rows that were given up three months ago was removed.",
     "hosts_silent": "Other hosts than before have said nothing lately; nobody waits for them.",
     "journal_closed": "A worker's journal takes no records; decisions are answered unlogged.",
     "journal_open": "It takes records again.",

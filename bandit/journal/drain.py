@@ -69,7 +69,8 @@ class Drain:
             slack_ms: A record may be appended so long after its `ts_ms`.
             report_every_ms: Progress is told after every delivery, and at least this often.
             limits: How much is done at once.
-            give_up_after_s: So long learners wait for what was set aside; None: for ever.
+            give_up_after_s: So long learners wait for what was set aside, and for a writer's folder
+                that can not be read; None: for ever.
         """
         self._root = root
         self._sink = sink
@@ -85,6 +86,7 @@ class Drain:
             if give_up_after_s is None
             else GivingUp(root, sink, now_ms=now_ms, after_s=give_up_after_s)
         )
+        self._patience_ms = float("inf") if give_up_after_s is None else give_up_after_s * 1000
         self._folders: dict[str, Folder] = {}
         self._unreadable = Outages("the journal can not be read", now_ms)
         self._unreported = Outages("progress is not reported", now_ms)
@@ -207,8 +209,11 @@ class Drain:
         """How far everything is delivered that was there when the pass began."""
         through_ms = started_ms - self._slack_ms
         for folder in self._folders.values():
-            if folder.path.name in self._unreadable:
-                through_ms = min(through_ms, self._through_ms)
+            writer = folder.path.name
+            if writer in self._unreadable:
+                # Or one broken folder would hold every learner up for as long as it is there.
+                if self._unreadable.lasts_ms(writer) < self._patience_ms:
+                    through_ms = min(through_ms, self._through_ms)
             elif folder.bound_ms is not None:
                 through_ms = min(through_ms, folder.bound_ms - 1)
         self._through_ms = max(self._through_ms, through_ms)

@@ -9,7 +9,9 @@
 """
 
 import logging
+import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +29,8 @@ GIVEN_UP = ".given-up"
 """No writer's folder: it has a dot in front."""
 LOOK_MS = 10_000
 """How often the drain looks for what has waited long enough."""
+KEPT_MS = 90 * 86_400_000
+"""So long files are kept that nobody waits for any more."""
 
 _numbers = msgspec.json.Decoder(list[Numbers])
 
@@ -64,6 +68,7 @@ class GivingUp:
             return GivenUp()
         self._looked_ms = now_ms
         try:
+            _throw_away(self._root, now_ms - KEPT_MS)
             return give_up(self._root, self._sink, set_aside_by_ms=now_ms - self._after_ms)
         except (StoreError, OSError) as exc:
             log.warning(
@@ -99,10 +104,21 @@ def give_up(root: Path, sink: Sink, *, set_aside_by_ms: int | None = None) -> Gi
         kept = root / GIVEN_UP / path.parents[1].name / path.name
         kept.parent.mkdir(parents=True, exist_ok=True)
         path.rename(kept)
+        os.utime(kept)  # from now on it is kept for a while
         files_n += 1
         rows_n += sum(numbers.last - numbers.first + 1 for numbers in declared)
         log.error("given up %s: %s", kept, _told(declared), extra=event("rows_given_up"))
     return GivenUp(files_n, rows_n)
+
+
+def _throw_away(root: Path, by_ms: int) -> None:
+    """Remove what was given up long ago, and folders that are empty then."""
+    for path in (root / GIVEN_UP).glob("*/*"):
+        if _is_by(path, by_ms):
+            path.unlink()
+            log.warning("thrown away %s", path, extra=event("given_up_thrown_away"))
+            with suppress(OSError):  # there is more in it
+                path.parent.rmdir()
 
 
 def _is_by(path: Path, by_ms: int | None) -> bool:

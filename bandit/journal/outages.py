@@ -16,6 +16,7 @@ LONGEST_WAIT_MS = 5_000
 class _Failure:
     failures_n: int
     due_ms: int
+    since_ms: int
 
 
 class Outages:
@@ -41,6 +42,11 @@ class Outages:
         """Whether this one fails."""
         return name in self._failures
 
+    def lasts_ms(self, name: str) -> int:
+        """How long this one has been failing; 0 if it does not."""
+        failure = self._failures.get(name)
+        return 0 if failure is None else max(0, self._now_ms() - failure.since_ms)
+
     def is_due(self, name: str) -> bool:
         """Whether it may be tried."""
         failure = self._failures.get(name)
@@ -55,7 +61,7 @@ class Outages:
         if not self._failures:
             self._since_ms = now_ms
             log.warning("%s: %s", self._what, exc, extra=event("outage_began"))
-        failure = self._failures.setdefault(name, _Failure(0, now_ms))
+        failure = self._failures.setdefault(name, _Failure(0, now_ms, now_ms))
         failure.due_ms = now_ms + min(FIRST_WAIT_MS << failure.failures_n, LONGEST_WAIT_MS)
         failure.failures_n = min(failure.failures_n + 1, 16)
 

@@ -186,3 +186,36 @@ def test_a_drain_that_ends_with_nothing_left_says_so(
     standing_by.step()
     standing_by.finish()
     assert len(sink.reports) == reports_n, "the one that works tells"
+
+
+def test_what_was_given_up_is_thrown_away_after_ninety_days(
+    root: Path, sink: FakeSink, clock: Clock
+) -> None:
+    reject_one(root, sink, clock)
+    give_up(root, sink)
+    assert kept(root) == [".seg", ".seg"]
+    for days, left in ((89, [".seg", ".seg"]), (91, [])):
+        for path in root.glob(".given-up/*/*"):
+            at_ms = clock() - days * 86_400_000
+            os.utime(path, ns=(at_ms * 1_000_000, at_ms * 1_000_000))
+        drain = Drain(root, sink, host="h1", now_ms=clock, give_up_after_s=AFTER_S)
+        drain.step()
+        drain.close()
+        assert kept(root) == left
+    assert not (root / ".given-up" / "w1").exists()
+
+
+def test_a_folder_that_can_not_be_read_holds_nobody_up_for_ever(
+    root: Path, sink: FakeSink, clock: Clock
+) -> None:
+    (root / "w0" / "000000000001.seg").mkdir(parents=True)  # even root can not read that
+    drain = Drain(root, sink, host="h1", now_ms=clock, give_up_after_s=AFTER_S)
+    for _ in range(15):
+        drain.step()
+        clock.ms += 60_000
+    assert sink.reports[-1].drained_through_ms == START_MS - 250
+    for _ in range(2):
+        drain.step()
+        clock.ms += 60_000
+    assert sink.reports[-1].drained_through_ms > START_MS + 15 * 60_000
+    drain.close()
