@@ -19,7 +19,7 @@ OLS = Cuped(slopes="within", variance="common", keep_worse=True)
 def rows(rng: np.random.Generator, n: int, k: int, treated: float) -> Floats:
     """Units' numbers and k correlated covariates of very different sizes, `(n, 1 + k)`."""
     mixing = rng.normal(size=(k, k))
-    covariates = rng.normal(size=(n, k)) @ mixing * 10.0 ** rng.uniform(-3, 3, k)
+    covariates = rng.normal(size=(n, k)) @ mixing * 10.0 ** rng.uniform(-2, 3, k)
     covariates += 10.0 ** rng.uniform(0, 4, k)
     standard = (covariates - covariates.mean(axis=0)) / covariates.std(axis=0)
     y = 100.0 + treated + standard @ rng.normal(size=k) + rng.standard_exponential(n)

@@ -1,11 +1,15 @@
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 import sims.worlds
+from bandit.cli import simulate_scenarios
 from bandit.cli.simulate import command
 from sims.datasets import DataSetUnavailable
+from sims.scenarios import SCENARIOS
+from sims.scenarios.base import Figure, Finding, Scenario, exact
 from sims.worlds.base import World
 
 
@@ -55,3 +59,40 @@ def test_slots_twice_with_one_seed_writes_identical_numbers(tmp_path: Path) -> N
     assert first.read_bytes() == again.read_bytes()
     assert outputs[0].splitlines()[:-1] == outputs[1].splitlines()[:-1]
     assert "position bias" in outputs[0]
+
+
+def test_scenarios_print_claims_beside_what_was_found_and_write_it(tmp_path: Path) -> None:
+    done = simulate("scenarios", "width", "cuped", "--repetitions", "4", "--out", str(tmp_path))
+    assert done.exit_code == 0, done.output
+    assert "cuped holds" in done.output
+    assert "≤ 1e-09" in done.output
+    found = msgspec.json.decode((tmp_path / "scenarios.json").read_bytes(), type=list[Finding])
+    assert [(one.scenario, one.repetitions, one.seed) for one in found] == [
+        ("width", 4, 1),
+        ("cuped", 4, 1),
+    ]
+
+
+def test_scenarios_end_with_1_if_a_claim_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def study(seed: int, repetitions: int, executor: object) -> list[Figure]:
+        return [exact("the answer", 41.0, at_least=42.0)]
+
+    false = Scenario("width", "The answer is 42.", "≥ 42", 1, 1, study)
+    monkeypatch.setattr(simulate_scenarios, "SCENARIOS", (false,))
+    done = simulate("scenarios", "--out", str(tmp_path))
+    assert done.exit_code == 1
+    assert "width FAILS" in done.output
+
+
+def test_scenarios_can_be_listed_without_running_them() -> None:
+    done = simulate("scenarios", "--list")
+    assert done.exit_code == 0
+    assert [one.name for one in SCENARIOS if one.name not in done.output] == []
+
+
+def test_unknown_scenario_is_refused_with_the_names_that_there_are() -> None:
+    done = simulate("scenarios", "peeking", "peaking")
+    assert done.exit_code == 2
+    assert "'peaking' is not one of 'peeking'" in done.output
