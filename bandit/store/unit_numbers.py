@@ -1,8 +1,11 @@
 """The numbers of an experiment's report: from the log, or from what was kept of its units."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from bandit.errors import StoreUnavailable
+from bandit.logs import event
 from bandit.stats import OrderStatistics
 from bandit.stats.quantiles import SPREAD
 from bandit.store.client import Store
@@ -21,13 +24,20 @@ from bandit.store.unit_answers import (
     variants_of,
 )
 from bandit.store.unit_plan import ANY, UnitPlan
+from bandit.store.unit_steps import Fault, Progress, Step, UnitSteps
+
+log = logging.getLogger(__name__)
 
 TOP_SEGMENTS = 50
 CAP_FROM_UNITS = 1_000
 """A cap is looked for once so many units have a number of the metric."""
 
+MOST_BUILDS = 3
+
 Bound = dict[str, object]
 Orders = dict[str, dict[Slice, dict[str, OrderStatistics]]]
+ALONE: Bound = {"shard": 0, "shards_n": 1}
+"""All units at once."""
 
 
 class UnitNumbers:
@@ -47,23 +57,117 @@ class UnitNumbers:
             StoreUnavailable: The store did not answer.
             RecordError: Numbers overflow.
         """
-        span = {"from_ms": -1, "reach_ms": 0, "through_ms": closed_ms, "shard": 0, "shards_n": 1}
+        steps = UnitSteps(self._store, plan)
+        span = {"from_ms": -1, "reach_ms": 0, "through_ms": closed_ms}
         whole = plan.judged() | span | {"generation": "", "build": 0, "closed_ms": closed_ms}
-        sums = [HourSums(*row) for row in self._store.rows("unit_sums", **(plan.joined() | span))]
-        caps = given_caps(plan) | self._found_caps(plan, whole, {})
-        return self._numbers(plan, whole, sums if plan.surface else [], caps, "log")
+        shards_n = steps.shards_n(-1, closed_ms)
+        shards: list[Bound] = [{"shard": shard, "shards_n": shards_n} for shard in range(shards_n)]
+        sums: list[HourSums] = []
+        for shard in shards if plan.surface else ():
+            rows = self._store.rows("unit_sums", **(plan.joined() | span | shard))
+            sums += [HourSums(*row) for row in rows]
+        known = {m: cap for m, (cap, at_ms) in steps.progress().caps.items() if at_ms <= closed_ms}
+        caps = given_caps(plan) | self._found_caps(plan, whole | ALONE, known)
+        return self._numbers(plan, whole, shards, sums, caps, "log")
+
+    def advance(self, plan: UnitPlan, closed_ms: int) -> None:
+        """Bring the states of the units up to a time; from the log anew where they were spoilt.
+
+        It may be cut off anywhere and run twice, also at the same time and by other hosts.
+
+        Args:
+            plan: What to add up.
+            closed_ms: Decisions up to then have all their rewards, and nothing of the time before
+                is still to come.
+
+        Raises:
+            StoreUnavailable: The store did not answer, or rows keep coming late: do it again.
+            StoreRejected: The store refused.
+        """
+        steps = UnitSteps(self._store, plan)
+        for _ in range(MOST_BUILDS):
+            if self._advance(steps, plan, closed_ms):
+                return
+        raise StoreUnavailable(
+            f"states of the units of {plan.experiment.key!r} were spoilt {MOST_BUILDS} times while "
+            "they were made: rows keep coming for a time that was thought to be over"
+        )
+
+    def _advance(self, steps: UnitSteps, plan: UnitPlan, closed_ms: int) -> bool:
+        """Whether it came to its end; else the build was spoilt, and another one is to begin."""
+        while True:
+            progress = steps.progress()
+            done = progress.done
+            is_there = done is not None and done.through_ms >= closed_ms
+            # What had arrived is counted by the claim, and looked at after it: so nothing that
+            # comes between two steps is in neither.
+            step = None if is_there else steps.claim(progress, closed_ms)
+            fault = steps.fault(progress)
+            if fault == "altered" or (fault == "late" and steps.is_log_whole(progress)):
+                _tell("unit_states_spoilt", plan, fault)
+                steps.spoil(progress)
+                return False
+            if fault is not None:
+                _tell("late_rows_left_out", plan, fault)
+            if step is None:
+                return True
+            if step.step == 1:
+                steps.clear(progress)
+            steps.write(step)
+            if not steps.finish(step, self._caps_at(plan, step, progress)):
+                _tell("unit_states_spoilt", plan, "altered")
+                steps.spoil(progress)
+                return False
+
+    def _caps_at(self, plan: UnitPlan, step: Step, progress: Progress) -> Caps:
+        known = {metric: cap for metric, (cap, _) in progress.caps.items()}
+        return self._found_caps(plan, _of_states(plan, step), known)
+
+    def check(self, plan: UnitPlan) -> Fault | None:
+        """What is wrong with the states, if anything is; `advance` mends it.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        steps = UnitSteps(self._store, plan)
+        return steps.fault(steps.progress())
+
+    def from_states(self, plan: UnitPlan) -> ExperimentNumbers | None:
+        """Numbers as of the newest step; None: there is none, or the next one is under way.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+            RecordError: Numbers overflow.
+        """
+        steps = UnitSteps(self._store, plan)
+        progress = steps.progress()
+        done = progress.done
+        if done is None or progress.claimed is not None:
+            return None
+        rows = self._store.rows(
+            "unit_sums_kept", generation=plan.generation, build=done.build, step=done.step
+        )
+        caps = given_caps(plan) | done.notes.caps
+        numbers = self._numbers(
+            plan, _of_states(plan, done), [ALONE], [HourSums(*row) for row in rows], caps, "states"
+        )
+        # Whoever went forward meanwhile has written over what was read.
+        return numbers if steps.progress() == progress else None
 
     def _numbers(
         self,
         plan: UnitPlan,
         whole: Bound,
+        shards: Sequence[Bound],
         sums: list[HourSums],
         caps: Caps,
         source: Literal["states", "log"],
     ) -> ExperimentNumbers:
-        sliced = self._sliced(plan, whole)
-        groups = self._groups(plan, whole | sliced, caps)
-        orders = self._orders(plan, whole | sliced)
+        sliced = self._sliced(plan, whole | ALONE)
+        groups: list[Group] = []
+        for shard in shards:
+            groups += self._groups(plan, whole | sliced | shard, caps)
+        orders = self._orders(plan, whole | sliced | ALONE)
         tables = Tables.of(plan, groups)
         period_ms, periods = periods_of(groups, sums)
         of_all = [group for group in groups if group.sliced_by == "first_day"]
@@ -161,3 +265,15 @@ class UnitNumbers:
 def given_caps(plan: UnitPlan) -> Caps:
     """Caps that the metrics say themselves."""
     return {metric.key: metric.cap for metric in plan.metrics if metric.cap is not None}
+
+
+def _of_states(plan: UnitPlan, step: Step) -> Bound:
+    """Parameters of the units as a step left them, and of nothing from the log."""
+    at_ms = step.through_ms
+    nothing = {"from_ms": at_ms, "reach_ms": at_ms + 1, "through_ms": at_ms} | ALONE
+    states = {"generation": plan.generation, "build": step.build, "closed_ms": at_ms}
+    return plan.judged() | nothing | states
+
+
+def _tell(name: str, plan: UnitPlan, fault: Fault) -> None:
+    log.warning("experiment=%s %s", plan.experiment.key, fault, extra=event(name))

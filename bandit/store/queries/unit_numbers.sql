@@ -1,6 +1,6 @@
 -- name: unit_moments
--- Joint moments of every metric of a plan over the units of an experiment, by variant, first day and
--- segment, with who counts and who does not. `columns` are blocks of one column per metric, one
+-- Joint moments of every metric of a plan over the units of an experiment, by variant, first day
+-- and segment, with who counts and who does not. Columns are blocks of one column per metric, one
 -- block after the other; of every two blocks there is one of covariances (over n, not n − 1). The
 -- stable functions only: the others, covarSampMatrix too, lose everything at a mean of 1e9.
 WITH
@@ -79,12 +79,12 @@ FROM (
         reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
         default_reward = {default_reward:Float64}, reward_names = {reward_names:Array(String)},
         outcome_names = {outcome_names:Array(String)}, streams = {streams:Array(UInt16)},
-        lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)}, sinces = {sinces:Array(Int64)},
-        untils = {untils:Array(Int64)}, over_streams = {over_streams:Array(UInt16)},
-        over_lows = {over_lows:Array(Float64)}, over_highs = {over_highs:Array(Float64)},
-        over_counts = {over_counts:Array(UInt8)}, paths = {paths:Array(Array(String))},
-        generation = {generation:String}, build = {build:UInt32}, shard = {shard:UInt64},
-        shards_n = {shards_n:UInt64},
+        lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)},
+        sinces = {sinces:Array(Int64)}, untils = {untils:Array(Int64)},
+        over_streams = {over_streams:Array(UInt16)}, over_lows = {over_lows:Array(Float64)},
+        over_highs = {over_highs:Array(Float64)}, over_counts = {over_counts:Array(UInt8)},
+        paths = {paths:Array(Array(String))}, generation = {generation:String},
+        build = {build:UInt32}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64},
         kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
         of_rewards = {of_rewards:Array(UInt8)}, bot_decisions = {bot_decisions:UInt64},
         closed_ms = {closed_ms:Int64}
@@ -107,12 +107,12 @@ FROM (
         reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
         default_reward = {default_reward:Float64}, reward_names = {reward_names:Array(String)},
         outcome_names = {outcome_names:Array(String)}, streams = {streams:Array(UInt16)},
-        lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)}, sinces = {sinces:Array(Int64)},
-        untils = {untils:Array(Int64)}, over_streams = {over_streams:Array(UInt16)},
-        over_lows = {over_lows:Array(Float64)}, over_highs = {over_highs:Array(Float64)},
-        over_counts = {over_counts:Array(UInt8)}, paths = {paths:Array(Array(String))},
-        generation = {generation:String}, build = {build:UInt32}, shard = {shard:UInt64},
-        shards_n = {shards_n:UInt64},
+        lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)},
+        sinces = {sinces:Array(Int64)}, untils = {untils:Array(Int64)},
+        over_streams = {over_streams:Array(UInt16)}, over_lows = {over_lows:Array(Float64)},
+        over_highs = {over_highs:Array(Float64)}, over_counts = {over_counts:Array(UInt8)},
+        paths = {paths:Array(Array(String))}, generation = {generation:String},
+        build = {build:UInt32}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64},
         kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
         of_rewards = {of_rewards:Array(UInt8)}, bot_decisions = {bot_decisions:UInt64},
         closed_ms = {closed_ms:Int64}
@@ -166,12 +166,12 @@ FROM (
         reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
         default_reward = {default_reward:Float64}, reward_names = {reward_names:Array(String)},
         outcome_names = {outcome_names:Array(String)}, streams = {streams:Array(UInt16)},
-        lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)}, sinces = {sinces:Array(Int64)},
-        untils = {untils:Array(Int64)}, over_streams = {over_streams:Array(UInt16)},
-        over_lows = {over_lows:Array(Float64)}, over_highs = {over_highs:Array(Float64)},
-        over_counts = {over_counts:Array(UInt8)}, paths = {paths:Array(Array(String))},
-        generation = {generation:String}, build = {build:UInt32}, shard = {shard:UInt64},
-        shards_n = {shards_n:UInt64},
+        lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)},
+        sinces = {sinces:Array(Int64)}, untils = {untils:Array(Int64)},
+        over_streams = {over_streams:Array(UInt16)}, over_lows = {over_lows:Array(Float64)},
+        over_highs = {over_highs:Array(Float64)}, over_counts = {over_counts:Array(UInt8)},
+        paths = {paths:Array(Array(String))}, generation = {generation:String},
+        build = {build:UInt32}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64},
         kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
         of_rewards = {of_rewards:Array(UInt8)}, bot_decisions = {bot_decisions:UInt64},
         closed_ms = {closed_ms:Int64}
