@@ -50,6 +50,7 @@ EVENTS = {
     "output": "A line that a child wrote by itself: a library, a traceback, a banner.",
     "policy_unusable": "A policy can not be run from disk or as declared.",
     "refresh_failed": "A worker could not look for news for a reason that is a bug.",
+    "report_unkept": "The numbers of a report can not be kept, and why; said once.",
     "request_failed": "A request was answered 5xx; fields: `type`, `status`.",
     "request_refused": "A request was answered 4xx or 503 (debug); the same fields.",
     "rows_given_up": "Learners go on without rows that were set aside.",

@@ -56,6 +56,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Keys of event tokens, the same file on every host; else one is made in `data_dir`."""
     drain_interval_s: Positive = 0.2
     refresh_interval_s: Positive = 0.25
+    report_interval_s: Positive = 10.0
+    """How often the numbers of reports are made anew, unless that takes over a tenth of it."""
     snapshot_interval_s: Positive = 0.5
     silent_host_s: Positive = 300.0
     """A host that has reported nothing for so long holds no learner up."""

@@ -24,7 +24,7 @@ from bandit.errors import SettingsError
 from bandit.logs import wrapped
 from bandit.settings import Settings
 
-NAMES = ("gateway", "drain", "api", "learn", "dashboard")
+NAMES = ("gateway", "drain", "api", "learn", "refresh", "dashboard")
 """What can run here, in the order to start; it is ended in the opposite one.
 
 So the drain outlives the API and brings the last records to ClickHouse, which ends last. All of
@@ -38,10 +38,12 @@ PULSES = {
     "drain": Pulse(first_s=120.0, then_s=600.0),
     "api": Pulse(first_s=120.0, then_s=10.0),
     "learn": Pulse(first_s=120.0, then_s=600.0),
+    "refresh": Pulse(first_s=120.0, then_s=1800.0),
 }
 """Who says that it moves, and how often: an event loop that stands still for 10 s hangs, while one
-pass of a drain over a slow store may take minutes. The engine may load for as long as it has to."""
-NICE = {"learn": 5, "dashboard": 5}
+pass of a drain over a slow store may take minutes, and a refresh over a long log many. The engine
+may load for as long as it has to."""
+NICE = {"learn": 5, "refresh": 10, "dashboard": 5}
 """Serving never waits for learning or reports, not for a processor either."""
 SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 

@@ -10,11 +10,12 @@ from functools import partial
 from typing import NamedTuple, get_args
 
 from bandit.errors import NotDeclared, RecordError
+from bandit.service.judging import Judged
+from bandit.service.judging_verdicts import not_judged
 from bandit.service.projects import seen_by
 from bandit.service.reporting_declared import Declared
 from bandit.service.reporting_health import delivery_of, health_of, refresh_problems
 from bandit.service.reporting_history import history_of
-from bandit.service.reporting_judging import Judged, group_of, judge
 from bandit.service.reporting_numbers import (
     Found,
     Judging,
@@ -34,13 +35,12 @@ from bandit.service.reporting_payloads import (
     SurfaceReport,
 )
 from bandit.service.reporting_series import NO_SERIES, series_of
-from bandit.service.reporting_values import values_of, yardstick_of
-from bandit.service.reporting_verdicts import not_judged
+from bandit.service.reporting_values import group_of, values_of, yardstick_of
 from bandit.specs import Experiment, PolicySpec, Surface
 from bandit.store.client import Store
 from bandit.store.definitions import Definition, Definitions
 from bandit.store.drained import SILENT_AFTER_MS, Drained
-from bandit.store.kept import POINTS, Kept, KeptNumbers
+from bandit.store.kept import MOST_LOOKS, POINTS, Kept, KeptNumbers
 from bandit.store.numbers import ExperimentNumbers
 from bandit.store.numbers_surface import RECENT_MS
 from bandit.store.reports import Reports, SnapshotCounts, Span
@@ -48,6 +48,7 @@ from bandit.store.tail import Tail
 
 __all__ = ["ExperimentReport", "Overview", "ReportService", "SurfaceReport"]
 
+MODES = get_args(SequentialMode)
 NOTHING_DECLARED = (
     "Nothing is declared yet: PUT /v1/policies/{key}, then PUT /v1/surfaces/{key} — or run "
     "`bandit demo`."
@@ -122,20 +123,15 @@ class ReportService:
             StoreUnavailable: The store did not answer.
         """
         _check(alpha)
+        if sequential is not None and sequential not in MODES:
+            raise RecordError(f"sequential is {sequential!r}, must be one of {', '.join(MODES)}")
         asked = self._asked(at_ms, fresh=fresh)
         definition = asked.declared.definition("experiment", key)
         assert isinstance(definition.spec, Experiment)
-        _check_sequential(definition.spec, sequential)
         judging = judging_of(asked.declared, definition.spec, surface_version)
         found = self._numbers.experiment(judging, asked.when)
-        history = self._looks(judging, found, sequential)
-        judged = judge(
-            found.numbers,
-            definition.spec,
-            judging.metrics,
-            alpha=alpha,
-            sequential=sequential,
-            history=history,
+        judged = judging.judge(
+            found.numbers, alpha, sequential, self._looks(judging, found.as_of_ms)
         )
         report = _report(definition, judged, found, alpha)
         problems = self._refresh_problems("experiment", key, asked.when)
@@ -206,7 +202,7 @@ class ReportService:
             policy=surface.policy,
             killed=surface.killed,
             experiments=asked.declared.shown_experiments(key),
-            policies=tuple(group_of(label, label, counts.get(label)) for label in labels),
+            policies=tuple(group_of(label, counts.get(label)) for label in labels),
             forced_n=sum(count.forced_n for count in counts.values()),
             uniform=yardstick_of(found.numbers, surface, alpha),
             values=values_of(found.numbers, watching.policies, alpha),
@@ -306,15 +302,13 @@ class ReportService:
         declared = Declared(self._definitions, at_ms)
         return _Asked(declared, When(now_ms, at_ms, settled_ms, fresh), drained)
 
-    def _looks(
-        self, judging: Judging, found: Found[ExperimentNumbers], sequential: str | None
-    ) -> Sequence[ExperimentNumbers]:
-        """Earlier numbers, for a plan of looks."""
+    def _looks(self, judging: Judging, as_of_ms: int) -> Sequence[ExperimentNumbers]:
+        """Numbers at the planned looks that were made before."""
         experiment = judging.experiment
-        if (sequential or experiment.sequential) != "planned":
+        if experiment.looks is None:
             return ()
         kept = self._kept.history(
-            "experiment", experiment.key, found.generation, at_ms=found.as_of_ms - 1
+            "look", experiment.key, judging.plan.generation, at_ms=as_of_ms - 1, n=MOST_LOOKS
         )
         return [each.numbers for each in kept]
 
@@ -349,12 +343,13 @@ class ReportService:
         try:
             judging = judging_of(asked.declared, experiment)
             found = self._numbers.experiment(judging, asked.when, kept)
-            judged = judge(found.numbers, experiment, judging.metrics, alpha=alpha)
+            looks = self._looks(judging, found.as_of_ms)
+            judged = judging.judge(found.numbers, alpha, None, looks)
             units_n = sum(variant.units_n for variant in judged.variants)
             verdict = judged.verdict
             primary = tuple(effect for effect in judged.effects if effect.is_primary)
         except (RecordError, NotDeclared) as exc:  # the others must be shown all the same
-            units_n, verdict, primary = 0, not_judged(experiment, exc), ()
+            units_n, verdict, primary = 0, not_judged(experiment, RecordError(str(exc))), ()
         return ExperimentHeadline(
             key=experiment.key,
             description=experiment.description,
@@ -405,14 +400,3 @@ def _surface_headline(declared: Declared, surface: Surface, span: Span | None) -
 def _check(alpha: float) -> None:
     if not 0.0 < alpha < 1.0:
         raise RecordError(f"alpha is {alpha!r}, must be in (0, 1)")
-
-
-def _check_sequential(experiment: Experiment, sequential: str | None) -> None:
-    modes = get_args(SequentialMode)
-    if sequential is not None and sequential not in modes:
-        raise RecordError(f"sequential is {sequential!r}, must be one of {', '.join(modes)}")
-    if sequential == "planned" and experiment.looks is None:
-        raise RecordError(
-            f"sequential is 'planned', must be anytime or fixed: experiment {experiment.key!r} "
-            "declares no looks and planned_units"
-        )

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from bandit.errors import RecordError
-from bandit.service.reporting_judging import judge
 from bandit.service.reporting_numbers import Judging
 from bandit.service.reporting_payloads import ExperimentHistory, HistoryPoint, MetricEffect
 from bandit.store.kept import Kept
@@ -44,8 +43,7 @@ def history_of(
 def _points(
     judging: Judging, kept: Kept, alpha: float, metric: str | None
 ) -> Iterator[HistoryPoint]:
-    judged = judge(kept.numbers, judging.experiment, judging.metrics, alpha=alpha)
-    for found in judged.effects:
+    for found in judging.judge(kept.numbers, alpha).effects:
         if metric in (None, found.metric):
             yield _point(kept.as_of_ms, found)
 

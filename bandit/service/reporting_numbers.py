@@ -6,8 +6,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from bandit.errors import RecordError
+from bandit.service.judging import Judged, judge
 from bandit.service.reporting_declared import Declared
-from bandit.service.reporting_payloads import NumbersSource
+from bandit.service.reporting_payloads import NumbersSource, SequentialMode
 from bandit.specs import Experiment, Metric, PolicySpec, Surface
 from bandit.store.client import Store
 from bandit.store.kept import Kept, KeptNumbers, Kind
@@ -71,6 +72,34 @@ class Judging(NamedTuple):
     surface: Surface | None
     metrics: Sequence[Metric]
     plan: UnitPlan
+
+    def judge(
+        self,
+        numbers: ExperimentNumbers,
+        alpha: float,
+        sequential: SequentialMode | None = None,
+        looks: Sequence[ExperimentNumbers] = (),
+    ) -> Judged:
+        """What numbers say.
+
+        Args:
+            numbers: Of the experiment.
+            alpha: 1 − the level of every interval.
+            sequential: Which interval decides; None: as declared.
+            looks: Numbers at planned looks that were made before.
+
+        Raises:
+            RecordError: It has no plan, and is to be judged by one.
+        """
+        return judge(
+            numbers,
+            self.experiment,
+            self.metrics,
+            alpha=alpha,
+            sequential=sequential or self.experiment.sequential,
+            history=looks,
+            window_s=None if self.surface is None else self.surface.join_window_s,
+        )
 
     @property
     def window_ms(self) -> int:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from bandit.ope import ips, snips
 from bandit.service.reporting_declared import REWARD
 from bandit.service.reporting_effects import metric_effect
-from bandit.service.reporting_payloads import PolicyValue, Yardstick
+from bandit.service.reporting_payloads import GroupCounts, PolicyValue, Yardstick
 from bandit.specs import KILL_SWITCH, UNIFORM_SLICE, PolicySpec, Surface
 from bandit.stats.moments import NONE
 from bandit.store.numbers_surface import SurfaceNumbers
-from bandit.store.reports import Log, PolicyMoments, TargetMoments
+from bandit.store.reports import LabelCounts, Log, PolicyMoments, TargetMoments
 
 
 def values_of(
@@ -86,4 +86,28 @@ def yardstick_of(numbers: SurfaceNumbers, surface: Surface, alpha: float) -> Yar
             alpha,
             is_primary=False,
         ),
+    )
+
+
+def group_of(
+    policy: str,
+    counts: LabelCounts | None,
+) -> GroupCounts:
+    """Counts of a policy, as reports say them; of None if it made no decision."""
+    if counts is None:
+        return GroupCounts(label=policy, policy=policy)
+    return GroupCounts(
+        label=policy,
+        policy=policy,
+        units_n=counts.units_n,
+        decisions_n=counts.decisions_n,
+        open_n=counts.open_n,
+        unseen_n=counts.unseen_n,
+        counted_n=counts.counted_n,
+        rewarded_n=counts.rewarded_n,
+        exposed_n=counts.exposed_n,
+        reward_sum=counts.reward_sum,
+        reward_mean=counts.reward_sum / counts.counted_n if counts.counted_n else None,
+        pinned_n=counts.pinned_n,
+        overridden_n=counts.overridden_n,
     )

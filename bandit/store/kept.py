@@ -22,12 +22,17 @@ POINTS = 120
 FOR_GOOD_S = 4_291_747_200
 """The year 2106: where ClickHouse's DateTime ends."""
 
-Kind = Literal["experiment", "surface", "refresher"]
+MOST_LOOKS = 10_000
+"""More planned looks than an experiment's metrics can have."""
+
+Kind = Literal["experiment", "surface", "look", "refresher"]
+"""A `look` is an experiment's numbers when a part of its plan was in; looks stay for good."""
 Numbers = ExperimentNumbers | SurfaceNumbers | RefresherNumbers
 
 _TYPES: Mapping[str, tuple[type[Record], int]] = {
     "experiment": (ExperimentNumbers, FORMAT),
     "surface": (SurfaceNumbers, SURFACE_FORMAT),
+    "look": (ExperimentNumbers, FORMAT),
     "refresher": (RefresherNumbers, SURFACE_FORMAT),
 }
 

@@ -18,6 +18,7 @@ from bandit.journal.drain import DrainStep
 from bandit.service.metering import Sheet
 from bandit.service.metering_drain import DrainMeter
 from bandit.service.metering_learn import LearnMeter
+from bandit.service.metering_refresh import RefreshMeter
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "api" / "OBSERVABILITY.md").read_text()
@@ -36,10 +37,11 @@ def rows(heading: str) -> Iterator[list[str]]:
 def registries_of(folder: Path) -> tuple[list[CollectorRegistry], HostMeter]:
     """Of every process."""
     meter = Meter(journal_dir=folder, shared_dir=None)
-    sheets = [Sheet(folder, name, monotonic_s=lambda: 0.0) for name in ("drain", "learn")]
+    sheets = [Sheet(folder, name, monotonic_s=lambda: 0.0) for name in ("drain", "learn", "refresh")]
     drain = DrainMeter(sheets[0], now_ms=lambda: 0)
     drain.passed(DrainStep(progress=Progress("h", 0, 0, 0)), Counter())
     LearnMeter(sheets[1], now_ms=lambda: 0)
+    RefreshMeter(sheets[2], now_ms=lambda: 0)
     host = HostMeter(journal_dir=folder, sheets_dir=folder, now_s=lambda: 0.0)
     return [meter._registry, *(sheet.registry for sheet in sheets)], host
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-COMMANDS = ("gateway", "drain", "api", "learn", "dashboard")
+COMMANDS = ("gateway", "drain", "api", "learn", "refresh", "dashboard")
 
 
 def below(pid: int) -> list[int]:

@@ -89,7 +89,7 @@ ENGINE = Distributed('$cluster', $database, state_steps_local, cityHash64(genera
 -- rows of one time and generation the first to become visible counts (_block_number).
 CREATE TABLE IF NOT EXISTS $database.kept_numbers$local$on_cluster
 (
-    kind       LowCardinality(String) COMMENT 'experiment, surface, refresher',
+    kind       LowCardinality(String) COMMENT 'experiment, surface, look, refresher',
     key        LowCardinality(String),
     as_of      DateTime64(3, 'UTC'),
     generation String CODEC(ZSTD(1)),

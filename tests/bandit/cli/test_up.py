@@ -34,6 +34,7 @@ def test_the_drain_outlives_the_api_and_clickhouse_outlives_all() -> None:
         "api-spare1",
         "api-spare2",
         "learn",
+        "refresh",
         "dashboard",
     ]
 
