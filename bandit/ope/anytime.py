@@ -18,6 +18,9 @@ from bandit.ope.arrays import Floats, check_alpha
 from bandit.ope.batch import LoggedBatch
 from bandit.ope.interval import Interval
 
+MOST_REACH = 30.0
+"""How far below 0 a contribution may fall where the bound on the weight allows for more: at 1,000 to
+10,000 decisions 30 gave the narrowest intervals with weights up to 50, and with weights up to 800."""
 STRENGTH = 1.0
 """ρ of the gamma-exponential mixture: where it is tightest."""
 
@@ -158,7 +161,7 @@ def anytime_dr(
         alpha: 1 − the level.
         looks: After how many decisions to look; None for once, at the end.
         reach: k ≥ 0, how far below 0 a contribution may fall: larger uses more of the model. None
-            takes the known bound on the weight.
+            takes the known bound on the weight, `MOST_REACH` at most.
 
     Returns:
         One interval per look, each inside those before it (the truth is taken to stand still;
@@ -268,7 +271,7 @@ def _doubly(batch: LoggedBatch, scaled: _Scaled, reach: float | None) -> tuple[F
     """`(n,)` φ of scaled rewards, and how far below 0 it may fall."""
     earned, weights, bound = scaled(batch.reward), batch.weights, batch.greatest_weight
     if reach is None:
-        reach = bound if math.isfinite(bound) else 1.0
+        reach = min(bound, MOST_REACH) if math.isfinite(bound) else 1.0
     if batch.predictions is None or batch.target_pmf is None or batch.action is None:
         if math.isinf(bound):
             return weights * earned, 0.0

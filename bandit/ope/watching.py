@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from bandit.errors import NotEnoughData, RecordError
-from bandit.ope.anytime import lowest_mean
+from bandit.ope.anytime import MOST_REACH, lowest_mean
 from bandit.ope.arrays import Floats, check_alpha
 from bandit.ope.interval import Interval
 
@@ -116,7 +116,7 @@ class _Side:
 
     def __init__(self, bound: float) -> None:
         self._bound = bound
-        self._reach = bound if math.isfinite(bound) else 0.0
+        self._reach = min(bound, MOST_REACH) if math.isfinite(bound) else 0.0
         self._scale = 1.0 / (1.0 + self._reach / 2.0)
         self._n = 0
         self._past = self._total = self._spent = 0.0
