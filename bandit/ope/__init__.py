@@ -31,7 +31,13 @@ from bandit.ope.distribution import RewardDistribution
 from bandit.ope.doubly import CalibratedDr, Dm, Dr, DrOs, SgDr, Sndr, SwitchDr, mrdr_weights
 from bandit.ope.embedding import Mips, OffCem, embedding_chances
 from bandit.ope.estimators import ips, snips
-from bandit.ope.evaluation import Estimate, Evaluation, default_estimators, evaluate
+from bandit.ope.evaluation import (
+    Estimate,
+    Evaluation,
+    default_estimators,
+    default_interval,
+    evaluate,
+)
 from bandit.ope.interval import Interval
 from bandit.ope.intervals import bootstrap, normal, student_t
 from bandit.ope.likelihood import CressieRead, ElMle, cressie_read, cressie_read_dr
@@ -117,6 +123,7 @@ __all__ = [
     "cressie_read_dr",
     "cross_fit",
     "default_estimators",
+    "default_interval",
     "diagnose",
     "embedding_chances",
     "empirical_bernstein",

@@ -202,23 +202,30 @@ def default_estimators(batch: LoggedBatch) -> list[Estimator]:
     return [*modelled, Snips(), Ips(), CressieRead(), ControlVariate()]
 
 
+def default_interval(batch: LoggedBatch, *, alpha: float = 0.05) -> Interval:
+    """The interval that `evaluate` quotes: Cressie–Read's, with the model where there is one.
+
+    With a model it needs a known bound on the weight: what an unseen row would add of w·q − D is
+    not bounded without one.
+
+    Raises:
+        NotEnoughData: An empty log, or equal rewards without a `reward_range`.
+    """
+    modelled = batch.has_model and math.isfinite(batch.greatest_weight)
+    return (cressie_read_dr if modelled else cressie_read)(batch, alpha=alpha)
+
+
 def _shared_intervals(
     batch: LoggedBatch, estimators: Sequence[Estimator], alpha: float
 ) -> Mapping[str, Interval]:
-    """One empirical-likelihood interval for all that are unbiased, with the model if there is one.
-
-    Where no bound on the weight is known the model's part of the unseen row is not, either.
-    """
+    """One empirical-likelihood interval for all that are unbiased: it is one of the value."""
     names = {estimator.name for estimator in estimators} & {*WEIGHTED, *DOUBLY}
     if not names or (batch.reward_range is None and not np.ptp(batch.reward)):
         return {}
-    modelled = batch.has_model and math.isfinite(batch.greatest_weight)
-    best = (cressie_read_dr if modelled else cressie_read)(batch, alpha=alpha)
-    if modelled or not batch.has_model:
-        return dict.fromkeys(names, best)
-    return dict.fromkeys(names, best) | {
-        name: cressie_read_dr(batch, alpha=alpha) for name in names & set(DOUBLY)
-    }
+    found = dict.fromkeys(names, default_interval(batch, alpha=alpha))
+    if batch.has_model and math.isinf(batch.greatest_weight):
+        found |= dict.fromkeys(names & set(DOUBLY), cressie_read_dr(batch, alpha=alpha))
+    return found
 
 
 def _gain(batch: LoggedBatch, alpha: float) -> Interval | None:
