@@ -173,9 +173,11 @@ def _combine(d: Array, v: Array) -> tuple[float, float]:
 
 
 def _dersimonian_laird(v: Array, q: float) -> float:
-    w = 1.0 / v
+    # In shares of the largest weight, whose own square may underflow or overflow.
+    least = float(v.min())
+    w = least / v
     scale = float(w.sum() - (w**2).sum() / w.sum())
-    return max((q - (v.size - 1)) / scale, 0.0)
+    return max((q - (v.size - 1)) * least / scale, 0.0)
 
 
 def _paule_mandel(d: Array, v: Array) -> float:

@@ -386,8 +386,8 @@ SHAPES = {
     "all zero": {"c": [[0.0] * 300], "t": [[0.0] * 300]},
     "control zero": {"c": [[0.0] * 300], "t": [exactly(300, 1.0, 1.0)]},
     "negative": {"c": [exactly(300, -5.0, 1.0)], "t": [exactly(300, -5.5, 1.0)]},
-    "huge": {"c": [exactly(300, 1e120, 1e117)], "t": [exactly(300, 1.01e120, 1e117)]},
-    "tiny": {"c": [exactly(300, 1e-120, 1e-123)], "t": [exactly(300, 1.01e-120, 1e-123)]},
+    "huge": {"c": [exactly(300, 1e60, 1e57)], "t": [exactly(300, 1.01e60, 1e57)]},
+    "tiny": {"c": [exactly(300, 1e-60, 1e-63)], "t": [exactly(300, 1.01e-60, 1e-63)]},
 }
 
 
