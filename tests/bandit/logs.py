@@ -40,6 +40,7 @@ class LogMaker:
         self.made_n += 1
         actions_n = given.pop("actions_n", 4)
         exclude = given.pop("exclude", [])
+        pmf = given.pop("pmf", [1.0 / actions_n] * actions_n)
         propensities = given.pop("propensities", (0.25,))
         ranking = given.pop("ranking", range(len(propensities)))
         request = RankRequest(
@@ -65,7 +66,7 @@ class LogMaker:
             surface=self.surface,
             unit_id=unit,
             request=msgspec.json.encode(request),
-            pmf=array("f", [1.0 / actions_n] * actions_n).tobytes(),
+            pmf=array("f", pmf).tobytes(),
             ranking=tuple(ranking),
             propensities=tuple(propensities),
             **fields,
