@@ -54,7 +54,7 @@ ONLY_IN = {
     "streamlit": ("dashboard/",),
     "altair": ("dashboard/",),
     "pandas": ("dashboard/", "sims/"),
-    "pyarrow": ("sims/", "bandit/ope/"),
+    "pyarrow": ("sims/", "bandit/ope/", "bandit/store/"),
     "matplotlib": ("sims/",),
     "scipy": ("bandit/stats/", "bandit/ope/", "sims/"),
 }

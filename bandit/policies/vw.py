@@ -72,8 +72,13 @@ _BITS, _WHOLE_BITS = 18, 64  # VW's own default of `-b`; all that an index has
 _LEAST = 1.2e-38  # smallest normal float32; VW leaves out features of value 0
 _ACTIONS_N = 2_048  # a VW example is 32 kB: 65 MB a generation, 200 MB if every one is another's
 _CONTEXTS_N = 256
+_SHARED_N = 4_096  # contexts as arrays, of less than 1 kB
 _WHOLES_N = 16  # catalogues that are offered whole
 _INDICES_BYTES = 8 * 1024 * 1024
+
+
+Prepared = list[core.Example]
+"""A lesson as VW takes it: the shared example, then the actions, one of them with a label."""
 
 
 class VowpalWabbit:
@@ -142,14 +147,43 @@ class VowpalWabbit:
         Raises:
             RecordError: A number that could harm the model; nothing was learned.
         """
+        self.learn_prepared([self.prepared(lesson)])
+
+    @property
+    def inside(self) -> "Inside":
+        """What `bandit.policies.together` asks and teaches many policies at once by."""
+        words = self._arguments.words
+        pairs = [words[i + 1] for i, word in enumerate(words) if word == "--quadratic"]
+        plain = _IGNORING.isdisjoint(words) and all("A" in pair for pair in pairs)
+        return Inside(
+            self._examples,
+            self._explorer,
+            self._weights,
+            self._lessons_n,
+            plain=plain,
+            spoils=not _SPOILERS.isdisjoint(words),
+        )
+
+    def prepared(self, lesson: Lesson) -> Prepared:
+        """A lesson as examples, for all policies that make them alike (`Inside.examples`).
+
+        Raises:
+            RecordError: A number that could harm the model.
+        """
         check_lesson(lesson)
         examples = self._examples.of(lesson.context, lesson.actions, lesson.slot)
         cost = -lesson.reward  # the one place where a reward becomes a cost
         label = core.CBLabel(label=(cost, max(lesson.propensity, LEAST_PROPENSITY)))
         # The labelled example is a new one, so that nobody ever sees a label on a cached one.
         examples[lesson.drawn + 1] = self._examples.labelled(lesson.actions[lesson.drawn], label)
-        self._workspace.learn_multi_ex_one(examples)
-        self._lessons_n += 1
+        return examples
+
+    def learn_prepared(self, lessons: Sequence[Prepared]) -> None:
+        """Learn from what `prepared` made of lessons; the same weights come out as by `learn`."""
+        learn = self._workspace.learn_multi_ex_one
+        for examples in lessons:
+            learn(examples)
+        self._lessons_n += len(lessons)
 
     def save(self) -> bytes:
         """VW's model in a frame that knows its length, its digest and its arguments.
@@ -186,6 +220,26 @@ class VowpalWabbit:
         return digest.hexdigest()
 
 
+class Inside(NamedTuple):
+    """What is in a policy.
+
+    Attributes:
+        examples: Makes its examples, and those of all that make them alike.
+        explorer, weights: None where costs can not be read from the weights.
+        lessons_n: How many it has learned.
+        plain: Whether what all actions of a question have in common is one constant and the
+            context's own weights.
+        spoils: Whether it leaves an example's label behind as only its like can read it.
+    """
+
+    examples: "_Examples"
+    explorer: Explorer | None
+    weights: npt.NDArray[np.float32] | None
+    lessons_n: int
+    plain: bool
+    spoils: bool
+
+
 class _Known(NamedTuple):
     """An action that was seen before: its features as sent, and as VW takes them."""
 
@@ -212,7 +266,7 @@ class _Examples:
         self._contexts: Generations[bytes | tuple[bytes, bytes], core.Example] = Generations(
             _CONTEXTS_N
         )
-        self._shared: Generations[tuple[str, bytes], Arrays] = Generations(_CONTEXTS_N)
+        self._shared: Generations[tuple[str, bytes], Arrays] = Generations(_SHARED_N)
         self._table = ActionTable(self._action_arrays)
 
     def arrays_of(
@@ -229,6 +283,22 @@ class _Examples:
         shared = [arrays for arrays, letter in zip(shared, "US", strict=False) if letter in letters]
         offered = self._table.offered(actions)
         return None if offered is None else (offered, shared)
+
+    def action(self, action: Action) -> Arrays:
+        """An action's features, hashed.
+
+        Raises:
+            RecordError: As `of`.
+        """
+        return self._action_arrays(action)
+
+    def context(self, raw: bytes) -> Arrays:
+        """A context's features, hashed.
+
+        Raises:
+            RecordError: As `of`.
+        """
+        return self._shared_of("U", raw, "$.context")
 
     def of(
         self, context: bytes, actions: Sequence[Action], slot: bytes = b""
@@ -325,6 +395,8 @@ class _Examples:
 
 _UNLABELLED = core.CBLabel()
 _SHARED = core.CBLabel(shared=True)
+_IGNORING = {"--noconstant", "--ignore_linear"}
+_SPOILERS = {"--squarecb", "--regcb", "--regcbopt"}
 _KEPT, _KEPT_OF_COIN = 3, 6  # floats of a row that VW saves, the weight first
 _indices: Generations[tuple[str, str], int] = Generations(
     _INDICES_BYTES, weigh=lambda key: 200 + len(key[1])

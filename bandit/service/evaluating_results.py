@@ -199,7 +199,7 @@ class EvaluationRun(Record, frozen=True, kw_only=True):
         logged: What the logging policies earned per decision; None without any decision.
         logged_interval: Of that mean, over units.
         candidates: In the order they were given.
-        pairs: Every two candidates that are not refused.
+        pairs: Every two candidates that are not refused; of more than six each with the best one.
         settings: How.
         snapshots: Policies that drew the decisions: the least and the greatest snapshot number.
         queries: Names of the SQL queries that read the log.

@@ -61,7 +61,8 @@ class Export:
                 if not since_ms <= decision.ts_ms < end_ms:
                     exposures.pop(decision.event_id, None)
                     continue
-                instead = _overridden(joined, exposures.pop(decision.event_id, ()), self._surface)
+                shown = exposures.pop(decision.event_id, ())
+                instead = overridden_slots(joined, shown, self._surface)
                 if not joined.earned and not instead:
                     self.unseen_n += 1
                     continue
@@ -146,7 +147,7 @@ def _top(decision: LoggedDecision, eligible: Sequence[int]) -> tuple[Sequence[fl
     return [p / total if total else p for p in decision.pmf], out
 
 
-def _overridden(joined: Joined, exposures: Iterable[Exposure], surface: Surface) -> set[int]:
+def overridden_slots(joined: Joined, exposures: Iterable[Exposure], surface: Surface) -> set[int]:
     """Slots that showed something else, as far as that was told in the join window."""
     start_ms = joined.decision.ts_ms
     return {

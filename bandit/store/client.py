@@ -140,6 +140,17 @@ class Store:
             described = self._client.query(f"DESCRIBE ({query.sql})", parameters=bound)
             return {name: [] for name, *_ in described.result_rows}
 
+    def arrow(self, name: str, **parameters: object) -> Any:
+        """Answer of a named query as a `pyarrow.Table`; texts may be no UTF-8: cast before looking.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+            StoreRejected: It refused.
+        """
+        query, bound = _bound(name, parameters)
+        with our_errors(name):
+            return self._client.query_arrow(query.sql, parameters=bound)
+
     def insert(
         self,
         table: str,

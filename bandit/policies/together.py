@@ -1,0 +1,367 @@
+"""Many policies asked and taught at once: what they have in common is done once.
+
+Evaluating ten candidates on one log asks and teaches ten policies the same things. For those of
+Vowpal Wabbit that make their examples alike, a lesson's examples are made once and given to one
+after the other; and of many questions that are asked between two lessons, the probabilities of
+those explorers that `vw_costs` supports are read from the weights in one go. All others are asked
+and taught one by one. What comes out is the same: the same weights bit by bit; the same
+probabilities to 1e-5, and where two costs are so close that a rounding could decide which is the
+best, or VW would take them for equal, the policy itself is asked.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit.errors import BadSpec, RecordError
+from bandit.policies.base import LearningPolicy, Lesson, Policy
+from bandit.policies.vw import Inside, Prepared, VowpalWabbit
+from bandit.policies.vw_costs import FEWEST as FEWEST_READ
+from bandit.policies.vw_costs import Arrays, Explorer
+from bandit.records import Action
+
+FEWEST = 8
+"""Fewer questions are asked one by one."""
+_CHUNK = 128  # questions whose indices are made at a time: they stay in the cache
+_LESSONS = 64  # lessons whose examples are held at a time: one takes 32 kB and more
+_CLOSE, _CLOSE_SHARE = 4e-6, 4e-3  # costs so close could be equal to VW: absolute, and of the cost
+_STRIDE = 2  # a weight has four floats
+_MASK = (1 << 40) - 1  # as in `vw_costs`
+_FNV_PRIME = 16_777_619
+_CONSTANT = 11_650_396  # VW's index of the feature that is always there
+_ARRAYS_N = 20_000
+
+Floats = npt.NDArray[np.float64]
+Costs = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+class Lot(NamedTuple):
+    """Questions that are asked at once, without slots: `pmf(context, actions)` for each.
+
+    Attributes:
+        contexts: `(n,)` as sent.
+        offered: `(n,)` the actions of each.
+        starts: `(n + 1,)` where each question's probabilities begin among all of them.
+    """
+
+    contexts: Sequence[bytes]
+    offered: Sequence[tuple[Action, ...]]
+    starts: Ints
+
+    @classmethod
+    def of(cls, contexts: Sequence[bytes], offered: Sequence[tuple[Action, ...]]) -> "Lot":
+        """A lot of at least one question."""
+        starts = np.zeros(len(offered) + 1, np.int64)
+        np.cumsum([len(actions) for actions in offered], out=starts[1:])
+        return cls(contexts, offered, starts)
+
+    def __len__(self) -> int:
+        return len(self.contexts)
+
+    @property
+    def counts(self) -> Ints:
+        """`(n,)` how many actions each question has."""
+        return np.diff(self.starts)
+
+    def part(self, start: int, stop: int) -> "Lot":
+        """Questions `start` to `stop`."""
+        starts = self.starts[start : stop + 1] - self.starts[start]
+        return Lot(self.contexts[start:stop], self.offered[start:stop], starts)
+
+
+class Group:
+    """Policies that are asked and taught the same; not for two threads at a time.
+
+    >>> from bandit.policies.registry import build
+    >>> from bandit.specs import PolicySpec
+    >>> group = Group([build(PolicySpec(key="a", type="uniform"))])
+    >>> actions = (Action(id="x"), Action(id="y"))
+    >>> [pmf.tolist() for pmf in group.pmfs(Lot.of([b"{}"], [actions]))]
+    [[0.5, 0.5]]
+    """
+
+    def __init__(self, policies: Sequence[Policy]) -> None:
+        """Policies as they are; those that learn are taught where they are."""
+        self._policies = policies
+        self._readers: dict[int, _Reader] = {}
+
+    def pmfs(self, lot: Lot) -> list[Floats]:
+        """Of each policy the probabilities of all questions, one after the other.
+
+        Raises:
+            RecordError: Features that no policy may see.
+        """
+        found: list[Floats | None] = [None] * len(self._policies)
+        if len(lot) >= FEWEST:
+            for place, pmf in self._read(lot):
+                found[place] = pmf
+        return [
+            _asked(policy, lot) if pmf is None else pmf
+            for policy, pmf in zip(self._policies, found, strict=True)
+        ]
+
+    def learn(self, lessons: Sequence[Lesson]) -> int:
+        """Teach all that learn, in order; how many lessons were refused.
+
+        A lesson that one policy would refuse is refused for all that make their examples alike.
+        """
+        refused_n = 0
+        alike: dict[int, list[VowpalWabbit]] = {}
+        for policy in self._policies:
+            if isinstance(policy, VowpalWabbit):
+                alike.setdefault(id(policy.inside.examples), []).append(policy)
+            elif hasattr(policy, "learn"):
+                refused_n = max(refused_n, _taught(policy, lessons))
+        for members in alike.values():
+            refused_n = max(refused_n, _taught_alike(members, lessons))
+        return refused_n
+
+    def _read(self, lot: Lot) -> Iterator[tuple[int, Floats]]:
+        """Places of the policies whose weights can be read, and what they say."""
+        readable: dict[int, list[tuple[int, VowpalWabbit, Inside]]] = {}
+        for place, policy in enumerate(self._policies):
+            if isinstance(policy, VowpalWabbit):
+                inside = policy.inside
+                if inside.explorer is None or inside.weights is None:
+                    continue
+                if inside.plain or lot.counts.min() >= FEWEST_READ:
+                    readable.setdefault(id(inside.examples), []).append((place, policy, inside))
+        for key, members in readable.items():
+            reader = self._readers.get(key)
+            if reader is None:
+                reader = self._readers[key] = _Reader(members[0][2])
+            costs = reader.costs(lot, [inside for _, _, inside in members])
+            for (place, policy, inside), each in zip(members, costs, strict=True):
+                shared = reader.shared(lot, inside) if inside.plain else None
+                yield place, _explored(policy, inside, lot, each, shared)
+
+
+class Worths:
+    """What each action would earn, by one of Vowpal Wabbit's regressions: a reward model.
+
+    Attributes:
+        policy: The regression; teach it, alone or in a `Group`.
+
+    >>> worths = Worths("-q UA")
+    >>> actions = (Action(id="x"), Action(id="y"))
+    >>> for _ in range(50):
+    ...     worths.policy.learn(
+    ...         Lesson(context=b"{}", actions=actions, drawn=1, propensity=0.5, reward=1.0))
+    >>> [round(worth) for worth in worths.of(Lot.of([b"{}"], [actions])).tolist()]
+    [0, 1]
+    """
+
+    def __init__(self, arguments: str) -> None:
+        """Untrained: everything is worth 0.
+
+        Raises:
+            BadSpec: Arguments that are no policy's, or with features that can not be read.
+        """
+        self.policy = VowpalWabbit(arguments)
+        inside = self.policy.inside
+        if inside.explorer is None or inside.weights is None or not inside.plain:
+            raise BadSpec(
+                f"reward model is {arguments!r}, must use -q UA, learning rates and bits alone"
+            )
+        self._reader = _Reader(inside)
+
+    def of(self, lot: Lot) -> Floats:
+        """`(p,)` worth of every action of every question.
+
+        Raises:
+            RecordError: Features that no policy may see.
+        """
+        inside = self.policy.inside
+        [costs] = self._reader.costs(lot, [inside])
+        shared = self._reader.shared(lot, inside)
+        worth: Floats = -(costs.astype(np.float64) + np.repeat(shared, lot.counts))
+        return worth
+
+
+class _Hashed(NamedTuple):
+    """A lot's features as VW hashes them: of the different actions, and of each context."""
+
+    lot: Lot
+    codes: Ints  # (p,) into the different actions
+    actions: tuple[Ints, Costs]
+    contexts: tuple[Ints, Costs]
+
+
+class _Reader:
+    """Costs of many questions, from the weights of policies that make their examples alike."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._examples = inside.examples
+        self._known: dict[int, tuple[Action, Arrays]] = {}  # it keeps the action, so its id too
+        self._last: _Hashed | None = None
+
+    def costs(self, lot: Lot, members: Sequence[Inside]) -> list[Costs]:
+        """Of each member each action's cost, up to what is the same for all of a question."""
+        hashed = self._hashed(lot)
+        found = [np.empty(int(lot.starts[-1]), np.float32) for _ in members]
+        for start in range(0, len(lot), _CHUNK):
+            stop = min(start + _CHUNK, len(lot))
+            where = slice(int(lot.starts[start]), int(lot.starts[stop]))
+            part = _part(hashed, slice(start, stop), where)
+            masked: dict[int, tuple[Ints, Ints]] = {}
+            for costs, inside in zip(found, members, strict=True):
+                assert inside.weights is not None
+                assert inside.explorer is not None
+                mask = len(inside.weights) - 1
+                if mask not in masked:
+                    masked[mask] = part.own & mask, part.crossed & mask
+                costs[where] = part.cost(inside.weights, *masked[mask], inside.explorer)
+        return found
+
+    def shared(self, lot: Lot, inside: Inside) -> Floats:
+        """`(n,)` what is the same for all actions of a question."""
+        assert inside.weights is not None
+        mask = len(inside.weights) - 1
+        indices, values = self._hashed(lot).contexts
+        own = inside.weights.take(indices & mask) * values
+        constant = float(inside.weights[(_CONSTANT << _STRIDE) & mask])
+        costs: Floats = own.sum(axis=0, dtype=np.float64) + constant
+        return costs
+
+    def _hashed(self, lot: Lot) -> _Hashed:
+        if self._last is None or self._last.lot is not lot:
+            every = list(chain.from_iterable(lot.offered))
+            ids = np.fromiter(map(id, every), np.int64, len(every))
+            _, first, codes = np.unique(ids, return_index=True, return_inverse=True)
+            actions = _padded([self._action(every[place]) for place in first.tolist()])
+            contexts = _padded([self._examples.context(raw) for raw in lot.contexts])
+            self._last = _Hashed(lot, codes, actions, contexts)
+        return self._last
+
+    def _action(self, action: Action) -> Arrays:
+        found = self._known.get(id(action))
+        if found is None:
+            if len(self._known) >= _ARRAYS_N:
+                self._known.clear()
+            found = self._known[id(action)] = action, self._examples.action(action)
+        return found[1]
+
+
+def _part(hashed: _Hashed, rows: slice, where: slice) -> "_Part":
+    """Some rows of a lot."""
+    codes, counts = hashed.codes[where], hashed.lot.counts[rows]
+    indices, values = hashed.actions
+    contexts, numbers = hashed.contexts
+    hashes = (contexts[:, rows] >> _STRIDE) * _FNV_PRIME << _STRIDE
+    return _Part(
+        indices.take(codes, axis=1),
+        values.take(codes, axis=1),
+        np.repeat(hashes & _MASK, counts, axis=1),
+        np.repeat(numbers[:, rows], counts, axis=1),
+    )
+
+
+class _Part:
+    """Features of some questions' actions and contexts, one column per probability."""
+
+    def __init__(self, own: Ints, values: Costs, hashes: Ints, numbers: Costs) -> None:
+        self.own = own  # (m, p)
+        self.crossed = hashes[:, None, :] ^ own[None]  # (f, m, p)
+        self._values = values
+        self._numbers = numbers[:, None, :]
+
+    def cost(self, weights: Costs, own: Ints, crossed: Ints, explorer: Explorer) -> Costs:
+        """`(p,)`; summed in the order of `vw_costs.costs_of`."""
+        worth = weights.take(own)
+        if not explorer.linear:
+            worth[:] = 0.0
+        if "U" in explorer.letters:
+            for start in range(0, len(crossed), 16):
+                products = weights.take(crossed[start : start + 16])
+                products *= self._numbers[start : start + 16]
+                worth += np.add.reduce(products, axis=0)
+        worth *= self._values
+        costs: Costs = np.add.reduce(worth, axis=0)
+        return costs
+
+
+def _padded(arrays: Sequence[Arrays]) -> tuple[Ints, Costs]:
+    """Indices as `vw_costs` has them and values, `(most, n)` each, padded with the value 0."""
+    lengths = np.array([len(each.indices) for each in arrays])
+    most = int(lengths.max(initial=0))
+    indices = np.zeros((len(arrays), most), np.uint64)
+    values = np.zeros((len(arrays), most), np.float32)
+    filled = np.arange(most) < lengths[:, None]
+    if most:
+        indices[filled] = np.concatenate([each.indices for each in arrays])
+        values[filled] = np.concatenate([each.values for each in arrays])
+    shifted = ((indices << np.uint64(_STRIDE)) & np.uint64(_MASK)).astype(np.int64)
+    return np.ascontiguousarray(shifted.T), np.ascontiguousarray(values.T)
+
+
+def _explored(
+    policy: VowpalWabbit, inside: Inside, lot: Lot, costs: Costs, shared: Floats | None
+) -> Floats:
+    """The explorer's probabilities; where a rounding could matter, the policy's own."""
+    assert inside.explorer is not None
+    explorer, counts, starts = inside.explorer, lot.counts, lot.starts[:-1]
+    lowest = np.minimum.reduceat(costs, starts)
+    above = costs - np.repeat(lowest, counts)
+    best = above == 0.0
+    if explorer.epsilon is None:
+        gamma = explorer.gamma_scale * float(inside.lessons_n) ** explorer.gamma_exponent
+        pmf: Floats = 1.0 / (np.repeat(counts, counts) + gamma * above.astype(np.float64))
+        found = np.flatnonzero(best)
+        first = found[np.searchsorted(found, starts)]
+        pmf[first] = 0.0
+        pmf[first] = 1.0 - np.add.reduceat(pmf, starts)
+        return pmf
+    ties = np.add.reduceat(best, starts, dtype=np.int64)
+    pmf = np.repeat(explorer.epsilon / counts, counts)
+    pmf += np.repeat((1.0 - explorer.epsilon) / ties, counts) * best
+    if shared is None or not inside.lessons_n:  # read as the policy reads, or nothing to tell apart
+        return pmf
+    near = _CLOSE + _CLOSE_SHARE * np.abs(lowest + shared)
+    close = np.add.reduceat(above <= np.repeat(near, counts), starts, dtype=np.int64)
+    doubtful = (close > 1) & (counts < FEWEST_READ)
+    for row in np.flatnonzero(doubtful).tolist():
+        start, stop = int(lot.starts[row]), int(lot.starts[row + 1])
+        pmf[start:stop] = policy.pmf(lot.contexts[row], lot.offered[row])
+    return pmf
+
+
+def _asked(policy: Policy, lot: Lot) -> Floats:
+    found: list[float] = []
+    for context, actions in zip(lot.contexts, lot.offered, strict=True):
+        found += policy.pmf(context, actions)
+    return np.array(found)
+
+
+def _taught(policy: Any, lessons: Sequence[Lesson]) -> int:
+    learn: Callable[[Lesson], None] = policy.learn
+    refused_n = 0
+    for lesson in lessons:
+        try:
+            learn(lesson)
+        except RecordError:
+            refused_n += 1
+    return refused_n
+
+
+def _taught_alike(members: Sequence[VowpalWabbit], lessons: Sequence[Lesson]) -> int:
+    """Examples are made once for all members, and for some lessons at a time."""
+    # `--squarecb` and `--regcb` leave labels behind that only their like can read: they come last.
+    members = sorted(members, key=lambda member: member.inside.spoils)
+    refused_n = 0
+    for start in range(0, len(lessons), _LESSONS):
+        prepared: list[Prepared] = []
+        for lesson in lessons[start : start + _LESSONS]:
+            try:
+                prepared.append(members[0].prepared(lesson))
+            except RecordError:
+                refused_n += 1
+        for member in members:
+            member.learn_prepared(prepared)
+    return refused_n
+
+
+__all__ = ["FEWEST", "Group", "LearningPolicy", "Lot", "Worths"]
