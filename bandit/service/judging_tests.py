@@ -1,8 +1,10 @@
 """One comparison judged: at one look, at any, as planned, against a margin, by belief; pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
+
+import msgspec
 
 from bandit.service.judging_estimates import Comparison
 from bandit.service.judging_looks import Looks
@@ -29,6 +31,7 @@ from bandit.stats.sequential import (
     compare_anytime,
     compare_planned,
     mixture_precision,
+    repeated_p_value,
     spending_design,
 )
 
@@ -192,13 +195,34 @@ def _planned(
         if bound is not None and _passes(estimate, bound, alternative):
             last = place
             break
-    return compare_planned(
+    effect = compare_planned(
         estimates[last - 1],
         fractions[:last],
         alpha=alpha,
         alternative=alternative,
         looks=looks.planned,
     )
+    return _going_on(effect, fractions[:last], design.bounds[last - 1])
+
+
+def _going_on(effect: Effect, fractions: Sequence[float], bound: float | None) -> Effect:
+    """With the p-value that decides as the bound does, at a look that neither stops nor is last.
+
+    The stage-wise one is that of a stop; at an early look that goes on it is small too soon.
+    """
+    z = effect.statistic
+    if z is None:
+        return effect
+    sides: Literal[1, 2] = 2 if effect.alternative == "two-sided" else 1
+    facing = abs(z) if sides == 2 else -z if effect.alternative == "less" else z
+    under = effect.unadjusted
+    changed = msgspec.structs.replace(
+        effect, unadjusted=None if under is None else _going_on(under, fractions, bound)
+    )
+    if fractions[-1] >= 1.0 or (bound is not None and facing >= bound):
+        return changed
+    p_value = repeated_p_value(facing, fractions, sides=sides)
+    return msgspec.structs.replace(changed, p_value=p_value)
 
 
 def _passes(estimate: Estimate, bound: float, alternative: Alternative) -> bool:
@@ -246,6 +270,7 @@ def _guarded_by_plan(found: Comparison, looks: Looks, margin: Margin, alpha: flo
             )
 
         shown = not_worse(side, plain[at - 1], margin, metric.better)
+        shown = msgspec.structs.replace(shown, p_value=held.p_value)
     return Guarded(shown, _state(held.p_value, broken.p_value, alpha))
 
 

@@ -216,7 +216,7 @@ def _unsafe(found: MetricEffect, facts: Facts) -> list[MetricEffect]:
 
 def _better(best: MetricEffect, facts: Facts) -> Verdict:
     held = [f"guardrail {guardrail_in_words(one)}" for one in _guardrails(best, facts)]
-    parts = [sentence(best, facts), *held, _split_words(facts), VALID[facts.sequential]]
+    parts = [sentence(best, facts), *held, _split_words(facts), _valid(best, facts)]
     return Verdict(
         state="better",
         headline=f"Ship {best.treatment}: {'; '.join(parts)}.",
@@ -245,7 +245,7 @@ def _guarded(best: MetricEffect, facts: Facts) -> Verdict:
 
 
 def _worse(worst: MetricEffect, facts: Facts) -> Verdict:
-    parts = [sentence(worst, facts), _split_words(facts), VALID[facts.sequential]]
+    parts = [sentence(worst, facts), _split_words(facts), _valid(worst, facts)]
     return Verdict(
         state="worse",
         headline=f"Do not ship {worst.treatment}, it is worse: {'; '.join(parts)}.",
@@ -346,6 +346,14 @@ def _nearly(facts: Facts) -> str:
         f" Nearly so: units have {number(each)} decisions each, and a number that changes after it "
         "counted is outside the promise."
     )
+
+
+def _valid(found: MetricEffect, facts: Facts) -> str:
+    """How the claim may be read."""
+    words, look = VALID[facts.sequential], found.by(facts.sequential).sequential
+    if facts.sequential != "planned" or look is None:
+        return words
+    return f"{words} (look {look.look} of {look.looks})"
 
 
 def _split_words(facts: Facts) -> str:

@@ -36,6 +36,7 @@ from bandit.stats.sequential.msprt import log_likelihood_ratio, msprt_interval, 
 from bandit.stats.sequential.pair import log_ratio_interval
 from bandit.stats.sequential.planned import PlannedEffect, planned_comparison
 from bandit.stats.sequential.regression import AnytimeCoefficient, anytime_coefficient
+from bandit.stats.sequential.repeated import repeated_p_value
 from bandit.stats.sequential.scores import AnytimeMean, anytime_mean
 from bandit.stats.sequential.spending import OBRIEN_FLEMING, Spending
 from bandit.stats.sequential.stagewise import (
@@ -76,6 +77,7 @@ __all__ = [
     "planned_comparison",
     "quantile_count_bound",
     "quantile_sequence",
+    "repeated_p_value",
     "sequential_srm",
     "shaped_design",
     "spending_design",
