@@ -1,0 +1,268 @@
+-- name: report_actions_shown
+-- Actions that top slots of a surface showed, most shown first: how often, and what that earned.
+-- What was pinned was shown, what was overridden was not. Beside each how many actions there are.
+SELECT
+    action,
+    count() AS shown_n,
+    countIf(rewarded) AS rewarded_n,
+    sum(reward) AS reward_sum,
+    count() OVER () AS actions_n
+FROM (
+    SELECT event_id, actions[ranking[1] + 1] AS action
+    FROM decisions
+    WHERE surface = {surface:String}
+        AND ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+        AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+    ORDER BY ts, writer, seq
+    LIMIT 1 BY event_id
+) AS d
+INNER JOIN (
+    SELECT event_id, rewarded, reward
+    FROM judged_decisions(
+        surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
+        window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+        weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+        reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+        default_reward = {default_reward:Float64}
+    )
+    WHERE seen AND NOT forced AND NOT overridden
+) AS j USING (event_id)
+GROUP BY action
+ORDER BY shown_n DESC, action
+LIMIT {limit:UInt32}
+
+-- name: report_actions_left_out
+-- Decisions of a surface that tell nothing of what another action would have earned, each under the
+-- first reason that holds, and the first and last time of those that do.
+SELECT
+    countIf(why = '') AS judged_n,
+    countIf(why = 'forced') AS forced_n,
+    countIf(why = 'unseen') AS unseen_n,
+    countIf(why = 'pinned') AS pinned_n,
+    countIf(why = 'overridden') AS overridden_n,
+    countIf(why = 'killed') AS killed_n,
+    countIf(why = 'certain') AS certain_n,
+    toUnixTimestamp64Milli(minIf(ts, why = '')) AS first_ms,
+    toUnixTimestamp64Milli(maxIf(ts, why = '')) AS last_ms
+FROM (
+    SELECT
+        ts,
+        multiIf(
+            forced, 'forced',
+            NOT seen, 'unseen',
+            pinned, 'pinned',
+            overridden, 'overridden',
+            policy = {kill_switch:String}, 'killed',
+            NOT (propensity < 1 OR pool_n = 1), 'certain',
+            ''
+        ) AS why
+    FROM judged_decisions(
+        surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
+        window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+        weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+        reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+        default_reward = {default_reward:Float64}
+    )
+)
+
+-- name: report_actions_draws
+-- How often each of some actions could be drawn for a top slot and was, and how often by the logged
+-- propensities it should have been. Every drawn slot counts, whatever came of it: what was seen or
+-- overridden depends on what was drawn.
+SELECT
+    tupleElement(entry, 1) AS action,
+    count() AS n,
+    countIf(tupleElement(entry, 3)) AS drawn,
+    sum(tupleElement(entry, 2)) AS expected,
+    sum(tupleElement(entry, 2) * (1 - tupleElement(entry, 2))) AS variance
+FROM (
+    SELECT
+        arrayJoin(arrayFilter(
+            e -> has({actions:Array(String)}, e.1),
+            arrayMap(
+                i -> tuple(
+                    actions[i],
+                    if(i = top, propensity, least(toFloat64(pmf[i]) / pool, 1.)),
+                    i = top
+                ),
+                arrayFilter(
+                    i -> NOT has(excluded, i - 1) AND NOT has(blocked[1], i - 1),
+                    arrayEnumerate(actions)
+                )
+            )
+        )) AS entry
+    FROM (
+        SELECT
+            actions,
+            excluded,
+            blocked,
+            pmf,
+            ranking[1] + 1 AS top,
+            propensities[1] AS propensity,
+            1 - arraySum(arrayMap(i -> toFloat64(pmf[i + 1]), blocked[1])) AS pool
+        FROM decisions
+        WHERE surface = {surface:String}
+            AND ts <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
+            AND NOT has(pinned, 0)
+            AND propensities[1] < 1
+        ORDER BY ts, writer, seq
+        LIMIT 1 BY event_id
+    )
+)
+GROUP BY action
+
+-- name: report_actions_periods
+-- What was known of each of some actions in each period of time: how often it could be drawn, with
+-- which probability in total, how often it was, and what that earned.
+SELECT
+    tupleElement(entry, 1) AS action,
+    intDiv(toUnixTimestamp64Milli(ts) - {first_ms:Int64}, {step_ms:Int64}) AS period,
+    count() AS eligible_n,
+    sum(tupleElement(entry, 2)) AS propensity_sum,
+    countIf(tupleElement(entry, 3)) AS drawn_n,
+    sumIf(reward, tupleElement(entry, 3)) AS reward_sum
+FROM (
+    SELECT
+        ts,
+        reward,
+        arrayJoin(arrayFilter(
+            e -> has({actions:Array(String)}, e.1),
+            arrayMap(
+                i -> tuple(
+                    actions[i],
+                    if(i = top, propensity, toFloat64(pmf[i]) / pool),
+                    i = top
+                ),
+                arrayFilter(
+                    i -> NOT has(excluded, i - 1) AND NOT has(blocked[1], i - 1),
+                    arrayEnumerate(actions)
+                )
+            )
+        )) AS entry
+    FROM (
+        SELECT
+            event_id,
+            actions,
+            excluded,
+            blocked,
+            pmf,
+            ranking[1] + 1 AS top,
+            propensities[1] AS propensity,
+            1 - arraySum(arrayMap(i -> toFloat64(pmf[i + 1]), blocked[1])) AS pool
+        FROM decisions
+        WHERE surface = {surface:String}
+            AND ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+            AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+        ORDER BY ts, writer, seq
+        LIMIT 1 BY event_id
+    ) AS d
+    INNER JOIN (
+        SELECT event_id, ts, reward
+        FROM judged_decisions(
+            surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
+            window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+            weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+            reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+            default_reward = {default_reward:Float64}
+        )
+        WHERE seen AND NOT forced AND NOT pinned AND NOT overridden
+            AND policy != {kill_switch:String} AND (propensity < 1 OR pool_n = 1)
+    ) AS j USING (event_id)
+)
+GROUP BY action, period
+ORDER BY action, period
+
+-- name: report_actions_scores
+-- Moments over units of what the scores of some actions add up to. The score of an action where it
+-- could be drawn is m + 1{drawn}·(reward − m)/p, with m what earlier periods foretold of it; h is
+-- the weight of its period. Columns of the moments: decisions, scores, h, h·scores, 1{drawn}/p,
+-- 1{drawn}·reward/p, decisions where the reference could be drawn, too, and there the score less
+-- the reference's. `predictions` and `period_weights` hold `periods` numbers per action.
+WITH
+    arrayFilter(
+        i -> NOT has(excluded, i - 1)
+            AND NOT has(blocked[1], i - 1)
+            AND has({actions:Array(String)}, actions[i]),
+        arrayEnumerate(actions)
+    ) AS pool_at,
+    arrayMap(i -> indexOf({actions:Array(String)}, actions[i]), pool_at) AS places,
+    arrayMap(
+        place -> {predictions:Array(Float64)}[(place - 1) * {periods:UInt32} + period + 1], places
+    ) AS foretold,
+    arrayMap(
+        (i, m) -> if(i = top, m + (reward - m) / propensity, m), pool_at, foretold
+    ) AS scores,
+    indexOf(places, {reference:UInt32}) AS reference_at
+SELECT
+    {actions:Array(String)}[place] AS action,
+    count() AS units_n,
+    sum(n) AS decisions_n,
+    sum(drawn) AS drawn_n,
+    sum(inverse) AS inverse_sum,
+    sum(squares) AS inverse_squares,
+    [
+        avg(n), avg(score), avg(h), avg(h_score), avg(inverse), avg(earned), avg(both), avg(gap)
+    ] AS means,
+    covarSampMatrix(n, score, h, h_score, inverse, earned, both, gap) AS covariance
+FROM (
+    SELECT
+        place,
+        unit_id,
+        toFloat64(count()) AS n,
+        sum(entry_score) AS score,
+        sum(weight) AS h,
+        sum(weight * entry_score) AS h_score,
+        countIf(is_top) AS drawn,
+        sumIf(1 / propensity, is_top) AS inverse,
+        sumIf(1 / propensity / propensity, is_top) AS squares,
+        sumIf(reward / propensity, is_top) AS earned,
+        toFloat64(countIf(reference_at > 0)) AS both,
+        sumIf(entry_score - reference_score, reference_at > 0) AS gap
+    FROM (
+        SELECT
+            unit_id,
+            reward,
+            propensity,
+            reference_at,
+            if(reference_at > 0, scores[reference_at], 0.) AS reference_score,
+            arrayJoin(arrayZip(places, scores, pool_at)) AS entry,
+            tupleElement(entry, 1) AS place,
+            tupleElement(entry, 2) AS entry_score,
+            tupleElement(entry, 3) = top AS is_top,
+            {period_weights:Array(Float64)}[(place - 1) * {periods:UInt32} + period + 1] AS weight
+        FROM (
+            SELECT
+                event_id,
+                actions,
+                excluded,
+                blocked,
+                ranking[1] + 1 AS top,
+                propensities[1] AS propensity
+            FROM decisions
+            WHERE surface = {surface:String}
+                AND ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+            ORDER BY ts, writer, seq
+            LIMIT 1 BY event_id
+        ) AS d
+        INNER JOIN (
+            SELECT
+                event_id,
+                unit_id,
+                reward,
+                intDiv(toUnixTimestamp64Milli(ts) - {first_ms:Int64}, {step_ms:Int64}) AS period
+            FROM judged_decisions(
+                surface = {surface:String}, from_ms = {from_ms:Int64},
+                through_ms = {through_ms:Int64}, window_ms = {window_ms:Int64},
+                aggregation = {aggregation:String}, weight_names = {weight_names:Array(String)},
+                weights = {weights:Array(Float64)}, reward_low = {reward_low:Float64},
+                reward_high = {reward_high:Float64}, default_reward = {default_reward:Float64}
+            )
+            WHERE seen AND NOT forced AND NOT pinned AND NOT overridden
+                AND policy != {kill_switch:String} AND (propensity < 1 OR pool_n = 1)
+        ) AS j USING (event_id)
+    )
+    GROUP BY place, unit_id
+)
+GROUP BY place
+ORDER BY place
