@@ -6,7 +6,6 @@ import click
 from msgspec.structs import replace
 
 from bandit import logs
-from bandit.cli import up
 from bandit.cli.binding import free_port, require_keys
 from bandit.errors import SettingsError
 from bandit.settings import Settings
@@ -36,6 +35,8 @@ def command(
         raise click.UsageError(str(exc)) from exc
     if stand_by:  # this is one of the workers, and the supervisor listens
         _serve(settings)
+    from bandit.cli import up  # a worker needs no supervisor, nor the time that takes to import
+
     host = host or settings.host
     require_keys(host, settings.auth)
     settings = replace(

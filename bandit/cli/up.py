@@ -43,8 +43,9 @@ PULSES = {
 """Who says that it moves, and how often: an event loop that stands still for 10 s hangs, while one
 pass of a drain over a slow store may take minutes, and a refresh over a long log many. The engine
 may load for as long as it has to."""
-NICE = {"learn": 5, "refresh": 10, "dashboard": 5}
-"""Serving never waits for learning or reports, not for a processor either."""
+NICE = {"gateway": 5, "drain": 5, "learn": 5, "refresh": 10, "dashboard": 5}
+"""Serving never waits for learning, storage or reports, for a processor either: where there are too
+few, each of these gets a third of an API process's share, or a tenth."""
 SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -201,8 +202,7 @@ def children(
                 for n in range(1, settings.spare_workers + 1)
             ]
         else:
-            nice = NICE.get(name, 0)
-            made.append(Child(name, command, alone, pulse=PULSES.get(name), nice=nice))
+            made.append(Child(name, command, alone, pulse=PULSES.get(name), nice=NICE.get(name, 0)))
     return made
 
 

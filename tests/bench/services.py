@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from bandit.cli.up import NICE
 from tests.bench.bodies import SURFACE
 
 VW_POLICY = {"type": "vw", "surface": SURFACE, "floor": 0.001}
@@ -79,9 +80,10 @@ def ours(directory: Path, *, drain: bool = False) -> Iterator[int]:
         "BANDIT_LOG_LEVEL": "warning",
     }
     bandit = [sys.executable, "-m", "bandit"]
+    gateway = ["nice", "-n", str(NICE["gateway"]), *bandit, "gateway"]  # as `bandit up` starts it
     api = [*bandit, "api"] + ([] if drain else ["--no-drain"])
     with (
-        process([*bandit, "gateway"], gateway_port, env, directory / "gateway.log"),
+        process(gateway, gateway_port, env, directory / "gateway.log"),
         process(api, port, env, directory / "api.log"),
     ):
         await_ready(port)

@@ -184,6 +184,16 @@ def command_of(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
+def test_a_child_that_is_nice_lets_others_go_first(tmp_path: Path) -> None:
+    argv = (sys.executable, "-c", "import os; print(os.getpriority(os.PRIO_PROCESS, 0))")
+    processes = Processes(logs=tmp_path)
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    process = processes.spawn(Child("kind", argv, os.environ, nice=ours + 3))
+    until(lambda: process.ended() is not None, "the end")
+    processes.close()
+    assert (tmp_path / "kind.log").read_text() == f"{min(ours + 3, 19)}\n"
+
+
 def test_a_child_is_heard_and_a_spare_one_hears(tmp_path: Path) -> None:
     script = f"read -r order <&${ORDERS_FD}; echo $order; echo >&${HEARTBEAT_FD}; sleep 1000"
     # Not every shell takes a file descriptor out of a variable.

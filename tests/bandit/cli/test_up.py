@@ -52,6 +52,12 @@ def test_each_process_of_the_api_has_a_socket_and_a_pulse_and_they_share_metrics
     assert {child.env["PROMETHEUS_MULTIPROC_DIR"] for child in found} == {"/m"}
 
 
+def test_whoever_does_not_serve_lets_those_that_do_go_first() -> None:
+    found = children(Settings(), fds=[7, 8])
+    assert {child.nice for child in found if child.kind == "api"} == {0}
+    assert min(child.nice for child in found if child.kind != "api") > 0
+
+
 def test_a_part_can_run_alone() -> None:
     names = ("api", "drain")
     settings = Settings(host="0.0.0.0", port=8081, spare_workers=0)
