@@ -125,9 +125,7 @@ def _routes_of(path: str, kind: type[S]) -> Router:
                 f"key is {spec.key!r}, must be {key!r} as in the address - at `$.key`"
             )
         defining = services.defining.of(principal.project)
-        return _declare(
-            spec, defining, if_match, if_none_match, principal.client or _author(author)
-        )
+        return _declare(spec, defining, if_match, if_none_match, author_of(principal, author))
 
     @get("/{key:str}/history", sync_to_thread=True)
     def show_history(
@@ -169,8 +167,10 @@ def _declare(
     return _answer(put, status=200 if current else 201)
 
 
-def _author(header: str | None) -> str:
-    """Who makes a change; headers come as Latin-1, names as UTF-8."""
+def author_of(principal: Principal, header: str | None) -> str:
+    """Who makes a change: the key's client, else who is named; headers come as Latin-1."""
+    if principal.client:
+        return principal.client
     if header is None:
         return AUTHOR
     try:

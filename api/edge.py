@@ -18,6 +18,7 @@ from api.bodies import JsonRequest
 from api.catalogue import catalogue_routes
 from api.decisions import get_decision, replay_decision
 from api.definitions import definition_routes
+from api.evaluations import evaluation_routes
 from api.health import live, ready
 from api.hot import rank_route, rewards_route
 from api.metrics import metrics
@@ -26,6 +27,7 @@ from api.ofrep import ofrep_routes
 from api.openapi import openapi_config
 from api.personalizer import personalizer_routes
 from api.problems import problem_handler
+from api.promotions import promotion_routes
 from api.recording import assign, expose, record_outcomes
 from api.reports import report_experiment, report_overview, report_surface
 from api.security import HEADERS
@@ -124,6 +126,8 @@ def _guarded(services: Services) -> Router:
             replay_decision,
             *definition_routes(),
             catalogue_routes(),
+            promotion_routes(),
+            evaluation_routes(),
             *personalizer_routes(services),
             ofrep_routes(services),
             report_overview,

@@ -44,7 +44,7 @@ class DefinitionService:
         self._definitions = definitions
         self._seen = seen_by(project, definitions)
         self._now_ms = now_ms
-        self._new_id = new_id
+        self.new_id = new_id
         self._project = project
 
     def of(self, project: str | None) -> "DefinitionService":
@@ -52,7 +52,7 @@ class DefinitionService:
         if project is None:
             return self
         return DefinitionService(
-            self._definitions, now_ms=self._now_ms, new_id=self._new_id, project=project
+            self._definitions, now_ms=self._now_ms, new_id=self.new_id, project=project
         )
 
     def get(self, kind: str, key: str, version: int | None = None) -> Definition:
@@ -111,7 +111,7 @@ class DefinitionService:
             spec,
             expected=expected,
             author=author,
-            change_id=self._new_id(),
+            change_id=self.new_id(),
             now_ms=self._now_ms(),
         )
 

@@ -5,7 +5,7 @@ makes the definitions so, and only then is the next step made. So a process that
 leaves a step that the next pass carries out, and of two hosts that make one step the first won.
 """
 
-import hashlib
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 
@@ -23,7 +23,7 @@ from bandit.logs import tell
 from bandit.service.defining import DefinitionService
 from bandit.service.projects import seen_by
 from bandit.service.promoting_asking import Asking
-from bandit.service.promoting_ramp import look_at, ramp_experiment
+from bandit.service.promoting_ramp import experiment_key, look_at, ramp_experiment
 from bandit.service.promoting_records import (
     Gate,
     Promotion,
@@ -43,7 +43,6 @@ ReportOf = Callable[[PromotionStep, float], ExperimentReport]
 """A step of a ramp and 1 − the level → the report of its experiment."""
 AUTHOR = "promotion"
 """Who makes the steps that nobody asks for."""
-LONGEST_KEY = 100
 
 
 class PromotionService:
@@ -151,13 +150,14 @@ class PromotionService:
         return self._carried_out(step)
 
     def all(self, surface: str, limit: int = 100) -> list[Promotion]:
-        """Promotions of a surface, the newest first, without their steps.
+        """Promotions of a surface, the newest first, without their gates and steps.
 
         Raises:
             NotDeclared: No such surface.
         """
         self._surface(surface)
-        return [_shown([step]) for step in self._promotions.newest(surface, limit=limit)]
+        newest = self._promotions.newest(surface, limit=limit)
+        return [msgspec.structs.replace(_shown([step]), gate=None, steps=()) for step in newest]
 
     def get(self, surface: str, promotion_id: int) -> Promotion:
         """A promotion with all its steps, and what its ramp waits for.
@@ -312,10 +312,7 @@ class PromotionService:
 
     def _ramp(self, step: PromotionStep) -> None:
         """Let the experiment serve the challenger to the stage's share."""
-        surface = self._surface(step.surface).spec
-        assert isinstance(surface, Surface)
-        first = self._promotions.steps(step.surface, step.promotion_id)[0]
-        wanted = ramp_experiment(step, _plan(step), surface, first.author)
+        wanted = self._wanted(step)
         found = self._experiment(step)
         if found is not None and found.spec == wanted:
             return
@@ -371,11 +368,9 @@ class PromotionService:
         found = self._experiment(step)
         if found is None:
             # Whoever is still about to declare it, for a step before, is refused.
-            surface = self._surface(step.surface).spec
-            assert isinstance(surface, Surface)
-            wanted = ramp_experiment(step, _plan(step), surface, step.author)
-            draft = msgspec.structs.replace(wanted, status="draft")
-            self._put(step, draft, expected=None)
+            draft = msgspec.structs.replace(self._wanted(step), status="draft")
+            with contextlib.suppress(BadSpec):  # then nobody can declare it
+                self._put(step, draft, expected=None)
             return
         assert isinstance(found.spec, Experiment)
         if found.spec.status == "running" and found.author.startswith(AUTHOR):
@@ -397,6 +392,20 @@ class PromotionService:
             )
         author = f"{AUTHOR} {step.promotion_id} ({step.author})"
         self._defining.put(spec, expected=expected, author=author)
+
+    def _wanted(self, step: PromotionStep) -> Experiment:
+        """The experiment of a step's ramp, as it is to be."""
+        surface = self._surface(step.surface).spec
+        assert isinstance(surface, Surface)
+        return ramp_experiment(
+            surface,
+            _plan(step),
+            promotion_id=step.promotion_id,
+            live=step.live,
+            challenger=step.challenger,
+            stage=step.stage,
+            author=self._promotions.steps(step.surface, step.promotion_id)[0].author,
+        )
 
     def _experiment(self, step: PromotionStep) -> Definition | None:
         if not step.experiment:
@@ -432,19 +441,6 @@ class PromotionService:
         )
         self._promotions.add(made)
         return made
-
-
-def experiment_key(surface: str, promotion_id: int) -> str:
-    """Key of the experiment of a surface's promotion.
-
-    >>> experiment_key("home.feed", 3)
-    'home.feed.promotion-3'
-    """
-    key = f"{surface}.promotion-{promotion_id}"
-    if len(key) <= LONGEST_KEY:
-        return key
-    digest = hashlib.sha256(surface.encode()).hexdigest()[:12]
-    return f"{surface[:60]}.{digest}.promotion-{promotion_id}"
 
 
 def _plan(step: PromotionStep) -> PromotionPlan:

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
-from bandit.errors import NotDeclared, NotFound, RecordError
+import msgspec
+
+from bandit.errors import BadSpec, NotDeclared, NotFound, RecordError
 from bandit.service.declared import Declared
+from bandit.service.defining import check as check_spec
 from bandit.service.defining_experiments import running
 from bandit.service.evaluation_artefact import Artefact, read
 from bandit.service.promoting_gate import BARRING, judge_shadow
+from bandit.service.promoting_ramp import ramp_experiment
 from bandit.service.promoting_records import Gate, GateCheck, GateSegment, PromotionPlan
 from bandit.service.reporting_words import duration, number
 from bandit.specs import BUILT_IN, PolicySpec, Surface
@@ -63,7 +67,7 @@ class Asking:
     def _declared(self, surface: Surface, challenger: str, plan: PromotionPlan) -> list[GateCheck]:
         """Checks of definitions alone."""
         return [
-            self._may_serve(surface, challenger),
+            self._may_serve(surface, challenger, plan),
             self._is_free(surface),
             GateCheck(
                 code="traffic",
@@ -75,17 +79,38 @@ class Asking:
             *([] if plan.evaluation else [_shadowed(surface, challenger)]),
         ]
 
-    def _may_serve(self, surface: Surface, challenger: str) -> GateCheck:
+    def _may_serve(self, surface: Surface, challenger: str, plan: PromotionPlan) -> GateCheck:
         text = ""
         if challenger == surface.policy:
             text = f"{challenger} serves surface {surface.key} already."
         elif challenger in BUILT_IN:
             text = f"{challenger} is built in, and no challenger."
+        else:
+            text = self._unservable(surface, challenger, plan)
         return GateCheck(
             code="challenger",
             passed=not text,
             text=text or f"{challenger} would replace {surface.policy}.",
         )
+
+    def _unservable(self, surface: Surface, challenger: str, plan: PromotionPlan) -> str:
+        """What keeps the surface or the ramp from being declared; empty if nothing does."""
+        every = Declared(d for d in self._seen.all() if d.spec.project == surface.project)
+        try:
+            check_spec(msgspec.structs.replace(surface, policy=challenger), every)
+            ramp = ramp_experiment(
+                surface,
+                plan,
+                promotion_id=self._promotions.newest_id(surface.key) + 1,
+                live=surface.policy,
+                challenger=challenger,
+                stage=0,
+                author="",
+            )
+            check_spec(msgspec.structs.replace(ramp, status="draft"), every)
+        except BadSpec as exc:
+            return f"It can not serve here: {exc}."
+        return ""
 
     def _is_free(self, surface: Surface) -> GateCheck:
         under_way = self._promotions.newest(surface.key, UNDER_WAY)

@@ -1,5 +1,7 @@
 """What a ramp does next: pure, from a report of its experiment."""
 
+import hashlib
+
 from bandit.service.promoting_records import PromotionPlan, RampLook
 from bandit.service.reporting_payloads import ExperimentReport, Health, MetricEffect
 from bandit.service.reporting_words import duration, in_words, number
@@ -7,37 +9,59 @@ from bandit.specs import BUCKETS, Experiment, Surface, Variant
 from bandit.store.promotions import PromotionStep
 
 LIVE, CHALLENGER = "live", "challenger"
+LONGEST_KEY = 100
 STALE_MS = 3_600_000
 """A challenger whose learner is so far behind is taken back; a shorter lag only holds the ramp."""
 HOLDING = frozenset({"no_drain", "drain_behind", "silent_hosts", "no_rewards"})
 """Problems while which the log can not be up to date, so that nothing may be concluded."""
 
 
+def experiment_key(surface: str, promotion_id: int) -> str:
+    """Key of the experiment of a surface's promotion.
+
+    >>> experiment_key("home.feed", 3)
+    'home.feed.promotion-3'
+    """
+    key = f"{surface}.promotion-{promotion_id}"
+    if len(key) <= LONGEST_KEY:
+        return key
+    digest = hashlib.sha256(surface.encode()).hexdigest()[:12]
+    return f"{surface[:60]}.{digest}.promotion-{promotion_id}"
+
+
 def ramp_experiment(
-    step: PromotionStep, plan: PromotionPlan, surface: Surface, author: str
+    surface: Surface,
+    plan: PromotionPlan,
+    *,
+    promotion_id: int,
+    live: str,
+    challenger: str,
+    stage: int,
+    author: str,
 ) -> Experiment:
-    """The experiment of a ramp, as it is at a step.
+    """The experiment of a ramp at a stage.
 
     Until the last stage live and challenger own as many buckets each, from opposite ends, so that
     they only ever grow and are split one to one throughout.
     """
-    owned = max(1, round(plan.ramp[step.stage] / 100.0 * BUCKETS))
+    owned = min(BUCKETS // 2, max(1, round(plan.ramp[stage] / 100.0 * BUCKETS)))
+    key = experiment_key(surface.key, promotion_id)
     return Experiment(
-        key=step.experiment,
+        key=key,
         project=surface.project,
         surface=surface.key,
-        salt=step.experiment,
+        salt=key,
         control=LIVE,
         variants=[
-            Variant(key=LIVE, policy=step.live, allocation=[(BUCKETS - owned, BUCKETS)]),
-            Variant(key=CHALLENGER, policy=step.challenger, allocation=[(0, owned)]),
+            Variant(key=LIVE, policy=live, allocation=[(BUCKETS - owned, BUCKETS)]),
+            Variant(key=CHALLENGER, policy=challenger, allocation=[(0, owned)]),
         ],
         metrics=list(plan.metrics),
         guardrails=list(plan.guardrails),
         segments=list(plan.segments or ()),
         status="running",
-        description=f"Ramp of promotion {step.promotion_id} of {surface.key}: {step.challenger} "
-        f"in place of {step.live}, begun by {author}.",
+        description=f"Ramp of promotion {promotion_id} of {surface.key}: {challenger} in place of "
+        f"{live}, begun by {author}.",
     )
 
 

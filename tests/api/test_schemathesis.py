@@ -32,7 +32,7 @@ CHECKS = [
     response_schema_conformance,
     negative_data_rejection,
 ]
-OF_THE_STORE = ("/v1/reports",)
+OF_THE_STORE = ("/v1/reports", "/v1/evaluations", "/v1/surfaces/{key}/promotions")
 """The store in memory has no reports; `make fuzz` asks a real one."""
 
 

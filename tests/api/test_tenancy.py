@@ -89,6 +89,8 @@ def cases() -> dict[tuple[str, str], Case]:
         ("GET", "/v1/reports/overview"): Case("/v1/reports/overview", works=0),
         ("GET", "/v1/reports/experiments/{key}"): Case("/v1/reports/experiments/feed", works=0),
         ("GET", "/v1/reports/surfaces/{key}"): Case("/v1/reports/surfaces/home.feed", works=0),
+        ("GET", "/v1/evaluations"): Case("/v1/evaluations?surface=home.feed"),
+        ("GET", "/v1/evaluations/{id}"): Case("/v1/evaluations/e1", works=404),
     }
     for spec in {type(spec): spec for spec in THEIRS}.values():
         path = {"policy": "/v1/policies"}.get(spec.kind, f"/v1/{spec.kind}s")
@@ -105,6 +107,11 @@ def cases() -> dict[tuple[str, str], Case]:
     for method in ("PUT", "PATCH"):
         found[method, template] = Case(held, {"upsert": [{"id": "new"}]})
     found["DELETE", f"{template}/{{id}}"] = Case(f"{held}/b")
+    promotions, template = "/v1/surfaces/home.feed/promotions", "/v1/surfaces/{key}/promotions"
+    found["GET", template] = Case(promotions)
+    found["POST", template] = Case(promotions, {"challenger": "home.vw", "dry_run": True})
+    found["GET", f"{template}/{{id}}"] = Case(f"{promotions}/1", works=404)
+    found["POST", f"{template}/{{id}}/revert"] = Case(f"{promotions}/1/revert", {}, 404)
     for version in ("", "/v1.0", "/v1.1-preview.2"):
         for named in ("", "/s/{named}"):
             found |= personalizer_cases(f"{named}/personalizer{version}")
@@ -151,13 +158,17 @@ class Rows:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def rows(self, name: str, **_: object) -> list[tuple[Any, ...]]:
-        if name != "definitions_newest":
-            return []
-        return [
+    def rows(self, name: str, **given: object) -> list[tuple[Any, ...]]:
+        every = [
             (d.kind, d.key, d.version, d.created_ms, "", "", msgspec.json.encode(d.spec))
             for d in self._world.definitions.all()
         ]
+        if name == "definitions_newest":
+            return every
+        wanted = [row for row in every if row[:2] == (given.get("kind"), given.get("key"))]
+        if name == "definition_newest_version":
+            return [(wanted[0][2] if wanted else 0,)]
+        return wanted if name == "definition_version" else []
 
 
 class Two:

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from bandit.errors import NotDeclared, NotFound, RecordError, VersionConflict
 from bandit.service.defining import DefinitionService
-from bandit.service.promoting import PromotionService, experiment_key
+from bandit.service.promoting import PromotionService
 from bandit.service.promoting_asking import Asking
+from bandit.service.promoting_ramp import experiment_key
 from bandit.service.promoting_records import Gate, GateCheck, Promotion, PromotionPlan
 from bandit.service.reporting_payloads import ExperimentReport, Problem
 from bandit.specs import AnySpec, Experiment, PolicySpec, Surface

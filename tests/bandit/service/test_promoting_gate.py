@@ -20,7 +20,9 @@ from bandit.store.promotions import Promotions, PromotionStep
 from tests.bandit.logs import T0, LogMaker
 
 LATER = T0 + 3 * 3_600_000
-SURFACE = Surface(key="home", policy="live", shadows=["new"], join_window_s=1.0, reward_low=0.0)
+SURFACE = Surface(
+    key="home", policy="live", shadows=["new"], join_window_s=1.0, reward_low=0.0, max_actions=5
+)
 POLICIES = [
     PolicySpec(key="live", type="uniform", floor=0.2),
     PolicySpec(key="new", type="uniform", floor=0.2),
@@ -165,6 +167,7 @@ def test_wrong_propensities_are_refused(place: Place) -> None:
         ([replace(SURFACE, shadows=[])], "new", "shadowed", "add it to `shadows`"),
         ([replace(SURFACE, killed=True)], "new", "traffic", "kill switch"),
         ([], "live", "challenger", "serves surface home-"),
+        ([replace(SURFACE, max_actions=9)], "new", "challenger", "0.2 * 9, must be at most 1"),
         (
             [
                 Experiment(
