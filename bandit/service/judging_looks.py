@@ -95,26 +95,3 @@ def progress_of(experiment: Experiment, numbers: MetricNumbers | None) -> PlanPr
         next_look_units_n=None if done == looks else -(-planned * (done + 1) // looks),
         finished=done == looks,
     )
-
-
-def is_new_look(
-    experiment: Experiment, before: ExperimentNumbers | None, now: ExperimentNumbers
-) -> bool:
-    """Whether a planned look of any metric is reached that was not before.
-
-    Such numbers must stay for good: the look is made of them, and is not made again.
-
-    Args:
-        experiment: With a plan or without.
-        before: The newest numbers that are kept; None if none are.
-        now: Those to keep.
-    """
-    planned, looks = experiment.planned_units, experiment.looks
-    if planned is None or looks is None:
-        return False
-
-    def reached(numbers: ExperimentNumbers | None, key: str) -> int:
-        found = None if numbers is None else metric_of(numbers, key)
-        return 0 if found is None else reached_of(units_of(found) / planned, looks)
-
-    return any(reached(now, found.metric) > reached(before, found.metric) for found in now.metrics)

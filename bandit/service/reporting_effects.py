@@ -3,7 +3,7 @@
 The any-time interval is an asymptotic confidence sequence over units, so it is about many units
 (it says nothing before `bandit.stats.sequential.comparison.FIRST_LOOK` of them) whose numbers are
 final once they count. Units that come back change theirs later, which its promise does not cover:
-the verdict says so (`reporting_verdicts`).
+the verdict says so (`judging_verdicts`).
 """
 
 from bandit.service.reporting_payloads import MetricEffect

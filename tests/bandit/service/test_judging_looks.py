@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from bandit.service.judging import Judged, judge
-from bandit.service.judging_looks import is_new_look, looks_of
+from bandit.service.judging_looks import looks_of
 from bandit.stats import mean_of
 from bandit.stats.sequential import compare_planned, repeated_p_value, spending_design
 from bandit.store.numbers import ExperimentNumbers
@@ -124,11 +124,3 @@ def test_guardrails_are_judged_at_the_planned_looks_too(treatment: float, state:
     assert guard.guardrail == state
     assert (guard.non_inferiority.p_value <= 0.05) == (state == "ok")
     assert guard.non_inferiority.sequential.look == 1
-
-
-def test_numbers_at_a_new_look_are_told_so_that_they_are_kept_for_good():
-    assert is_new_look(PLAN, None, at(1000))
-    assert is_new_look(PLAN, at(1900), at(2000))
-    assert not is_new_look(PLAN, at(1000), at(1900))
-    assert not is_new_look(PLAN, at(4000), at(9000))
-    assert not is_new_look(experiment_of(), None, at(1000))
