@@ -273,8 +273,8 @@ NOT_OFFERED = {
     "applyFromEvaluation": "there are no evaluations to apply: PUT …/configurations/policy",
     "model": "models are not files here: snapshots are published, numbered and replayed from the "
     "log, so none can be taken out, put in or forgotten; `bandit export` has what it learns from",
-    "logs": "the log is append-only, since it is the proof of every report; drop a month's "
-    "partition in ClickHouse",
+    "logs": "the log is the proof of every report, so no request deletes it: `bandit retention` "
+    "says how long it is kept, `bandit forget UNIT` takes a unit out of it",
 }
 """Why an operation is answered 501."""
 

@@ -64,6 +64,8 @@ class Explanation(Record, frozen=True, kw_only=True):
         surface_version: Of the surface whose rules held; 0: not noted.
         catalogue: Version of the catalogue that the features are from; 0: the request's own.
         rules: Of the surface, as they were; null if they are not known any more.
+        keep_share: Of decisions like this, which share was logged while it was made: it stands for
+            1 ÷ that many. 1 unless the disk or the backlog was full.
         shadow_tops: What each shadow policy would have liked best at the top.
         because: The same in sentences.
     """
@@ -83,6 +85,7 @@ class Explanation(Record, frozen=True, kw_only=True):
     rules: Rules | None
     seed: int
     deferred: bool
+    keep_share: float
     context: Any
     actions: list[Candidate]
     ranking: list[DrawnSlot]
@@ -145,6 +148,7 @@ def explain(decision: LoggedDecision, known: Known = Known()) -> Explanation:  #
         rules=known.rules,
         seed=decision.seed,
         deferred=decision.deferred,
+        keep_share=decision.keep_share,
         context=msgspec.json.decode(decision.context),
         actions=[
             Candidate(
@@ -211,6 +215,11 @@ def _because(decision: LoggedDecision, known: Known) -> Iterator[str]:
     )
     for slot in range(len(decision.ranking)):
         yield _filled(decision, known, slot)
+    if decision.keep_share < 1.0:
+        yield (
+            f"it stands for {1 / decision.keep_share:g} decisions: a share of "
+            f"{decision.keep_share:g} was logged then"
+        )
 
 
 def _chosen(decision: LoggedDecision) -> str:

@@ -113,3 +113,10 @@ def test_what_the_record_does_not_hold_is_looked_up_in_the_version_that_decided(
     assert known == Known(rules, True, {0: "x"})
     nothing = known_of(decision(1, surface_version=7), MemoryDefinitions(), {})  # type: ignore[arg-type]
     assert nothing == Known()
+
+
+def test_how_many_decisions_it_stands_for_is_said() -> None:
+    assert explain(decision(1)).keep_share == 1.0
+    told = explain(decision(1, keep_share=0.25))
+    assert told.keep_share == 0.25
+    assert told.because[-1] == "it stands for 4 decisions: a share of 0.25 was logged then"
