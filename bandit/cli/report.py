@@ -7,17 +7,24 @@ import click
 import msgspec
 from rich.console import Console
 
-from bandit.cli.report_sections import as_markdown, print_sections, sections_of
+from bandit.cli.report_actions import action_rows, action_sections
+from bandit.cli.report_sections import Section, as_markdown, print_sections, sections_of
 from bandit.cli.wiring import now_ms, open_store
 from bandit.errors import BanditError
 from bandit.service.reporting import ExperimentReport, ReportService, SurfaceReport
-from bandit.service.reporting_tables import as_csv, effect_rows, group_rows
+from bandit.service.reporting_actions import MOST, ActionReports, ActionsReport
+from bandit.service.reporting_tables import Row, as_csv, effect_rows, group_rows
 from bandit.settings import Settings
 
 
 @click.command()
 @click.argument("experiment", required=False)
 @click.option("--surface", metavar="KEY", help="Report a surface instead of an experiment.")
+@click.option(
+    "--actions", is_flag=True, help="Of the surface: what always showing each action would earn."
+)
+@click.option("--limit", type=click.IntRange(1, MOST), default=20, show_default=True)
+@click.option("--reference", metavar="ID", help="Compare with this action, not the most shown.")
 @click.option(
     "--surface-version",
     type=click.IntRange(min=1),
@@ -33,20 +40,33 @@ def command(
     surface_version: int | None,
     form: str | None,
     alpha: float,
+    actions: bool,
+    limit: int,
+    reference: str | None,
 ) -> None:
     """Print the report of EXPERIMENT, or of a surface: effects, values, counts, health."""
     if (experiment is None) == (surface is None):
         raise click.UsageError("name an EXPERIMENT or a --surface, and not both")
+    if actions and surface is None:
+        raise click.UsageError("--actions is of a --surface")
     try:
         settings = Settings.from_environ(os.environ)
         store = open_store(settings, readonly=True)
         try:
             reports = ReportService(store, now_ms, silent_after_ms=settings.silent_host_ms)
-            report = (
-                reports.surface(surface, alpha, surface_version=surface_version)
-                if surface is not None
-                else reports.experiment(str(experiment), alpha, surface_version=surface_version)
-            )
+            report: ExperimentReport | SurfaceReport | ActionsReport
+            if surface is None:
+                report = reports.experiment(str(experiment), alpha, surface_version=surface_version)
+            elif actions:
+                report = ActionReports(store, now_ms).actions(
+                    surface,
+                    alpha,
+                    limit=limit,
+                    reference=reference,
+                    surface_version=surface_version,
+                )
+            else:
+                report = reports.surface(surface, alpha, surface_version=surface_version)
         finally:
             store.close()
     except BanditError as exc:
@@ -55,17 +75,24 @@ def command(
     _print(report, form)
 
 
-def _print(report: ExperimentReport | SurfaceReport, form: str | None) -> None:
+def _print(report: ExperimentReport | SurfaceReport | ActionsReport, form: str | None) -> None:
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(report)))
     elif form == "csv":
-        rows = (
-            group_rows(report.policies)
-            if isinstance(report, SurfaceReport)
-            else effect_rows(report.effects)
-        )
-        click.echo(as_csv(rows), nl=False)
+        click.echo(as_csv(_rows(report)), nl=False)
     elif form == "md":
-        click.echo(as_markdown(sections_of(report)), nl=False)
+        click.echo(as_markdown(_sections(report)), nl=False)
     else:
-        print_sections(Console(width=None if sys.stdout.isatty() else 140), sections_of(report))
+        print_sections(Console(width=None if sys.stdout.isatty() else 140), _sections(report))
+
+
+def _rows(report: ExperimentReport | SurfaceReport | ActionsReport) -> list[Row]:
+    if isinstance(report, ActionsReport):
+        return action_rows(report.actions)
+    if isinstance(report, SurfaceReport):
+        return group_rows(report.policies)
+    return effect_rows(report.effects)
+
+
+def _sections(report: ExperimentReport | SurfaceReport | ActionsReport) -> list[Section]:
+    return action_sections(report) if isinstance(report, ActionsReport) else sections_of(report)

@@ -44,6 +44,12 @@ REASONS = {
     # of segments and days
     "few_segments": "fewer than two segments have units enough to compare",
     "few_days": "fewer than three days have units enough to compare",
+    # of an action
+    "never_eligible": "it could be drawn in no decision that tells of it",
+    "never_drawn": "it was never drawn, so the log tells nothing of it",
+    "never_together": "it could never be drawn where the other one could",
+    "few_draws": "it was drawn too seldom, given how likely it was",
+    "one_look_only": "only means of scores with equal weights have one",
     # of a policy's value
     "no_decisions": "no decision in this log says what the policy would have done",
     "no_overlap": "the policy would never have shown what was shown",

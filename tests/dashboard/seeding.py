@@ -130,6 +130,7 @@ def seed(store: Store, now_ms: int, decisions_n: int = 1500) -> None:
             snapshot=at_ms // 10_000 if treated else 0,
             ranking=(action,),
             propensities=(pmf[action],),
+            pmf=pmf,
             shadows={"feed-vw": (learned[action],), "first": (float(action == 0),)},
         )
         if rng.random() < (0.45 if action == best else 0.12):

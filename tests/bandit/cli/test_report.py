@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from bandit.cli.report import command
 from bandit.service.reporting import ExperimentReport, SurfaceReport
+from bandit.service.reporting_actions import ActionsReport
 from bandit.service.reporting_words import effect_in_words
 from bandit.store.client import Store
 from bandit.store.migrations import migrate
@@ -96,6 +97,36 @@ def test_an_older_version_of_the_surface_may_be_asked_for(environ: dict[str, str
         got = report(environ, *named, "--surface-version", "9")
         assert got.exit_code == 1
         assert "surface_version is 9, must be in 1 to 1" in got.stderr
+
+
+def test_actions_of_a_surface_are_reported_in_every_form(environ: dict[str, str]):
+    asked = ("--surface", "home.feed", "--actions", "--limit", "3", "--reference", "a1")
+    got = msgspec.json.decode(report(environ, *asked, "--json").stdout, type=ActionsReport)
+    assert (got.reference, got.actions_n, len(got.actions)) == ("a1", 4, 3)
+    # They were drawn as they were logged, and what always showing one earns is known.
+    assert got.audit == "fine"
+    assert all(value.value.ci_low is not None for value in got.actions)
+    rows = list(csv.DictReader(io.StringIO(report(environ, *asked, "--csv").stdout)))
+    assert [row["action"] for row in rows] == [value.action for value in got.actions]
+    assert float(rows[0]["value"]) == pytest.approx(got.actions[0].value.value)
+    assert float(rows[0]["value_ci_low"]) == pytest.approx(got.actions[0].value.ci_low)
+    text = report(environ, *asked, "--md").stdout
+    assert text.startswith("## Actions of surface home.feed\n")
+    assert "The actions were drawn as often as their logged propensities say." in text
+    assert "less a1, one look" in text
+    assert "the 3 most shown of 4" in report(environ, *asked).stdout
+
+
+def test_actions_are_of_a_surface(environ: dict[str, str]):
+    got = report(environ, "feed-2026", "--actions")
+    assert got.exit_code == 2
+    assert "--actions is of a --surface" in got.stderr
+
+
+def test_reference_that_is_not_reported_ends_with_an_error(environ: dict[str, str]):
+    got = report(environ, "--surface", "home.feed", "--actions", "--reference", "nothing")
+    assert got.exit_code == 1
+    assert "reference is 'nothing', must be one of the 4 reported actions" in got.stderr
 
 
 def test_what_is_not_declared_ends_with_an_error(environ: dict[str, str]):

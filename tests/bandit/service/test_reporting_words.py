@@ -1,7 +1,8 @@
 import re
-from typing import get_args
+from typing import get_args, get_type_hints
 
 from bandit.ope import Value
+from bandit.service.reporting_actions import ActionEstimate
 from bandit.service.reporting_words import REASONS, effect_in_words, value_in_words
 from bandit.stats import Moments, Srm, welch
 from bandit.stats.effect import Reason
@@ -17,6 +18,19 @@ def test_every_reason_has_words():
     codes = {*get_args(Reason), *documented_codes(Value), *documented_codes(Srm)}
     assert codes <= set(REASONS), codes - set(REASONS)
     assert {"low_ess", "weights_off_one", "unallocated_units"} <= codes
+
+
+def test_every_reason_of_an_action_has_words():
+    hints = get_type_hints(ActionEstimate)
+    codes = {code for name in ("reason", "anytime_reason") for code in literals(hints[name])}
+    assert codes <= set(REASONS), codes - set(REASONS)
+    assert {"never_together", "one_look_only", "few_units"} <= codes
+
+
+def literals(hint: object) -> list[str]:
+    """The strings that a type of literals and None may be."""
+    parts = [part for part in get_args(hint) if part is not type(None)]
+    return [s for part in parts for s in ([part] if isinstance(part, str) else literals(part))]
 
 
 def test_relative_effect_in_words_has_its_own_reason():
