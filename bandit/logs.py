@@ -49,6 +49,9 @@ EVENTS = {
     "outage_over": "It works again.",
     "output": "A line that a child wrote by itself: a library, a traceback, a banner.",
     "policy_unusable": "A policy can not be run from disk or as declared.",
+    "promotion_moved": "The ramp of a promotion went on, ended, or was taken back.",
+    "promotion_stuck": "A step of a promotion could not be made: `error` says why; the next pass "
+    "tries again.",
     "refresh_failed": "A worker could not look for news for a reason that is a bug.",
     "report_unkept": "The numbers of a report can not be kept, and why; said once.",
     "request_failed": "A request was answered 5xx; fields: `type`, `status`.",

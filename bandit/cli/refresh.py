@@ -17,6 +17,8 @@ from bandit.cli.wiring import announce, log_to_stderr, now_ms, open_store, sheet
 from bandit.errors import BanditError, StoreUnavailable
 from bandit.logs import tell
 from bandit.service.metering_refresh import RefreshMeter
+from bandit.service.promoting import PromotionService
+from bandit.service.promoting_moving import RampMover
 from bandit.service.refreshing_reports import ReportRefresher
 from bandit.settings import Settings
 from bandit.store.client import Store
@@ -33,7 +35,7 @@ QUERY_S = 300.0
 @click.command()
 @click.option("--once", is_flag=True, help="Refresh everything once and end: with 1 if any failed.")
 def command(*, once: bool) -> None:
-    """Keep the numbers of reports fresh.
+    """Keep the numbers of reports fresh, and move the ramps of promotions on.
 
     Reports and the dashboard read what it keeps, in milliseconds, where they would have to scan the
     log. One process is enough for any number of hosts; several do no harm. It uses at most half of
@@ -66,7 +68,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     if store is None:
         return
     refresher = refresher_of(settings, store)
-    steps = _Steps(refresher, meter)
+    steps = _Steps(refresher, meter, mover_of(store))
     try:
         with _written(meter, refresher):
             while not stop.is_set():
@@ -89,18 +91,26 @@ def refresher_of(settings: Settings, store: Store) -> ReportRefresher:
     )
 
 
+def mover_of(store: Store) -> RampMover:
+    """What moves the ramps of promotions on."""
+    promoting = PromotionService(store, now_ms=now_ms, new_id=lambda: os.urandom(16).hex())
+    return RampMover(promoting.advance, monotonic_s=time.monotonic)
+
+
 class _Steps:
     """Refreshes step by step; says once that the store is away, and once that it is back."""
 
-    def __init__(self, refresher: ReportRefresher, meter: RefreshMeter) -> None:
+    def __init__(self, refresher: ReportRefresher, meter: RefreshMeter, mover: RampMover) -> None:
         self._refresher = refresher
         self._meter = meter
+        self._mover = mover
         self._is_away = False
 
     def step(self) -> float:
         """Refresh what is due; how long to rest."""
         try:
             done = self._refresher.step()
+            self._mover.step()
         except StoreUnavailable as exc:
             if not self._is_away:
                 tell(log, logging.WARNING, "store_away", "waiting for the store: %(why)s", why=exc)
@@ -144,6 +154,7 @@ def _once(settings: Settings) -> bool:
             click.echo(f"{done.name}: {what} ({done.took_s:.2f} s)")
         if refresher.through_ms is None:
             click.echo("nothing was refreshed: no host has reported that it delivers its journal")
+        mover_of(store).step()
         return not refresher.failing
     finally:
         store.close()
