@@ -29,7 +29,8 @@ from api.personalizer import personalizer_routes
 from api.problems import problem_handler
 from api.promotions import promotion_routes
 from api.recording import assign, expose, record_outcomes
-from api.reports import report_experiment, report_overview, report_surface
+from api.report_actions import report_actions
+from api.reports import report_experiment, report_history, report_overview, report_surface
 from api.security import HEADERS
 from api.services import Services
 from api.tracing import annotate, plugin
@@ -132,7 +133,9 @@ def _guarded(services: Services) -> Router:
             ofrep_routes(services),
             report_overview,
             report_experiment,
+            report_history,
             report_surface,
+            report_actions,
             metrics,
         ],
     )

@@ -7,11 +7,18 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from api.services import Services
+from bandit.errors import RecordError
 from bandit.service.key_ring import Principal
 from bandit.service.reporting import ExperimentReport, Overview, ReportService, SurfaceReport
+from bandit.service.reporting_payloads import ExperimentHistory, SequentialMode
+from bandit.service.reporting_times import LAST_MS, moment_ms
+from bandit.store.kept import POINTS
 
-AsOf = Annotated[int | None, QueryParameter(ge=0, le=7_258_118_400_000)]
-"""Milliseconds since 1970 UTC; ClickHouse's times end with the year 2199."""
+At = Annotated[str | None, QueryParameter(max_length=50)]
+"""As of when: RFC 3339 with an offset, a day (its start in UTC), or milliseconds since 1970 UTC."""
+AsOf = Annotated[int | None, QueryParameter(ge=0, le=LAST_MS)]
+"""The same as milliseconds alone; ClickHouse's times end with the year 2199."""
+Points = Annotated[int, QueryParameter(ge=1, le=POINTS)]
 Version = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1)]
 """Of the surface whose window, bounds, default, weights and aggregation hold."""
 ALPHA = 0.05
@@ -35,15 +42,39 @@ def report_experiment(
     services: NamedDependency[Services],
     principal: NamedDependency[Principal],
     alpha: FromQuery[float] = ALPHA,
+    at: At = None,
     at_ms: AsOf = None,
     surface_version: Version = None,
+    sequential: FromQuery[SequentialMode | None] = None,
+    fresh: FromQuery[bool] = False,
 ) -> ExperimentReport:
-    """Report an experiment, now or as of a time: effects at any look and at one planned look.
+    """Report an experiment, now or as of a time: effects, guardrails, verdict, health.
 
-    Intervals have the level 1 − alpha. Rewards are judged by the rules of the surface's newest
-    version, or of the one asked for.
+    Intervals have the level 1 − alpha; `sequential` says which of them decides. The numbers are
+    those that are kept, or with `fresh` those of the log; `as_of_ms` says of what time they are.
+    Rewards are judged by the rules of the surface's newest version, or of the one asked for.
     """
-    return _reports(services, principal).experiment(key, alpha, at_ms, surface_version)
+    return _reports(services, principal).experiment(
+        key, alpha, _at_ms(at, at_ms), surface_version, sequential=sequential, fresh=fresh
+    )
+
+
+@get("/v1/reports/experiments/{key:str}/history", sync_to_thread=True)
+def report_history(
+    key: FromPath[str],
+    services: NamedDependency[Services],
+    principal: NamedDependency[Principal],
+    alpha: FromQuery[float] = ALPHA,
+    n: Points = POINTS,
+    at: At = None,
+    at_ms: AsOf = None,
+    metric: FromQuery[str | None] = None,
+) -> ExperimentHistory:
+    """Report an experiment's effects over time, each with the band that holds at every look.
+
+    From kept numbers alone, of `n` times at most, evenly spread over the time that they are of.
+    """
+    return _reports(services, principal).history(key, alpha, n, _at_ms(at, at_ms), metric=metric)
 
 
 @get("/v1/reports/surfaces/{key:str}", sync_to_thread=True)
@@ -52,14 +83,32 @@ def report_surface(
     services: NamedDependency[Services],
     principal: NamedDependency[Principal],
     alpha: FromQuery[float] = ALPHA,
+    at: At = None,
     at_ms: AsOf = None,
     surface_version: Version = None,
+    fresh: FromQuery[bool] = False,
 ) -> SurfaceReport:
     """Report a surface, now or as of a time: value of its policies, counts, learning.
 
-    Rewards are judged by the rules of its newest version, or of the one asked for.
+    The numbers are those that are kept, or with `fresh` those of the log. Rewards are judged by the
+    rules of its newest version, or of the one asked for.
     """
-    return _reports(services, principal).surface(key, alpha, at_ms, surface_version)
+    return _reports(services, principal).surface(
+        key, alpha, _at_ms(at, at_ms), surface_version, fresh=fresh
+    )
+
+
+def _at_ms(at: str | None, at_ms: int | None) -> int | None:
+    """The time asked for, by either name.
+
+    Raises:
+        RecordError: It is no time, or both are given.
+    """
+    if at is None:
+        return at_ms
+    if at_ms is not None:
+        raise RecordError("at and at_ms are both given, must be one of them")
+    return moment_ms(at)
 
 
 def _reports(services: Services, principal: Principal) -> ReportService:

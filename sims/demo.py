@@ -124,12 +124,14 @@ class Demo:
         self._waiting.until("the log is drained and learned from", patience_s, settled)
 
     def report(self) -> ExperimentReport:
-        """Fetch the experiment's report, as the dashboard shows it.
+        """Fetch the experiment's report, made from the log: what is kept is some seconds older.
 
         Raises:
             httpx.HTTPStatusError: There is none.
         """
-        answer = self._client.get(f"/v1/reports/experiments/{EXPERIMENT.key}", timeout=60.0)
+        answer = self._client.get(
+            f"/v1/reports/experiments/{EXPERIMENT.key}", params={"fresh": "true"}, timeout=60.0
+        )
         return msgspec.json.decode(answer.raise_for_status().content, type=ExperimentReport)
 
     def replay(self, n: int, seed: int) -> Check:

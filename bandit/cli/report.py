@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import get_args
 
 import click
 import msgspec
@@ -13,8 +14,13 @@ from bandit.cli.wiring import now_ms, open_store
 from bandit.errors import BanditError
 from bandit.service.reporting import ExperimentReport, ReportService, SurfaceReport
 from bandit.service.reporting_actions import MOST, ActionReports, ActionsReport
+from bandit.service.reporting_payloads import SequentialMode
 from bandit.service.reporting_tables import Row, as_csv, effect_rows, group_rows
+from bandit.service.reporting_times import moment_ms
 from bandit.settings import Settings
+
+QUERY_S = 300.0
+"""How long one query may take: what is not kept is read from the log."""
 
 
 @click.command()
@@ -30,6 +36,11 @@ from bandit.settings import Settings
     type=click.IntRange(min=1),
     help="Judge rewards by the rules of that version of the surface, not of the newest.",
 )
+@click.option("--at", metavar="TIME", help="As of when: 2026-11-23T10:00:00Z, 2026-11-23, or ms.")
+@click.option(
+    "--sequential", type=click.Choice(get_args(SequentialMode)), help="Which interval decides."
+)
+@click.option("--fresh", is_flag=True, help="Make the numbers from the log, whatever is kept.")
 @click.option("--json", "form", flag_value="json", help="The payload, as the API gives it.")
 @click.option("--csv", "form", flag_value="csv", help="Effects (of a surface: policies) as CSV.")
 @click.option("--md", "form", flag_value="md", help="Markdown, to paste into a document.")
@@ -43,20 +54,39 @@ def command(
     actions: bool,
     limit: int,
     reference: str | None,
+    at: str | None,
+    sequential: SequentialMode | None,
+    fresh: bool,
 ) -> None:
-    """Print the report of EXPERIMENT, or of a surface: effects, values, counts, health."""
+    """Print the report of EXPERIMENT, or of a surface: effects, values, counts, health.
+
+    The numbers are those that `bandit refresh` has kept last, and the report says of what time they
+    are; where none are kept, or with --fresh, they are made from the log.
+    """
     if (experiment is None) == (surface is None):
         raise click.UsageError("name an EXPERIMENT or a --surface, and not both")
     if actions and surface is None:
         raise click.UsageError("--actions is of a --surface")
+    if sequential and surface is not None:
+        raise click.UsageError("--sequential is of an EXPERIMENT")
+    if fresh and actions:
+        raise click.UsageError("--actions are always made from the log, without --fresh")
     try:
+        at_ms = None if at is None else moment_ms(at)
         settings = Settings.from_environ(os.environ)
-        store = open_store(settings, readonly=True)
+        store = open_store(settings, readonly=True, timeout_s=QUERY_S)
         try:
             reports = ReportService(store, now_ms, silent_after_ms=settings.silent_host_ms)
             report: ExperimentReport | SurfaceReport | ActionsReport
             if surface is None:
-                report = reports.experiment(str(experiment), alpha, surface_version=surface_version)
+                report = reports.experiment(
+                    str(experiment),
+                    alpha,
+                    at_ms,
+                    surface_version,
+                    sequential=sequential,
+                    fresh=fresh,
+                )
             elif actions:
                 report = ActionReports(store, now_ms).actions(
                     surface,
@@ -66,7 +96,7 @@ def command(
                     surface_version=surface_version,
                 )
             else:
-                report = reports.surface(surface, alpha, surface_version=surface_version)
+                report = reports.surface(surface, alpha, at_ms, surface_version, fresh=fresh)
         finally:
             store.close()
     except BanditError as exc:

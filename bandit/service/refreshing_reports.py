@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 REST = 10.0
 """A thing rests so many times as long as its last refresh took."""
 SAY_MS = 60_000
+TRIES_N = 3
+"""How often unit states are asked for that another refresher goes on with."""
 LEAVES_SOON_S = 900
 STOPPED_S = 3600.0
 """How often an experiment is looked at that was stopped, while its numbers may still change."""
@@ -47,24 +49,6 @@ class Units(Protocol):
     def from_states(self, plan: UnitPlan) -> ExperimentNumbers | None:
         """Add them up."""
         ...
-
-
-class LogUnits:
-    """Unit states of a process that remembers how far they are, and reads the log."""
-
-    def __init__(self, units: UnitNumbers) -> None:
-        self._units = units
-        self._closed_ms: dict[str, int] = {}
-
-    def advance(self, plan: UnitPlan, closed_ms: int) -> None:
-        """Go on to a time, never back."""
-        before_ms = self._closed_ms.get(plan.generation, closed_ms)
-        self._closed_ms[plan.generation] = max(before_ms, closed_ms)
-
-    def from_states(self, plan: UnitPlan) -> ExperimentNumbers | None:
-        """Numbers as of that time."""
-        closed_ms = self._closed_ms.get(plan.generation)
-        return None if closed_ms is None else self._units.from_log(plan, closed_ms)
 
 
 class Refreshed(NamedTuple):
@@ -126,7 +110,7 @@ class ReportRefresher:
         self._definitions = Definitions(store)
         self._kept = KeptNumbers(store)
         self._numbers = ReportNumbers(store)
-        self._units: Units = units or LogUnits(UnitNumbers(store))
+        self._units: Units = units or UnitNumbers(store)
         self._tail = Tail(store, silent_after_ms=silent_after_ms)
         self._now_ms = now_ms
         self._monotonic_s = monotonic_s
@@ -279,21 +263,25 @@ class ReportRefresher:
                 for_good=True,
             )
 
-    def _advanced(self, judging: Judging, as_of_ms: int) -> tuple[ExperimentNumbers, int]:
-        """An experiment's numbers from its unit states, and the time that they are of."""
-        self._units.advance(judging.plan, as_of_ms - judging.window_ms)
-        numbers = self._units.from_states(judging.plan)
-        if numbers is None:
-            raise StoreUnavailable(f"unit states of {judging.experiment.key!r} were not stored")
-        reached_ms = numbers.closed_ms + judging.window_ms  # another refresher may be further
-        return self._numbers.with_open(numbers, judging, reached_ms), reached_ms
+    def _advanced(self, judging: Judging, as_of_ms: int) -> tuple[ExperimentNumbers, int] | None:
+        """An experiment's numbers from its unit states, and the time that they are of.
+
+        None while another refresher goes on with them: it keeps them.
+        """
+        for _ in range(TRIES_N):
+            self._units.advance(judging.plan, as_of_ms - judging.window_ms)
+            numbers = self._units.from_states(judging.plan)
+            if numbers is not None:
+                reached_ms = numbers.closed_ms + judging.window_ms  # another may have gone further
+                return self._numbers.with_open(numbers, judging, reached_ms), reached_ms
+        return None
 
     def _keep_new(
         self,
         thing: _Thing,
         generation: str,
         through_ms: int,
-        make: Callable[[int], tuple[Numbers, int]],
+        make: Callable[[int], tuple[Numbers, int] | None],
     ) -> list[int]:
         """Make numbers as of the times that are due, and keep those that are new."""
         kind, key = thing.kind, thing.definition.key
@@ -301,7 +289,10 @@ class ReportRefresher:
         kept: list[int] = []
         for target_ms in targets_of(None if newest is None else newest.as_of_ms, through_ms):
             began_s = self._monotonic_s()
-            numbers, as_of_ms = make(target_ms)
+            made = make(target_ms)
+            if made is None:
+                break
+            numbers, as_of_ms = made
             took_ms = round((self._monotonic_s() - began_s) * 1000)
             if newest is not None and _is_old(newest.numbers, numbers):
                 continue

@@ -345,16 +345,19 @@ class ReportService:
             found = self._numbers.experiment(judging, asked.when, kept)
             looks = self._looks(judging, found.as_of_ms)
             judged = judging.judge(found.numbers, alpha, None, looks)
+            as_of_ms: int | None = found.as_of_ms
             units_n = sum(variant.units_n for variant in judged.variants)
             verdict = judged.verdict
             primary = tuple(effect for effect in judged.effects if effect.is_primary)
         except (RecordError, NotDeclared) as exc:  # the others must be shown all the same
-            units_n, verdict, primary = 0, not_judged(experiment, RecordError(str(exc))), ()
+            as_of_ms, units_n, primary = None, 0, ()
+            verdict = not_judged(experiment, RecordError(str(exc)))
         return ExperimentHeadline(
             key=experiment.key,
             description=experiment.description,
             surface=experiment.surface,
             status=experiment.status,
+            as_of_ms=as_of_ms,
             units_n=units_n,
             verdict=verdict,
             primary=primary,

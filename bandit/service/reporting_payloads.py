@@ -351,6 +351,7 @@ class ExperimentHeadline(Record, frozen=True, kw_only=True):
     """One line about an experiment.
 
     Attributes:
+        as_of_ms: The time that its numbers are of; None if it can not be judged.
         surface: None if its variants are payloads.
     """
 
@@ -358,6 +359,7 @@ class ExperimentHeadline(Record, frozen=True, kw_only=True):
     description: str
     surface: str | None
     status: str
+    as_of_ms: int | None = None
     units_n: int
     verdict: Verdict
     primary: tuple[MetricEffect, ...]

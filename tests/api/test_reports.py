@@ -12,15 +12,36 @@ from bandit.service.reporting import ReportService
 from bandit.service.reporting_payloads import Verdict
 from tests.api.conftest import World
 
+PLAIN = {"sequential": None, "fresh": False}
+
 
 @pytest.mark.parametrize(
     ("path", "method", "arguments"),
     [
-        ("experiments/feed", "experiment", ("feed", 0.05, None, None)),
-        ("experiments/feed?alpha=0.1&at_ms=17", "experiment", ("feed", 0.1, 17, None)),
-        ("surfaces/home.feed?alpha=0.01", "surface", ("home.feed", 0.01, None, None)),
-        ("experiments/feed?surface_version=3", "experiment", ("feed", 0.05, None, 3)),
-        ("surfaces/home.feed?surface_version=2", "surface", ("home.feed", 0.05, None, 2)),
+        ("experiments/feed", "experiment", ("feed", 0.05, None, None, PLAIN)),
+        ("experiments/feed?alpha=0.1&at_ms=17", "experiment", ("feed", 0.1, 17, None, PLAIN)),
+        (
+            "experiments/feed?at=2026-11-23T01:00:00%2B01:00&sequential=fixed&fresh=true",
+            "experiment",
+            ("feed", 0.05, 1_795_392_000_000, None, {"sequential": "fixed", "fresh": True}),
+        ),
+        ("experiments/feed?surface_version=3", "experiment", ("feed", 0.05, None, 3, PLAIN)),
+        ("experiments/feed/history", "history", ("feed", 0.05, 120, None, {"metric": None})),
+        (
+            "experiments/feed/history?n=7&at=17&metric=clicks&alpha=0.1",
+            "history",
+            ("feed", 0.1, 7, 17, {"metric": "clicks"}),
+        ),
+        (
+            "surfaces/home.feed?alpha=0.01&at=2026-11-23",
+            "surface",
+            ("home.feed", 0.01, 1_795_392_000_000, None, {"fresh": False}),
+        ),
+        (
+            "surfaces/home.feed?surface_version=2&fresh=true",
+            "surface",
+            ("home.feed", 0.05, None, 2, {"fresh": True}),
+        ),
         ("overview", "overview", (0.05, {"archived": False})),
         ("overview?archived=true", "overview", (0.05, {"archived": True})),
     ],
@@ -43,13 +64,38 @@ def test_report_is_asked_as_the_address_says(
     assert asked == [arguments]
 
 
-@pytest.mark.parametrize("path", ["experiments/feed", "surfaces/home.feed", "overview"])
+@pytest.mark.parametrize(
+    "path", ["experiments/feed", "experiments/feed/history", "surfaces/home.feed", "overview"]
+)
 def test_report_is_503_while_the_store_is_away(
     client: TestClient[Litestar], world: World, path: str
 ) -> None:
     world.link.away = True
     response = client.get(f"/v1/reports/{path}")
     assert (response.status_code, response.json()["type"]) == (503, "store_unavailable")
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("at=yesterday", "at is 'yesterday', must be a time with its offset"),
+        ("at=2026-11-23T10:00:00", "must be a time with its offset"),
+        ("at=2026-11-23&at_ms=17", "at and at_ms are both given"),
+        ("sequential=always", "sequential"),
+    ],
+)
+def test_a_time_or_mode_that_there_is_not_is_refused(
+    client: TestClient[Litestar], query: str, said: str
+) -> None:
+    response = client.get(f"/v1/reports/experiments/feed?{query}")
+    assert response.status_code == 400
+    assert said in response.json()["detail"]
+
+
+@pytest.mark.parametrize("n", ["0", "121", "many"])
+def test_a_history_has_1_to_120_points(client: TestClient[Litestar], n: str) -> None:
+    response = client.get(f"/v1/reports/experiments/feed/history?n={n}")
+    assert (response.status_code, "n" in response.json()["detail"]) == (400, True)
 
 
 @pytest.mark.parametrize("query", ["alpha=small", "at_ms=now", "surface_version=0"])

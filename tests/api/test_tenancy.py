@@ -88,7 +88,13 @@ def cases() -> dict[tuple[str, str], Case]:
         ("POST", "/ofrep/v1/evaluate/flags/{key}"): Case("/ofrep/v1/evaluate/flags/flag", FLAG),
         ("GET", "/v1/reports/overview"): Case("/v1/reports/overview", works=0),
         ("GET", "/v1/reports/experiments/{key}"): Case("/v1/reports/experiments/feed", works=0),
+        ("GET", "/v1/reports/experiments/{key}/history"): Case(
+            "/v1/reports/experiments/feed/history", works=0
+        ),
         ("GET", "/v1/reports/surfaces/{key}"): Case("/v1/reports/surfaces/home.feed", works=0),
+        ("GET", "/v1/reports/surfaces/{key}/actions"): Case(
+            "/v1/reports/surfaces/home.feed/actions", works=0
+        ),
         ("GET", "/v1/evaluations"): Case("/v1/evaluations?surface=home.feed"),
         ("GET", "/v1/evaluations/{id}"): Case("/v1/evaluations/e1", works=404),
     }
