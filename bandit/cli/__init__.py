@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "Run the whole loop on real data.",
     "report": "Print an experiment's or a surface's report.",
     "promote": "Move a challenger to live through a gate and a ramp, or back.",
+    "evaluate": "Say what policies would have earned, had they learned from a surface's log.",
     "export": "Write a surface's log for other programs (DSJSON).",
     "import": "Read logs of other services (DSJSON) into a surface's log.",
     "forget": "Take a unit out of everything, and learn again without it.",

@@ -47,11 +47,12 @@ class Stopped(BanditError):
 
 
 class Span(NamedTuple):
-    """Decisions made in `[since_ms, until_ms)`, as of `now_ms`."""
+    """Decisions made in `[since_ms, until_ms)`, as of `now_ms`; judged by from `judge_ms` on."""
 
     since_ms: int
     until_ms: int
     now_ms: int
+    judge_ms: int
 
 
 class Progress(NamedTuple):
@@ -82,6 +83,7 @@ def evaluate_specs(
     now_ms: int,
     since_ms: int = 0,
     until_ms: int | None = None,
+    judge_ms: int = 0,
     settings: EvaluationSettings | None = None,
     executor: Executor | None = None,
     workers_n: int = 1,
@@ -97,6 +99,7 @@ def evaluate_specs(
         now_ms: The time now.
         since_ms: The first decision that counts: candidates are untrained before.
         until_ms: The first that counts no more; None: all up to now.
+        judge_ms: Decisions made before then are learned from, and not judged by.
         settings: How; None: the defaults.
         executor: Runs `workers_n` tasks; None runs all in this process. Any will do that can pickle
             `open_store`: processes of this host, or `distributed.Client(…).get_executor()`.
@@ -120,7 +123,7 @@ def evaluate_specs(
         definition = Definitions(store).get(Surface.kind, surface)
         declared = definition.spec
         assert isinstance(declared, Surface)
-        span = Span(since_ms, now_ms + 1 if until_ms is None else until_ms, now_ms)
+        span = Span(since_ms, now_ms + 1 if until_ms is None else until_ms, now_ms, judge_ms)
         if executor is None:
             outcome = _alone(store, declared, specs, how, span, rows_n, watch)
     finally:
@@ -172,7 +175,7 @@ def run_of(
     return EvaluationRun(
         surface=surface.key,
         surface_version=version,
-        since_ms=span.since_ms,
+        since_ms=max(span.since_ms, span.judge_ms),
         until_ms=span.until_ms,
         made_at_ms=span.now_ms,
         n=len(shared.reward),
@@ -220,7 +223,7 @@ class _Task(NamedTuple):
                 except FileNotFoundError as exc:
                     raise Stopped("evaluation was stopped") from exc
 
-            return _passed(log, self.surface, specs, self.settings, tell)
+            return _passed(log, self.surface, specs, self.settings, self.span, tell)
         finally:
             store.close()
 
@@ -241,9 +244,10 @@ def _passed(
     surface: Surface,
     specs: Mapping[str, PolicySpec],
     settings: EvaluationSettings,
+    span: Span,
     tell: Callable[[int], None],
 ) -> Outcome:
-    done = Pass(log, surface, specs, settings).run(tell)
+    done = Pass(log, surface, specs, settings, judge_ms=span.judge_ms).run(tell)
     shared, rules = done.shared, Rules(surface, settings)
     results = {
         name: result_of(name, spec, shared, done.learned[name], rules)
@@ -264,7 +268,7 @@ def _alone(
     log = _log(store, surface, span, rows_n)
     watch(Progress(0, log.rows_n))
     return _passed(
-        log, surface, specs, settings, lambda done_n: watch(Progress(done_n, log.rows_n))
+        log, surface, specs, settings, span, lambda done_n: watch(Progress(done_n, log.rows_n))
     )
 
 

@@ -151,8 +151,17 @@ class Pass:
         surface: Surface,
         specs: Mapping[str, PolicySpec],
         settings: EvaluationSettings,
+        *,
+        judge_ms: int = 0,
     ) -> None:
         """Build the candidates.
+
+        Args:
+            log: What they learn from and are judged by.
+            surface: Whose log it is.
+            specs: The candidates by name.
+            settings: How.
+            judge_ms: Decisions made before then are learned from alone.
 
         Raises:
             BadSpec: One can not be built.
@@ -160,6 +169,7 @@ class Pass:
         self._log = log
         self._surface = surface
         self._settings = settings
+        self._judge_ms = judge_ms
         self._rejects = settings.mode == "rejection"
         self._bound = settings.bound or 0.0
         self._candidates = [Candidate(name, spec) for name, spec in specs.items()]
@@ -221,12 +231,18 @@ class Pass:
 
     def _ask(self, rows: Sequence[ClosedDecision]) -> None:
         """Ask every candidate about decisions as it is now."""
-        usable = self._columns.bar(rows)
-        if not usable:
+        early = [row for row in rows if row.joined.decision.ts_ms < self._judge_ms]
+        if early and self._rejects:  # what it could have drawn itself, it learns from
+            self._judge([row for row in early if not row.barred], counts=False)
+        self._judge(self._columns.bar(rows[len(early) :]), counts=True)
+
+    def _judge(self, rows: Sequence[ClosedDecision], *, counts: bool) -> None:
+        """Ask every candidate about decisions that none is barred from; keep what counts."""
+        if not rows:
             return
-        block = Block.of(usable)
-        self._columns.add(block)
-        worth = None
+        block, worth = Block.of(rows), None
+        if counts:
+            self._columns.add(block)
         if self._worths is not None:
             surface = self._surface
             worth = np.clip(self._worths.of(block.lot), surface.reward_low, surface.reward_high)
@@ -235,9 +251,12 @@ class Pass:
             self._bound = float(1.0 / block.logged[block.logged > 0.0].min())
         for candidate, raw in self._answers(block):
             pmf = served(block, raw, candidate.spec, self._surface.rules)
-            target = candidate.columns.add(block, pmf, worth)
+            if counts:
+                candidate.columns.add(block, pmf, worth)
             if self._rejects:
-                self._reject(block, candidate, target)
+                accepted = self._accepted(block, candidate, pmf[block.drawn])
+                if counts:
+                    candidate.columns.accept(accepted)
 
     def _answers(self, block: Block) -> Iterator[tuple[Candidate, Floats]]:
         plain, group = self._asked_alike
@@ -247,8 +266,10 @@ class Pass:
             if candidate.spec.slot_model != "shared":
                 yield candidate, _with_slots(candidate, block)
 
-    def _reject(self, block: Block, candidate: Candidate, target: Floats) -> None:
-        """Keep what the candidate could have drawn itself, and let it learn from that alone.
+    def _accepted(
+        self, block: Block, candidate: Candidate, target: Floats
+    ) -> npt.NDArray[np.bool_]:
+        """Which decisions the candidate could have drawn itself; it will learn from them alone.
 
         A decision is kept with probability min(1, target ÷ (propensity · bound)).
 
@@ -260,13 +281,13 @@ class Pass:
         uniform = np.array([uniform_of(seed_of(event_id, salt), 0) for event_id in ids])
         share = target / (block.propensity * self._bound)
         candidate.clipped_n += int((share > 1.0 + 1e-9).sum())
-        accepted = uniform < share
-        candidate.columns.accept(accepted)
+        accepted: npt.NDArray[np.bool_] = uniform < share
         for class_ in (each for each in self._classes if candidate in each.candidates):
             class_.waiting.extend(
                 _as_own(block.rows[row].joined, float(target[row]))
                 for row in np.flatnonzero(accepted).tolist()
             )
+        return accepted
 
 
 def _as_own(joined: Joined, target: float) -> Joined:
