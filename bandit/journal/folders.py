@@ -311,7 +311,7 @@ class Folder:
         log.error(
             "%s, or others than were written; it is kept as %s",
             there,
-            path,
+            path or "nothing, for enough such segments are kept",
             extra=event("segment_damaged"),
         )
 

@@ -13,6 +13,10 @@ from bandit.journal.frames import Header, encode, encode_header
 from bandit.journal.reader import Spoilt
 from bandit.journal.segments import LOST_SUFFIX, REJECTED, SUFFIX
 
+DOUBTFUL_SUFFIX = ".doubtful"
+DOUBTFUL_BYTES = 256 * 2**20
+"""When so much is kept of segments of which records are gone without a trace, no more is."""
+
 
 class Quarantine:
     """The folders `<root>/<writer>/rejected/`.
@@ -38,11 +42,17 @@ class Quarantine:
         suffix = SUFFIX if spoilt.holds == "segment" else ".damaged"
         return self._write(writer, f"{name}{suffix}", spoilt.data)
 
-    def keep(self, segment: Path) -> Path:
-        """Keep a segment as evidence once it is delivered; until then it takes no further room."""
+    def keep(self, segment: Path) -> Path | None:
+        """Keep a segment as evidence once it is delivered; until then it takes no further room.
+
+        None if so much is kept already that more would tell nothing new.
+        """
+        kept = self._root.glob(f"*/{REJECTED}/*{DOUBTFUL_SUFFIX}")
+        if sum(path.stat().st_size for path in kept) >= DOUBTFUL_BYTES:
+            return None
         folder = segment.parent / REJECTED
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{segment.stem}.doubtful"
+        path = folder / f"{segment.stem}{DOUBTFUL_SUFFIX}"
         path.unlink(missing_ok=True)
         try:
             os.link(segment, path)

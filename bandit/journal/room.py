@@ -3,15 +3,19 @@
 import errno
 import logging
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 from bandit.errors import JournalUnavailable, StorageFull
 from bandit.journal.disk import Disk
 from bandit.journal.pressure import Pressure, Watermarks, backlog_share
+from bandit.journal.segments import LOCK, is_held, segments_in, writers_in
 from bandit.logs import event
 
 log = logging.getLogger(__name__)
 
+DEAD_EVERY = 10
+"""One in so many looks counts what writers that are no more have left."""
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -37,6 +41,8 @@ class Room:
         self._finished: deque[tuple[Path, int]] = deque()
         self._finished_bytes = 0
         self._failed_at: int | None = None
+        self._left_bytes = 0
+        self._looks_n = 0
 
     def finished(self, segment: Path, size: int) -> None:
         """A segment waits until the drain removes it."""
@@ -61,10 +67,13 @@ class Room:
             self.fail(exc, appended_bytes)
             return
         self.backlog_bytes = self._finished_bytes + current_bytes
+        if self._looks_n % DEAD_EVERY == 0:
+            self._left_bytes = _left_by_the_dead(self._root)
+        self._looks_n += 1
         level = self._watermarks.level(space)
         self.keep_share = min(
             self._watermarks.share(space),
-            backlog_share(self.backlog_bytes, self._backlog_max_bytes),
+            backlog_share(self.backlog_bytes + self._left_bytes, self._backlog_max_bytes),
         )
         if level is not self.pressure and (level or self._failed_at is None):
             used, free_mb = 100 * space.used_share, space.free_bytes / 1e6
@@ -90,6 +99,16 @@ class Room:
             )
         self._failed_at = appended_bytes
         self.pressure, self.keep_share = Pressure.FULL, 0.0
+
+
+def _left_by_the_dead(root: Path) -> int:
+    """Bytes of segments that nobody appends to any more: whoever is started again has them, too."""
+    total = 0
+    with suppress(OSError):  # the drain removes them while we look
+        for folder in (root / writer for writer in writers_in(root)):
+            if not is_held(folder / LOCK):
+                total += sum((folder / name).stat().st_size for name in segments_in(folder))
+    return total
 
 
 def unavailable(folder: Path, exc: OSError) -> JournalUnavailable:

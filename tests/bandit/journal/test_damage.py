@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bandit.journal import quarantine
 from bandit.journal.base import Entry
 from bandit.journal.frames import check_of, decode, encode, encode_footer, footer_of, split
 from bandit.journal.reader import SegmentReader, Verdict
@@ -117,6 +118,16 @@ def test_record_that_is_gone_without_a_trace_is_missed(
     assert same(found, [one for one in RECORDS if one != record] + BEHIND)
     assert "000000000001.doubtful" in aside
     assert "2 of 3 records of w1/000000000001.seg are there, or others than" in caplog.text
+
+
+def test_of_segments_with_records_gone_without_a_trace_only_so_much_is_kept(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    start, stop, _ = disk.frames()[1]
+    monkeypatch.setattr(quarantine, "DOUBTFUL_BYTES", 0)
+    _, aside = disk.drained(disk.whole[:start] + disk.whole[stop:])
+    assert not [name for name in aside if name.endswith(".doubtful")]
+    assert "kept as nothing, for enough such segments are kept" in caplog.text
 
 
 def test_segment_that_lost_its_footer_is_told(disk: Disk, caplog: pytest.LogCaptureFixture) -> None:

@@ -239,3 +239,25 @@ def test_kill_9_loses_nothing_that_was_answered(tmp_path: Path) -> None:
     assert answered + 1 <= len(found) <= answered + 2
     assert [entry.seq for entry in found] == list(range(1, len(found) + 1))
     assert [entry.record for entry in found] == [decision(n) for n in range(len(found))]
+
+
+def test_a_backlog_that_dead_writers_left_counts_for_whoever_comes_after_them(
+    tmp_path: Path, clock: Clock
+) -> None:
+    # A worker that was killed again and again began with an empty backlog each time.
+    dead = make_journal(tmp_path, clock, writer="dead")
+    dead.append_many([reward(n) for n in range(200)])
+    living = make_journal(tmp_path, clock, writer="living", backlog_max_bytes=4000)
+    assert living.keep_share == 1.0, "the other one lives, and counts its own"
+    dead.close()
+    after = make_journal(tmp_path, clock, writer="after", backlog_max_bytes=4000)
+    assert after.keep_share < 1.0
+    assert after.backlog_bytes < 4000, "of its own it has none"
+    for path in segments(tmp_path, "dead"):
+        path.unlink()
+    for _ in range(10):
+        after.tick()
+        living.tick()
+    assert after.keep_share == living.keep_share == 1.0
+    after.close()
+    living.close()
