@@ -6,7 +6,7 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from api.reports import ALPHA, AsOf, Version
+from api.reports import ALPHA, AsOf, At, Version, time_asked
 from api.services import Services
 from bandit.service.key_ring import Principal
 from bandit.service.reporting_actions import MOST, ActionReports, ActionsReport
@@ -25,6 +25,7 @@ def report_actions(
     alpha: FromQuery[float] = ALPHA,
     limit: Limit = 20,
     reference: Reference = None,
+    at: At = None,
     at_ms: AsOf = None,
     surface_version: Version = None,
 ) -> ActionsReport:
@@ -39,6 +40,6 @@ def report_actions(
         alpha,
         limit=limit,
         reference=reference,
-        at_ms=at_ms,
+        at_ms=time_asked(at, at_ms),
         surface_version=surface_version,
     )

@@ -55,7 +55,7 @@ def report_experiment(
     Rewards are judged by the rules of the surface's newest version, or of the one asked for.
     """
     return _reports(services, principal).experiment(
-        key, alpha, _at_ms(at, at_ms), surface_version, sequential=sequential, fresh=fresh
+        key, alpha, time_asked(at, at_ms), surface_version, sequential=sequential, fresh=fresh
     )
 
 
@@ -74,7 +74,9 @@ def report_history(
 
     From kept numbers alone, of `n` times at most, evenly spread over the time that they are of.
     """
-    return _reports(services, principal).history(key, alpha, n, _at_ms(at, at_ms), metric=metric)
+    return _reports(services, principal).history(
+        key, alpha, n, time_asked(at, at_ms), metric=metric
+    )
 
 
 @get("/v1/reports/surfaces/{key:str}", sync_to_thread=True)
@@ -94,11 +96,11 @@ def report_surface(
     rules of its newest version, or of the one asked for.
     """
     return _reports(services, principal).surface(
-        key, alpha, _at_ms(at, at_ms), surface_version, fresh=fresh
+        key, alpha, time_asked(at, at_ms), surface_version, fresh=fresh
     )
 
 
-def _at_ms(at: str | None, at_ms: int | None) -> int | None:
+def time_asked(at: str | None, at_ms: int | None) -> int | None:
     """The time asked for, by either name.
 
     Raises:

@@ -19,6 +19,7 @@ PLAIN = {"limit": 20, "reference": None, "at_ms": None, "surface_version": None}
     [
         ("", 0.05, {}),
         ("?alpha=0.1&limit=3&reference=a1", 0.1, {"limit": 3, "reference": "a1"}),
+        ("?at=2026-11-23", 0.05, {"at_ms": 1_795_392_000_000}),
         ("?at_ms=17&surface_version=2", 0.05, {"at_ms": 17, "surface_version": 2}),
     ],
 )
