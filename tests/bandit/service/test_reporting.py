@@ -111,10 +111,8 @@ def test_verdict_says_what_was_found_in_plain_words(store: Store):
     got = service(store).experiment("e")
     anytime = got.effects[0].anytime
     assert got.verdict.state == "better"
-    assert got.verdict.headline.startswith(
-        f"t is better than c: reward-per-unit {anytime.effect:+.3g} per unit "
-        f"[{anytime.effect_ci_low:.3g}, {anytime.effect_ci_high:.3g}]"
-    )
+    assert got.verdict.headline.startswith("Ship t: reward-per-unit +")
+    assert f"{anytime.effect:+.4g} per unit [{anytime.effect_ci_low:.4g}, " in got.verdict.headline
     assert "SRM fine" in got.verdict.reason
 
 
