@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bandit.cli.simulate_fraud import command as fraud
+from bandit.cli.simulate_obd import command as obd
 from bandit.cli.simulate_scenarios import command as scenarios
 from bandit.cli.simulate_slots import command as slots
 from bandit.errors import BanditError
@@ -86,6 +87,7 @@ def command(
 
 command.add_command(slots)
 command.add_command(fraud)
+command.add_command(obd)
 command.add_command(scenarios)
 
 

@@ -47,6 +47,7 @@ from bandit.ope.moments import WeightMoments
 from bandit.ope.pareto import pareto_k
 from bandit.ope.propensity_tests import PropensityTest, propensity_tests
 from bandit.ope.reward_model import Regressor, RewardModel, RidgePerAction, cross_fit, folds_of
+from bandit.ope.slate_intervals import cressie_read_slates
 from bandit.ope.slates import (
     CascadeDr,
     Iips,
@@ -121,6 +122,7 @@ __all__ = [
     "contribution_span",
     "cressie_read",
     "cressie_read_dr",
+    "cressie_read_slates",
     "cross_fit",
     "default_estimators",
     "default_interval",

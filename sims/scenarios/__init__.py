@@ -8,6 +8,9 @@ from sims.scenarios.adaptive import ADAPTIVE, ADAPTIVE_ANYTIME
 from sims.scenarios.base import Scenario
 from sims.scenarios.coverage import ONE_LOOK
 from sims.scenarios.mismatch import SRM
+from sims.scenarios.ope_accuracy import OPE_ACCURACY
+from sims.scenarios.ope_coverage import OPE_ANYTIME, OPE_COVERAGE
+from sims.scenarios.ope_slates import OPE_SLATES
 from sims.scenarios.peeking import PEEKING
 from sims.scenarios.power import OPEN_ENDED, PLANNED, WIDTH
 from sims.scenarios.regression import CUPED
@@ -22,5 +25,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     ADAPTIVE_ANYTIME,
     SRM,
     CUPED,
+    OPE_COVERAGE,
+    OPE_ANYTIME,
+    OPE_ACCURACY,
+    OPE_SLATES,
 )
 """Every scenario; `bandit simulate scenarios` runs them by name."""
