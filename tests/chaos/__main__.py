@@ -1,15 +1,19 @@
 """`make chaos ARGS="--kills 200 --seconds 720"`: break the real service, print what came of it."""
 
 import argparse
+import os
 import platform
 import signal
+import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 
 from tests.chaos.campaign import PHASES, Row, run
 from tests.chaos.rig import Budget
+from tests.chaos.service import ROOT
 from tests.chaos.table import table, told
 
 
@@ -24,6 +28,9 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=120.0, help="Requests per second.")
     parser.add_argument(
         "--faults", default=",".join(PHASES), help="Which of them, separated by commas."
+    )
+    parser.add_argument(
+        "--lives", type=int, default=200, help="Of the simulation, afterwards; 0: none."
     )
     parser.add_argument("--folder", type=Path, help="Keep logs and data there.")
     given = parser.parse_args()
@@ -46,8 +53,26 @@ def main() -> int:
             continue
         rows.append(row)
         print("\n".join(told(row)), flush=True)
-    print("\n" + "\n".join(table(rows)))
-    return int(failed or any(row.verdict.problems for row in rows))
+    print("\n" + "\n".join(table(rows)), flush=True)
+    failed = failed or any(row.verdict.problems for row in rows)
+    return int(failed or (given.lives > 0 and not simulated(given.lives)))
+
+
+def simulated(lives_n: int) -> bool:
+    """Let the simulation live, for long; whether it found nothing."""
+    environ = os.environ | {"HYPOTHESIS_PROFILE": "long", "HYPOTHESIS_LIVES": str(lives_n)}
+    began_s = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests/simulation"],
+        env=environ,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = f"{lives_n} lives of 80 steps in {time.monotonic() - began_s:.0f} s"
+    print(f"\n== simulation: {said}" + (f"\n{done.stdout[-5000:]}" if done.returncode else ""))
+    return done.returncode == 0
 
 
 raise SystemExit(main())

@@ -2,7 +2,7 @@
 learned otherwise than the log says; and once the faults end, all of it is done in bounded time.
 
 The real journal, drain, sink, tail, joiner, learner and snapshots over a simulated clock, disk and
-store. `HYPOTHESIS_PROFILE=long` looks a hundred times as long.
+store. `HYPOTHESIS_PROFILE=long` looks a hundred times as long, or as long as `HYPOTHESIS_LIVES` says.
 """
 
 import os
@@ -316,7 +316,8 @@ SHORT = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-LONG = settings(SHORT, max_examples=6_000, stateful_step_count=80)
+LIVES_N = int(os.environ.get("HYPOTHESIS_LIVES", "6000"))
+LONG = settings(SHORT, max_examples=LIVES_N, stateful_step_count=80)
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 Simulation.TestCase.settings = LONG if IS_LONG else SHORT
 test_nothing_is_lost_or_learned_twice_whatever_happens = Simulation.TestCase
