@@ -159,7 +159,8 @@ def peeking(seed: int, repetitions: int, executor: Executor | None) -> Sequence[
         for block in blocks:
             for name, runs in block.items():
                 found[name] += runs
-        if paired := [width for _, width in found.pop(MORE, [])]:
+        paired = [width for _, width in found.pop(MORE, [])]
+        if len(paired) > 1:
             beside = f"{world.name}: width in the end − vw-estimators' on the same log"
             figures.append(mean(beside, paired, at_most=0.0))
         for name, runs in found.items():
