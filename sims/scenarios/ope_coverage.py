@@ -164,6 +164,8 @@ def peeking(seed: int, repetitions: int, executor: Executor | None) -> Sequence[
             beside = f"{world.name}: width in the end − vw-estimators' on the same log"
             figures.append(mean(beside, paired, at_most=0.0))
         for name, runs in found.items():
+            if len(runs) < 2:
+                continue
             missed, widths = sum(not held for held, _ in runs), [width for _, width in runs]
             ours = name == "default"
             cell = f"{'' if ours else 'beside it: '}{world.name}: {name}"
