@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from tests.acceptance.test_api import Service
-from tests.fuzz import rubbish, world
+from tests.fuzz import holding, rubbish, world
 
 
 def schema(service: Service, cases: int, seed: int) -> list[str]:
@@ -55,10 +55,20 @@ def thrown(service: Service) -> list[str]:
     return found
 
 
+def holds(service: Service) -> list[str]:
+    """Slow senders and large bodies, and what others get meanwhile."""
+    pid = service.client.get("/health/ready").json()["pid"]
+    found: list[str] = []
+    for one in holding.held(service.port, pid):
+        print(one, flush=True)
+        found += holding.faults(one)
+    return found
+
+
 def main() -> None:
     """Run what is named, or all of it."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("what", nargs="*", default=["rubbish", "tokens", "schema"])
+    parser.add_argument("what", nargs="*", default=["rubbish", "holding", "tokens", "schema"])
     parser.add_argument("--cases", type=int, default=10_000, help="of Schemathesis")
     parser.add_argument("--tokens", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=7)
@@ -68,6 +78,8 @@ def main() -> None:
     with world.running() as service:
         if "rubbish" in given.what:
             found += thrown(service)
+        if "holding" in given.what:
+            found += holds(service)
         if "tokens" in given.what:
             from tests.fuzz import tokens
 

@@ -2,7 +2,7 @@
 learned otherwise than the log says; and once the faults end, all of it is done in bounded time.
 
 The real journal, drain, sink, tail, joiner, learner and snapshots over a simulated clock, disk and
-store. `HYPOTHESIS_PROFILE=long` looks a hundred times as long, or as long as `HYPOTHESIS_LIVES` says.
+store. `HYPOTHESIS_PROFILE=long` looks a hundred times as long, or for `HYPOTHESIS_LIVES` lives.
 """
 
 import os
