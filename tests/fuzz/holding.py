@@ -45,7 +45,8 @@ class Held(NamedTuple):
         statuses = {status: self.answers.count(status) for status in sorted(set(self.answers))}
         return (
             f"{self.name}: {len(waits)} rankings p50 {p50:.1f} ms, p99 {p99:.1f} ms, "
-            f"{self.refused_n} refused, {self.failed_n} failed; memory +{self.grown_bytes / 2**20:.0f} MB; "
+            f"{self.refused_n} refused, {self.failed_n} failed; "
+            f"memory +{self.grown_bytes / 2**20:.0f} MB; "
             f"answers {statuses}"
         )
 
