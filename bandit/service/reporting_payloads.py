@@ -18,14 +18,18 @@ from bandit.service.judging_payloads import (
     SequentialMode,
     Verdict,
 )
+from bandit.service.reporting_agreement import Agreement
+from bandit.service.reporting_exploration import Exploration
 from bandit.stats import Srm
 from bandit.stats.sequential import SequentialSrm
 
 __all__ = [
+    "Agreement",
     "Bayes",
     "ExperimentHeadline",
     "ExperimentHistory",
     "ExperimentReport",
+    "Exploration",
     "GroupCounts",
     "Health",
     "HistoryPoint",
@@ -261,6 +265,8 @@ class ExperimentReport(Record, frozen=True, kw_only=True):
         segments: Effects by the values of the experiment's `segments`.
         plan: Where a planned experiment is; None without a plan.
         values: Of the policies of the surface, from the whole surface's log.
+        agreement: What each arm's log foretold of the other arms, beside what these earned; only
+            between policies.
     """
 
     as_of_ms: int
@@ -289,6 +295,7 @@ class ExperimentReport(Record, frozen=True, kw_only=True):
     segments: tuple[SegmentFinding, ...] = ()
     plan: PlanProgress | None = None
     values: tuple[PolicyValue, ...]
+    agreement: tuple[Agreement, ...] = ()
     series: Series
     health: Health
 
@@ -308,6 +315,7 @@ class SurfaceReport(Record, frozen=True, kw_only=True):
         policies: What each policy that decided here has earned.
         forced_n: Decisions whose variant was set by hand; they are in no other number.
         uniform: The policy against the uniform slice; None if the surface has none.
+        exploration: What its policy gives up by drawing at random; None of kept numbers without.
     """
 
     as_of_ms: int
@@ -325,6 +333,7 @@ class SurfaceReport(Record, frozen=True, kw_only=True):
     forced_n: int = 0
     uniform: Yardstick | None = None
     values: tuple[PolicyValue, ...]
+    exploration: Exploration | None = None
     series: Series
     health: Health
 

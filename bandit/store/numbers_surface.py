@@ -11,6 +11,7 @@ import msgspec
 
 from bandit.records import Record
 from bandit.specs import UNIFORM_SLICE, PolicySpec, Surface
+from bandit.store.paired import Exploring, VariantPaired, agreement_moments, exploring
 from bandit.store.reports import (
     LabelCounts,
     LogRows,
@@ -24,7 +25,7 @@ from bandit.store.reports import (
     TargetMoments,
 )
 
-SURFACE_FORMAT = 1
+SURFACE_FORMAT = 2
 """Version of the layouts here; numbers of another one are not read."""
 POINTS = 120
 """The most buckets a series has."""
@@ -85,6 +86,9 @@ class SurfaceNumbers(Record, frozen=True, kw_only=True):
         thinned_n, stand_for: Decisions logged while only a share was, and those that they are for.
         served: The newest snapshot that decisions were made with, by policy.
         latency: From closing a decision to serving what it taught, by learning policy.
+        paired: Of each experiment's variants: what they earned, beside what the other variants'
+            policies would have.
+        exploring: What the surface's policy gives up by drawing; None without a decision.
         version: Of this layout.
     """
 
@@ -107,6 +111,8 @@ class SurfaceNumbers(Record, frozen=True, kw_only=True):
     stand_for: int
     served: dict[str, int | None]
     latency: dict[str, ServedLatency]
+    paired: tuple[VariantPaired, ...] = ()
+    exploring: Exploring | None = None
     version: int = SURFACE_FORMAT
 
 
@@ -116,12 +122,16 @@ class RefresherNumbers(Record, frozen=True, kw_only=True):
     Attributes:
         failing: What can not be refreshed, as `experiment/key` or `surface/key`, and why.
         through_ms: Whatever had been accepted by then was in the log; None if nobody could tell.
+        oldest: Of all that is kept fresh, what was looked at the longest ago; '' if nothing is.
+        oldest_ms: When that was.
         kept_n, failed_n: Since it began.
         version: Of this layout.
     """
 
     failing: dict[str, str]
     through_ms: int | None
+    oldest: str = ""
+    oldest_ms: int = 0
     kept_n: int
     failed_n: int
     version: int = SURFACE_FORMAT
@@ -193,6 +203,8 @@ def surface_numbers(
         stand_for=stand_for,
         served={spec.key: reports.served(surface.key, spec.key, at_ms) for spec in policies},
         latency={spec.key: _latency(reports, scope, spec) for spec in learning if newest[spec.key]},
+        paired=agreement_moments(reports.store, scope),
+        exploring=exploring(reports.store, scope, surface.policy),
     )
 
 

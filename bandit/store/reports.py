@@ -195,6 +195,11 @@ class Reports:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @property
+    def store(self) -> Store:
+        """Whose log."""
+        return self._store
+
     def variant_units(self, members: Members) -> VariantUnits:
         """Units by variant."""
         rows = self._store.rows("report_variant_units", **members._asdict())

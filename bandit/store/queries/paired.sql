@@ -1,0 +1,184 @@
+-- name: paired_by_variant
+-- Per experiment, variant and policy whose probabilities the variant's log holds: moments over units of
+-- what their decisions earned, and of the importance weights and contributions of that policy. A
+-- variant's own policy weighs 1. Decisions that were pinned or overridden are left out and, for another
+-- policy, those at which nothing was drawn; so are units that were set by hand or seen in two variants.
+SELECT
+    experiment,
+    variant,
+    target,
+    any(drew) AS policy,
+    count() AS units_n,
+    sum(n) AS decisions_n,
+    sum(matched) AS matched_n,
+    avg(n) AS mean_n,
+    avg(reward) AS mean_reward,
+    avg(weight) AS mean_weight,
+    avg(contribution) AS mean_contribution,
+    units_n * varPopStable(n) AS nn,
+    units_n * covarPopStable(n, reward) AS nr,
+    units_n * covarPopStable(n, weight) AS nw,
+    units_n * covarPopStable(n, contribution) AS nc,
+    units_n * varPopStable(reward) AS rr,
+    units_n * covarPopStable(reward, weight) AS rw,
+    units_n * covarPopStable(reward, contribution) AS rc,
+    units_n * varPopStable(weight) AS ww,
+    units_n * covarPopStable(weight, contribution) AS wc,
+    units_n * varPopStable(contribution) AS cc,
+    sum(squares) AS weight_squares,
+    max(greatest) AS max_weight
+FROM (
+    SELECT
+        experiment,
+        variant,
+        target,
+        unit_id,
+        any(policy) AS drew,
+        count() AS n,
+        countIf(w > 0) AS matched,
+        sum(earned) AS reward,
+        sum(w) AS weight,
+        sum(w * earned) AS contribution,
+        sum(w * w) AS squares,
+        max(w) AS greatest
+    FROM (
+        SELECT
+            experiment,
+            variant,
+            policy,
+            unit_id,
+            toFloat64(reward) AS earned,
+            arrayJoin(arrayPushFront(
+                arrayFilter(
+                    c -> c.1 != policy AND (propensity < 1 OR pool_n = 1),
+                    arrayMap(
+                        (s, p) -> tuple(toString(s), toFloat64(p) / propensity),
+                        shadow_policies,
+                        shadow_probabilities
+                    )
+                ),
+                tuple(toString(policy), 1.)
+            )) AS candidate,
+            candidate.1 AS target,
+            candidate.2 AS w
+        FROM judged_decisions(
+            surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
+            window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+            weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+            reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+            default_reward = {default_reward:Float64}
+        )
+        WHERE experiment != '' AND seen AND NOT forced AND NOT pinned AND NOT overridden
+    )
+    WHERE (experiment, unit_id) NOT IN (
+        SELECT experiment, unit_id
+        FROM decisions
+        WHERE surface = {surface:String}
+            AND experiment != ''
+            AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+        GROUP BY experiment, unit_id
+        HAVING uniqExact(variant) > 1 OR max(forced)
+    )
+    GROUP BY experiment, variant, target, unit_id
+)
+GROUP BY experiment, variant, target
+ORDER BY experiment, variant, target
+
+-- name: paired_by_exploring
+-- Per day (UTC; '' for all of them) of one policy's decisions: moments over units of what they earned,
+-- and of the weights and contributions of two policies made of its own logged probabilities: `greedy`
+-- shows the likeliest action (ties share), `uniform` any of the pool. Decisions that were pinned or
+-- overridden, or at which nothing was drawn, are left out.
+SELECT
+    period,
+    target,
+    count() AS units_n,
+    sum(n) AS decisions_n,
+    sum(matched) AS matched_n,
+    avg(n) AS mean_n,
+    avg(reward) AS mean_reward,
+    avg(weight) AS mean_weight,
+    avg(contribution) AS mean_contribution,
+    units_n * varPopStable(n) AS nn,
+    units_n * covarPopStable(n, reward) AS nr,
+    units_n * covarPopStable(n, weight) AS nw,
+    units_n * covarPopStable(n, contribution) AS nc,
+    units_n * varPopStable(reward) AS rr,
+    units_n * covarPopStable(reward, weight) AS rw,
+    units_n * covarPopStable(reward, contribution) AS rc,
+    units_n * varPopStable(weight) AS ww,
+    units_n * covarPopStable(weight, contribution) AS wc,
+    units_n * varPopStable(contribution) AS cc,
+    sum(squares) AS weight_squares,
+    max(greatest) AS max_weight
+FROM (
+    SELECT
+        period,
+        target,
+        unit_id,
+        count() AS n,
+        countIf(w > 0) AS matched,
+        sum(earned) AS reward,
+        sum(w) AS weight,
+        sum(w * earned) AS contribution,
+        sum(w * w) AS squares,
+        max(w) AS greatest
+    FROM (
+        SELECT
+            unit_id,
+            toFloat64(reward) AS earned,
+            arrayJoin(['', toString(toDate(ts, 'UTC'))]) AS period,
+            arrayJoin([
+                tuple('greedy', greedy / propensity),
+                tuple('uniform', 1 / (pool_n * propensity))
+            ]) AS candidate,
+            candidate.1 AS target,
+            toFloat64(candidate.2) AS w
+        FROM judged_decisions(
+            surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
+            window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+            weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+            reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+            default_reward = {default_reward:Float64}
+        ) AS judged
+        INNER JOIN (
+            SELECT
+                event_id,
+                arrayFilter(
+                    (p, i) -> NOT has(blocked[1], i), pmf, range(length(pmf))
+                ) AS pool,
+                arrayMax(pool) * (1 - 1e-6) AS best,
+                if(pmf[ranking[1] + 1] >= best, 1 / arrayCount(p -> p >= best, pool), 0) AS greedy
+            FROM decisions
+            WHERE surface = {surface:String}
+                AND policy = {policy:String}
+                AND ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+            ORDER BY decisions.ts, writer, seq
+            LIMIT 1 BY event_id
+        ) AS told USING (event_id)
+        WHERE policy = {policy:String} AND seen AND NOT forced AND NOT pinned AND NOT overridden
+            AND (propensity < 1 OR pool_n = 1)
+    )
+    GROUP BY period, target, unit_id
+)
+GROUP BY period, target
+ORDER BY period, target
+
+-- name: exploring_traffic
+-- Of one policy's decisions that count: how many, over how long, from how many actions they drew, and
+-- how their rewards vary.
+SELECT
+    count() AS decisions_n,
+    toUnixTimestamp64Milli(min(ts)) AS first_ms,
+    toUnixTimestamp64Milli(max(ts)) AS last_ms,
+    avg(pool_n) AS actions_n,
+    varPopStable(reward) AS reward_variance
+FROM judged_decisions(
+    surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
+    window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+    weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+    reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+    default_reward = {default_reward:Float64}
+)
+WHERE policy = {policy:String} AND seen AND NOT forced AND NOT pinned AND NOT overridden
