@@ -24,6 +24,7 @@ REFRESH_S = 3.0
 _STATES: Mapping[str, tuple[str, str]] = {
     "better": ("success", ":material/trending_up:"),
     "worse": ("error", ":material/trending_down:"),
+    "guardrail": ("warning", ":material/shield:"),
     "broken": ("error", ":material/report:"),
     "not_yet": ("info", ":material/hourglass_bottom:"),
     "unclear": ("info", ":material/hourglass_top:"),
@@ -95,7 +96,8 @@ def show_missing(problem: str) -> None:
 def show_verdict(verdict: Verdict) -> None:
     """The answer, why, and what to do."""
     kind, icon = _STATES[verdict.state]
-    box = {"success": st.success, "error": st.error, "info": st.info}[kind]
+    boxes = {"success": st.success, "error": st.error, "info": st.info, "warning": st.warning}
+    box = boxes[kind]
     box(f"**{verdict.headline}**\n\n{verdict.reason}\n\n*Next:* {verdict.next_step}", icon=icon)
 
 

@@ -13,21 +13,28 @@ from bandit.service.reporting_payloads import (
     Health,
     MetricEffect,
     PolicyValue,
+    SequentialMode,
     SurfaceReport,
 )
 from bandit.service.reporting_words import (
     DASH,
-    LOOKS,
+    HOLDS,
     duration,
     effect_in_words,
     exceptions_in_words,
     in_words,
+    judgements,
+    margin_in_words,
+    notes_of,
     number,
+    outlook_in_words,
     p_value,
     percent,
+    segment_in_words,
     value_in_words,
     yardstick_in_words,
 )
+from bandit.stats import Effect
 
 
 class Section(NamedTuple):
@@ -73,7 +80,7 @@ def _of_experiment(report: ExperimentReport) -> list[Section]:
         lines.append(_rules(report.surface_version))
     return [
         Section(f"Experiment {report.key} {where}", lines),
-        _effects(report.effects),
+        *_effects(report),
         _groups("Variants", report.variants, report.forced_n),
     ]
 
@@ -121,30 +128,100 @@ def _markdown_table(section: Section) -> list[str]:
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
 
 
-def _effects(effects: Sequence[MetricEffect]) -> Section:
-    header = ("metric", "comparison", "holds", "control", "treatment", "effect", "relative", "p")
-    return Section(
-        "Effects",
-        [
-            "Look as often as you like by the intervals that hold at any time; the others hold for "
-            "one look at a time that was planned."
-        ],
-        header=header,
-        rows=[_effect(found, planned=planned) for found in effects for planned in (False, True)],
-    )
+def _effects(report: ExperimentReport) -> list[Section]:
+    """The effects of metrics, then the guardrails, then what the reader should know of both."""
+    metrics = [found for found in report.effects if found.role != "guardrail"]
+    guards = [found for found in report.effects if found.role == "guardrail"]
+    header = (
+        "metric", "comparison", "holds", "control", "treatment", "effect", "relative", "p",
+        "p corrected",
+    )  # fmt: skip
+    sections = [
+        Section(
+            "Effects",
+            [
+                "Look as often as you like by the intervals that hold at any time; the others hold "
+                "for one look at a time that was planned. What decides is marked with *."
+            ],
+            header=header,
+            rows=[
+                _effect(found, mode, effect, report.sequential)
+                for found in metrics
+                for mode, effect in judgements(found)
+            ],
+        )
+    ]
+    if guards:
+        sections.append(_guardrails(guards, report.sequential))
+    sections += [_beliefs(metrics)] if metrics else []
+    notes = [(found, text) for found in report.effects for text in notes_of(found)]
+    if notes:
+        lines = [f"{one.metric}, {one.treatment} − {one.control}: {text}." for one, text in notes]
+        sections.append(Section("Notes", lines))
+    if report.segments:
+        sections.append(Section("Segments", [segment_in_words(one) for one in report.segments]))
+    return sections
 
 
-def _effect(found: MetricEffect, *, planned: bool) -> tuple[str, ...]:
-    effect = found.judged(planned=planned)
+def _effect(
+    found: MetricEffect, mode: SequentialMode, effect: Effect, decides: SequentialMode
+) -> tuple[str, ...]:
     return (
         f"{found.metric} per {found.per}" + (" (primary)" if found.is_primary else ""),
         f"{found.treatment} − {found.control}",
-        LOOKS[planned],
+        HOLDS[mode] + (" *" if mode == decides else ""),
         number(effect.control),
         number(effect.treatment),
         effect_in_words(effect),
         effect_in_words(effect, relative=True),
         p_value(effect.p_value),
+        p_value(effect.p_value_adjusted),
+    )
+
+
+def _guardrails(guards: Sequence[MetricEffect], decides: SequentialMode) -> Section:
+    return Section(
+        "Guardrails",
+        ["A guardrail is ok when it is shown not to be worse by its margin."],
+        header=("metric", "comparison", "state", "margin", "effect", "relative", "p of the margin"),
+        rows=[
+            (
+                found.metric,
+                f"{found.treatment} − {found.control}",
+                found.guardrail or DASH,
+                DASH
+                if found.non_inferiority is None or found.non_inferiority.margin is None
+                else margin_in_words(
+                    found.non_inferiority.margin, found.non_inferiority.margin_scale
+                ),
+                effect_in_words(found.by(decides)),
+                effect_in_words(found.by(decides), relative=True),
+                p_value(None if found.non_inferiority is None else found.non_inferiority.p_value),
+            )
+            for found in guards
+        ],
+    )
+
+
+def _beliefs(metrics: Sequence[MetricEffect]) -> Section:
+    """Bayesian numbers and what is to come."""
+    return Section(
+        "Chances and outlook",
+        [
+            "Chance to win and expected loss describe one look; watched, they mislead. The least "
+            "effect is what is found in four of five runs."
+        ],
+        header=("metric", "comparison", "chance to win", "expected loss", "least effect found"),
+        rows=[
+            (
+                found.metric,
+                f"{found.treatment} − {found.control}",
+                percent(None if found.bayes is None else found.bayes.chance_to_win),
+                number(None if found.bayes is None else found.bayes.expected_loss),
+                outlook_in_words(found.outlook),
+            )
+            for found in metrics
+        ],
     )
 
 

@@ -6,30 +6,74 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bandit.service.reporting_payloads import GroupCounts, MetricEffect, PolicyValue
+from bandit.service.reporting_payloads import (
+    GroupCounts,
+    MetricEffect,
+    PolicyValue,
+    SegmentFinding,
+)
 
 Row = dict[str, object]
 
 
 def effect_rows(effects: Sequence[MetricEffect]) -> list[Row]:
-    """One row per metric and comparison: which, and every field of its effect.
+    """One row per metric and comparison: which, and every field of every judgement.
 
     First as at one planned look; fields that start with `anytime_` are of the judgement that holds
-    at any look. The variants' keys are `control_variant` and `treatment_variant`, because
-    `control` and `treatment` are their means.
+    at any look, with `planned_` at planned ones, with `non_inferiority_` of a guardrail's test,
+    with `bayes_`, `outlook_` and `trend_` of these. The variants' keys are `control_variant` and
+    `treatment_variant`, because `control` and `treatment` are their means.
     """
     return [
         {
             "metric": found.metric,
+            "role": found.role,
+            "type": found.type,
             "per": found.per,
             "better": found.better,
             "is_primary": found.is_primary,
             "control_variant": found.control,
             "treatment_variant": found.treatment,
             **_plain(found.effect),
-            **{f"anytime_{name}": cell for name, cell in _plain(found.anytime).items()},
+            **_named("anytime", found.anytime),
+            **_named("planned", found.planned),
+            "guardrail": found.guardrail,
+            **_named("non_inferiority", found.non_inferiority),
+            **_named("bayes", found.bayes),
+            **_named("outlook", found.outlook),
+            **_named("trend", found.trend),
+            "unripe_n": found.unripe_n,
+            "none_n": found.none_n,
+            "capped_n": found.capped_n,
+            "metric_warnings": " ".join(found.warnings),
         }
         for found in effects
+    ]
+
+
+def segment_rows(segments: Sequence[SegmentFinding]) -> list[Row]:
+    """One row per member of the context, comparison and value."""
+    return [
+        {
+            "by": found.by,
+            "value": row.value,
+            "metric": found.metric,
+            "role": found.role,
+            "control_variant": found.control,
+            "treatment_variant": found.treatment,
+            "segments_p_value": found.p_value,
+            "segments_p_value_adjusted": found.p_value_adjusted,
+            "segments_differ": found.differs,
+            "differs": row.differs,
+            "shrunk": row.shrunk,
+            "shrunk_ci_low": row.shrunk_ci_low,
+            "shrunk_ci_high": row.shrunk_ci_high,
+            "other_p_value": row.p_value,
+            "other_p_value_adjusted": row.p_value_adjusted,
+            **_plain(row.effect),
+        }
+        for found in segments
+        for row in found.rows
     ]
 
 
@@ -67,6 +111,13 @@ def as_csv(rows: Sequence[Row]) -> str:
         writer.writeheader()
         writer.writerows(rows)
     return text.getvalue()
+
+
+def _named(name: str, record: msgspec.Struct | None) -> Row:
+    """A record's fields, each with a name before its own; none of a record that is not there."""
+    if record is None:
+        return {}
+    return {f"{name}_{field}": cell for field, cell in _plain(record).items()}
 
 
 def _plain(record: msgspec.Struct) -> Row:

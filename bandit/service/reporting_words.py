@@ -1,9 +1,14 @@
 """Codes and numbers of reports → what a person reads; pure. The CLI and the dashboard share it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bandit.ope import Value
-from bandit.service.judging_payloads import MetricEffect, MetricOutlook
+from bandit.service.judging_payloads import (
+    MetricEffect,
+    MetricOutlook,
+    SegmentFinding,
+    SequentialMode,
+)
 from bandit.service.reporting_payloads import GroupCounts, Yardstick
 from bandit.stats import Effect
 
@@ -61,6 +66,12 @@ REASONS = {
 }
 LOOKS = ("any time", "one planned look")
 """When an interval holds."""
+HOLDS: Mapping[SequentialMode, str] = {
+    "anytime": LOOKS[0],
+    "planned": "planned looks",
+    "fixed": LOOKS[1],
+}
+"""The same, by what decides."""
 DASH = "–"
 """Stands where there is no number."""
 
@@ -188,6 +199,59 @@ def outlook_in_words(found: MetricOutlook | None) -> str:
         return f"now {least}; the units for {care} are in"
     days = "" if found.days_more is None else f", in about {number(found.days_more)} days"
     return f"now {least}; {care} with {found.units_more:,.0f} more units{days}"
+
+
+def judgements(found: MetricEffect) -> list[tuple[SequentialMode, Effect]]:
+    """An effect as judged in each way that there is: any time, planned looks, one look."""
+    shown: list[tuple[SequentialMode, Effect]] = [("anytime", found.anytime)]
+    if found.planned is not None:
+        shown.append(("planned", found.planned))
+    return [*shown, ("fixed", found.effect)]
+
+
+def beside_in_words(effect: Effect) -> list[str]:
+    """What an effect was without covariates and without its cap; nothing where it has neither."""
+    texts = []
+    under = effect.unadjusted
+    if under is not None and under.cap == effect.cap:
+        saved = percent(effect.variance_reduction)
+        texts.append(f"without covariates {effect_in_words(under)}; they take {saved} of variance")
+        under = under.unadjusted
+    if under is not None and effect.cap is not None:
+        texts.append(f"capped at {number(effect.cap)}; uncapped {effect_in_words(under)}")
+    return texts
+
+
+def notes_of(found: MetricEffect) -> list[str]:
+    """What the reader of a metric should know, as sentences; nothing for what is as usual."""
+    codes = dict.fromkeys([*found.warnings, *found.effect.warnings])
+    texts = [in_words([code]) for code in codes]
+    texts += beside_in_words(found.effect)
+    for n, text in (
+        (found.unripe_n, "units wait for their window to end"),
+        (found.none_n, "units have no event and are left out of the mean"),
+        (found.capped_n, "units are above the cap"),
+    ):
+        if n:
+            texts.append(f"{n:,} {text}")
+    if found.trend is not None and found.trend.verdict == "novelty":
+        texts.append("the effect is smaller for units that came later")
+    if found.trend is not None and found.trend.verdict == "growth":
+        texts.append("the effect is larger for units that came later")
+    return texts
+
+
+def segment_in_words(found: SegmentFinding) -> str:
+    """Whether one may say that the effect depends on a member of the context."""
+    what = f"{found.metric}, {found.treatment} − {found.control}, by {found.by}"
+    if found.p_value_adjusted is None:
+        return f"{what}: can not be compared ({in_words([found.reason or 'few_segments'])})."
+    p = p_value(found.p_value_adjusted)
+    if not found.differs:
+        return f"{what}: no difference can be told (p = {p}, corrected); do not read one into it."
+    names = [row.value or "others" for row in found.rows if row.differs]
+    which = f": {', '.join(names)} stand out" if names else ""
+    return f"{what}: the effect differs (p = {p}, corrected){which}."
 
 
 def value_in_words(value: Value) -> str:

@@ -4,11 +4,25 @@ import io
 import msgspec
 
 from bandit.ope import WeightMoments, ips, snips
+from bandit.service.judging import judge
 from bandit.service.reporting_effects import metric_effect
 from bandit.service.reporting_payloads import GroupCounts, MetricEffect, PolicyValue
-from bandit.service.reporting_tables import as_csv, effect_rows, group_rows, value_rows
+from bandit.service.reporting_tables import (
+    as_csv,
+    effect_rows,
+    group_rows,
+    segment_rows,
+    value_rows,
+)
 from bandit.specs import Metric
 from bandit.stats import Moments
+from tests.bandit.service.making_numbers import (
+    experiment_of,
+    metric_of,
+    moments_of,
+    numbers_of,
+    slice_of,
+)
 
 
 def found(control: list[float], treatment: list[float]) -> MetricEffect:
@@ -42,6 +56,41 @@ def test_a_record_inside_a_record_becomes_columns():
     first, second = csv.DictReader(io.StringIO(as_csv(effect_rows([plain, nested]))))
     assert (first["unadjusted"], first["unadjusted_effect"]) == ("", "")
     assert float(second["unadjusted_effect"]) == plain.effect.effect
+
+
+def test_every_judgement_guardrail_and_segment_is_in_the_tables():
+    rows = {"c": [[0.0, 1.0] * 300, [0.0, 1.0] * 300], "t": [[0.1, 1.0] * 300, [0.0, 1.1] * 300]}
+    numbers = moments_of("reward", rows, ("value", "covariate"))
+    experiment = experiment_of(
+        guardrails=["guard"], segments=["country"], sequential="planned", looks=2,
+        planned_units=2000,
+    )  # fmt: skip
+    cut = [slice_of("country", value, numbers) for value in ('"DE"', '"FR"')]
+    got = judge(
+        numbers_of(numbers, msgspec.structs.replace(numbers, metric="guard"), slices=cut),
+        experiment,
+        [metric_of(), metric_of("guard")],
+        alpha=0.05,
+    )
+    table = list(csv.DictReader(io.StringIO(as_csv(effect_rows(got.effects)))))
+    assert [(row["role"], row["guardrail"]) for row in table] == [
+        ("primary", ""),
+        ("guardrail", got.effects[1].guardrail),
+    ]
+    first, guard = got.effects
+    for name, value in (
+        ("p_value_adjusted", first.effect.p_value_adjusted),
+        ("variance_reduction", first.effect.variance_reduction),
+        ("unadjusted_p_value", first.effect.unadjusted.p_value),
+        ("planned_sequential_looks", first.planned.sequential.looks),
+        ("bayes_chance_to_win", first.bayes.chance_to_win),
+        ("outlook_mde", first.outlook.mde),
+    ):
+        assert float(table[0][name]) == value
+    assert float(table[1]["non_inferiority_p_value"]) == guard.non_inferiority.p_value
+    segments = list(csv.DictReader(io.StringIO(as_csv(segment_rows(got.segments)))))
+    assert {row["value"] for row in segments} == {'"DE"', '"FR"'}
+    assert float(segments[0]["effect"]) == got.segments[0].rows[0].effect.effect
 
 
 def test_values_have_a_row_per_estimator():
