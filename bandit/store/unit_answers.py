@@ -27,7 +27,10 @@ ALL: Slice = ("", "")
 
 
 class Group(NamedTuple):
-    """Units of one variant in one slice, as `unit_moments` answers; lists are per metric."""
+    """Units of one variant in one slice, as `unit_moments` answers.
+
+    Lists are per metric; those that no metric needs are empty.
+    """
 
     sliced_by: str
     slice_value: str
@@ -39,7 +42,6 @@ class Group(NamedTuple):
     firsts: dict[int, int]
     n: list[int]
     unripe_n: list[int]
-    none_n: list[int]
     capped_n: list[int]
     means: list[float | None]
     covariances: list[float | None]
@@ -93,7 +95,9 @@ class Tally(NamedTuple):
 def tally(plan: UnitPlan, at: int, group: Group) -> Tally:
     """The `at`-th metric's part of a group."""
     n = int(group.n[at])
-    counts = int(group.unripe_n[at]), int(group.none_n[at]), int(group.capped_n[at])
+    unripe_n = int(group.unripe_n[at]) if group.unripe_n else 0
+    capped_n = int(group.capped_n[at]) if group.capped_n else 0
+    counts = unripe_n, group.units_n - unripe_n - n, capped_n
     places = [block for _, block in plan.columns(plan.metrics[at])]
     if n == 0:
         return Tally(JointMoments.none(len(places)), *counts)

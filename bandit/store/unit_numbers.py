@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from bandit.errors import StoreUnavailable
 from bandit.logs import event
@@ -102,7 +102,7 @@ class UnitNumbers:
             # What had arrived is counted by the claim, and looked at after it: so nothing that
             # comes between two steps is in neither.
             step = None if is_there else steps.claim(progress, closed_ms)
-            fault = steps.fault(progress)
+            fault = steps.fault(progress) if is_there else steps.late(progress)
             if fault == "altered" or (fault == "late" and steps.is_log_whole(progress)):
                 _tell("unit_states_spoilt", plan, fault)
                 steps.spoil(progress)
@@ -118,6 +118,8 @@ class UnitNumbers:
                 _tell("unit_states_spoilt", plan, "altered")
                 steps.spoil(progress)
                 return False
+            if step.through_ms >= closed_ms:
+                return True
 
     def _caps_at(self, plan: UnitPlan, step: Step, progress: Progress) -> Caps:
         known = {metric: cap for metric, (cap, _) in progress.caps.items()}
@@ -201,22 +203,28 @@ class UnitNumbers:
             source=source,
         )
 
+    def _rows(self, name: str, given: Bound, **more: object) -> list[tuple[Any, ...]]:
+        """The answer of a query, over states if a generation is given, or else over the log."""
+        which = name if given["generation"] else f"{name}_of_log"
+        return self._store.rows(which, **given, **more)
+
     def _sliced(self, plan: UnitPlan, whole: Bound) -> Bound:
         """Segments, and the values of each that are told apart."""
         names = list(plan.experiment.segments)
         tops: list[list[str]] = [[] for _ in names]
         if names:
-            rows = self._store.rows("unit_segment_tops", **whole, tops_n=TOP_SEGMENTS)
+            rows = self._rows("unit_segment_tops", whole, tops_n=TOP_SEGMENTS)
             for place, value in rows:
                 tops[place - 1].append(value)
         return {"segment_names": names, "segment_tops": tops}
 
     def _groups(self, plan: UnitPlan, given: Bound, caps: Caps) -> list[Group]:
-        rows = self._store.rows(
+        rows = self._rows(
             "unit_moments",
-            **given,
+            given,
             caps=[caps.get(metric.key, ANY) for metric in plan.metrics],
             with_cap=plan.has_caps,
+            with_windows=any(metric.window_s is not None for metric in plan.metrics),
             with_divisor=plan.has_divisors,
             with_covariate_divisor=plan.has_covariate_divisors,
             blocks_n=len(plan.blocks),
@@ -230,8 +238,8 @@ class UnitNumbers:
             if metric.quantile is None:
                 continue
             of_metric = found.setdefault(metric.key, {})
-            rows = self._store.rows(
-                "unit_orders", **given, place=place, quantile=metric.quantile, spread=SPREAD
+            rows = self._rows(
+                "unit_orders", given, place=place, quantile=metric.quantile, spread=SPREAD
             )
             for order in map(Order._make, rows):
                 slice_ = (order.sliced_by, order.slice_value)
@@ -254,8 +262,8 @@ class UnitNumbers:
             if metric.key in known:
                 found[metric.key] = known[metric.key]
                 continue
-            [(units_n, cap)] = self._store.rows(
-                "unit_cap", **whole, place=place, quantile=metric.cap_quantile
+            [(units_n, cap)] = self._rows(
+                "unit_cap", whole, place=place, quantile=metric.cap_quantile
             )
             if units_n >= CAP_FROM_UNITS:
                 found[metric.key] = cap

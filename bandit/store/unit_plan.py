@@ -232,6 +232,8 @@ class UnitPlan(NamedTuple):
             "over_lows": [e.low for e in over],
             "over_highs": [e.high for e in over],
             "over_counts": [int(entry.over_counts) for entry in entries],
+            "with_counts": any(entry.kind in ("count", "any", "mean") for entry in entries),
+            "with_overs": any(entry.over is not None for entry in entries),
             "paths": [name.split(".") for name in self.experiment.segments],
         }
 

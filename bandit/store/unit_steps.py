@@ -21,7 +21,7 @@ from bandit.store.retention import DAY_MS, Retention
 from bandit.store.unit_answers import Caps
 from bandit.store.unit_plan import REPEATED_MS, UnitPlan
 
-SLACK_MS = 600_000
+SLACK_MS = 120_000
 """A row may become visible so much later than the store's clock says it came."""
 SHARD_ROWS = 1_000_000
 """Rows of the log that are added up at once, about: it bounds the memory."""
@@ -138,6 +138,13 @@ class UnitSteps:
                 self.progress() == progress
             ):
                 return "altered"
+        return self.late(progress)
+
+    def late(self, progress: Progress) -> Fault | None:
+        """Whether rows came that the newest step should have read. Raises `StoreUnavailable`."""
+        done = progress.done
+        if done is None:
+            return None
         arrived = done.notes.arrived
         before_n, after_n = self._arrivals(done.through_ms, arrived.at_ms)
         return "late" if after_n or before_n > arrived.rows_n else None

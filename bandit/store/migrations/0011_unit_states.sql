@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS $database.unit_states$local$on_cluster
 )
 ENGINE = ${replicated}ReplacingMergeTree(step)
 ORDER BY (generation, build, unit_id)
-SETTINGS $durable;
+SETTINGS $durable, index_granularity = 256;
 
 -- on a cluster only
 CREATE TABLE IF NOT EXISTS $database.unit_states$on_cluster AS $database.unit_states_local
@@ -323,8 +323,8 @@ SELECT
         counts,
         arrayConcat(
             arrayMap(is_taken -> is_taken * value, taken),
-            arrayMap(is_taken -> toFloat64(is_taken), taken),
-            arrayMap(
+            if({with_counts:Bool}, arrayMap(is_taken -> toFloat64(is_taken), taken), []),
+            if({with_overs:Bool}, arrayMap(
                 (wanted, low, high, since, until, is_count) -> if(
                     stream = wanted AND value >= low AND value <= high
                     AND after_ms >= since AND after_ms < until,
@@ -333,7 +333,7 @@ SELECT
                 {over_streams:Array(UInt16)}, {over_lows:Array(Float64)},
                 {over_highs:Array(Float64)}, {sinces:Array(Int64)},
                 {untils:Array(Int64)}, {over_counts:Array(UInt8)}
-            )
+            ), [])
         ),
         []
     ) AS added
@@ -507,7 +507,8 @@ INNER JOIN (
 ) AS firsts USING (unit_id);
 
 CREATE OR REPLACE VIEW $database.unit_changes$on_cluster AS
-WITH 3 * length({streams:Array(UInt16)}) AS numbers_n
+WITH
+    (1 + {with_counts:Bool} + {with_overs:Bool}) * length({streams:Array(UInt16)}) AS numbers_n
 SELECT
     unit_id,
     was_step,
@@ -561,6 +562,7 @@ FROM (
             sinces = {sinces:Array(Int64)}, untils = {untils:Array(Int64)},
             over_streams = {over_streams:Array(UInt16)}, over_lows = {over_lows:Array(Float64)},
             over_highs = {over_highs:Array(Float64)}, over_counts = {over_counts:Array(UInt8)},
+        with_counts = {with_counts:Bool}, with_overs = {with_overs:Bool},
             paths = {paths:Array(Array(String))}, generation = {generation:String},
             build = {build:UInt32}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64}
         )
@@ -601,15 +603,18 @@ FROM (
     GROUP BY unit_id
 );
 
--- Units of an experiment, from the log (no generation) or from their states (of a generation, with
--- an empty interval of the log), once each; with the values of a plan's entries and, per metric,
--- whether its time is over (`ripe`) and whether the unit has a number (`present`).
+-- Units of an experiment as their states say, once each; with the values of a plan's entries and,
+-- per metric, whether its time is over (`ripe`) and whether the unit has a number (`present`).
 
 CREATE OR REPLACE VIEW $database.unit_values$on_cluster AS
 WITH
     length({streams:Array(UInt16)}) AS entries_n,
     length({ends:Array(Int64)}) AS metrics_n,
-    arraySlice(numbers, entries_n + 1, entries_n) AS counts,
+    if(
+        {with_counts:Bool},
+        arraySlice(numbers, entries_n + 1, entries_n),
+        arrayWithConstant(entries_n, 0.)
+    ) AS counts,
     toUnixTimestamp64Milli(first_ts) AS first_ms
 SELECT
     unit_id,
@@ -620,7 +625,11 @@ SELECT
     NOT forced AND NOT crossed AND decisions_n <= {bot_decisions:UInt64} AS belongs,
     first_ts,
     segments,
-    arraySlice(numbers, 2 * entries_n + 1, entries_n) AS divisors,
+    if(
+        {with_overs:Bool},
+        arraySlice(numbers, -toInt64(entries_n)),
+        arrayWithConstant(entries_n, 0.)
+    ) AS divisors,
     arrayMap(
         (kind, total, n, divisor) -> multiIf(
             kind = 'sum', total,
@@ -645,26 +654,74 @@ SELECT
         arraySlice(divisors, 1, metrics_n),
         {of_rewards:Array(UInt8)}
     ) AS present
-FROM (
-    SELECT unit_id, variant, crossed, forced, first_ts, segments, decisions_n, seen_n, numbers
-    FROM $database.unit_changes(
-        surface = {surface:String}, experiment = {experiment:String},
-        project = {project:String}, from_ms = {from_ms:Int64}, reach_ms = {reach_ms:Int64},
-        through_ms = {through_ms:Int64}, window_ms = {window_ms:Int64},
-        aggregation = {aggregation:String}, weight_names = {weight_names:Array(String)},
-        weights = {weights:Array(Float64)}, reward_low = {reward_low:Float64},
-        reward_high = {reward_high:Float64}, default_reward = {default_reward:Float64},
-        reward_names = {reward_names:Array(String)},
-        outcome_names = {outcome_names:Array(String)}, streams = {streams:Array(UInt16)},
-        lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)},
-        sinces = {sinces:Array(Int64)}, untils = {untils:Array(Int64)},
-        over_streams = {over_streams:Array(UInt16)}, over_lows = {over_lows:Array(Float64)},
-        over_highs = {over_highs:Array(Float64)}, over_counts = {over_counts:Array(UInt8)},
-        paths = {paths:Array(Array(String))}, generation = '', build = 0,
-        shard = {shard:UInt64}, shards_n = {shards_n:UInt64}
-    )
-    UNION ALL
-    SELECT unit_id, variant, crossed, forced, first_ts, segments, decisions_n, seen_n, numbers
-    FROM $database.unit_states FINAL
-    WHERE generation = {generation:String} AND build = {build:UInt32}
+FROM $database.unit_states FINAL
+WHERE generation = {generation:String} AND build = {build:UInt32};
+
+-- The same of the log, to the letter; apart from it because only to plan how to read the log takes
+-- longer than to read the states.
+
+CREATE OR REPLACE VIEW $database.unit_values_of_log$on_cluster AS
+WITH
+    length({streams:Array(UInt16)}) AS entries_n,
+    length({ends:Array(Int64)}) AS metrics_n,
+    if(
+        {with_counts:Bool},
+        arraySlice(numbers, entries_n + 1, entries_n),
+        arrayWithConstant(entries_n, 0.)
+    ) AS counts,
+    toUnixTimestamp64Milli(first_ts) AS first_ms
+SELECT
+    unit_id,
+    toString(variant) AS variant,
+    forced AS is_forced,
+    crossed AND NOT forced AS is_crossed,
+    NOT forced AND NOT crossed AND decisions_n > {bot_decisions:UInt64} AS is_bot,
+    NOT forced AND NOT crossed AND decisions_n <= {bot_decisions:UInt64} AS belongs,
+    first_ts,
+    segments,
+    if(
+        {with_overs:Bool},
+        arraySlice(numbers, -toInt64(entries_n)),
+        arrayWithConstant(entries_n, 0.)
+    ) AS divisors,
+    arrayMap(
+        (kind, total, n, divisor) -> multiIf(
+            kind = 'sum', total,
+            kind = 'count', n,
+            kind = 'any', toFloat64(n > 0),
+            kind = 'mean', if(n > 0, total / n, 0.),
+            if(divisor != 0, total / divisor, 0.)
+        ),
+        {kinds:Array(String)}, arraySlice(numbers, 1, entries_n), counts, divisors
+    ) AS values,
+    arrayMap(
+        end -> belongs AND (end = 0 OR first_ms + end <= {closed_ms:Int64}), {ends:Array(Int64)}
+    ) AS ripe,
+    arrayMap(
+        (is_ripe, kind, n, divisor, of_rewards) -> is_ripe
+            AND (NOT of_rewards OR seen_n > 0)
+            AND (kind != 'mean' OR n > 0)
+            AND (kind != 'share' OR divisor > 0),
+        ripe,
+        arraySlice({kinds:Array(String)}, 1, metrics_n),
+        arraySlice(counts, 1, metrics_n),
+        arraySlice(divisors, 1, metrics_n),
+        {of_rewards:Array(UInt8)}
+    ) AS present
+FROM $database.unit_changes(
+    surface = {surface:String}, experiment = {experiment:String},
+    project = {project:String}, from_ms = {from_ms:Int64}, reach_ms = {reach_ms:Int64},
+    through_ms = {through_ms:Int64}, window_ms = {window_ms:Int64},
+    aggregation = {aggregation:String}, weight_names = {weight_names:Array(String)},
+    weights = {weights:Array(Float64)}, reward_low = {reward_low:Float64},
+    reward_high = {reward_high:Float64}, default_reward = {default_reward:Float64},
+    reward_names = {reward_names:Array(String)},
+    outcome_names = {outcome_names:Array(String)}, streams = {streams:Array(UInt16)},
+    lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)},
+    sinces = {sinces:Array(Int64)}, untils = {untils:Array(Int64)},
+    over_streams = {over_streams:Array(UInt16)}, over_lows = {over_lows:Array(Float64)},
+    over_highs = {over_highs:Array(Float64)}, over_counts = {over_counts:Array(UInt8)},
+        with_counts = {with_counts:Bool}, with_overs = {with_overs:Bool},
+    paths = {paths:Array(Array(String))}, generation = '', build = 0,
+    shard = {shard:UInt64}, shards_n = {shards_n:UInt64}
 );

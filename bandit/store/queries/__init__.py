@@ -9,7 +9,9 @@ A `.sql` file of this folder holds any number of queries:
 SELECT reward_id, value FROM rewards WHERE event_id = {event_id:UUID}
 ```
 The line `-- bytes:` is optional: the result's String columns named there come back as `bytes`, all
-others as `str`. Parameters are typed and bound by the server, never pasted into the text.
+others as `str`. A line `-- like: other with this for that` in place of a text takes another query's
+of the same file, and reads from `this` where that one reads from `that`. Parameters are typed and
+bound by the server, never pasted into the text.
 """
 
 import re
@@ -20,6 +22,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 _NAME = re.compile(r"^-- name: *(\S+)\s*$", re.MULTILINE)
+_LIKE = re.compile(r"^-- like: *(\w+) with (\w+) for (\w+)$")
 _PARAMETER = re.compile(r"\{(\w+):([^{}]+)\}")
 
 
@@ -59,8 +62,15 @@ def parse(text: str) -> Iterator[Query]:
         ValueError: A query without a description, or one parameter with two types.
     """
     _, *parts = _NAME.split(text)
+    texts: dict[str, str] = {}
     for name, body in zip(parts[::2], parts[1::2], strict=True):
-        yield _query(name, body.strip().splitlines())
+        lines = body.strip().splitlines()
+        if like := _LIKE.search(lines[-1]):
+            other, this, that = like.groups()
+            lines[-1:] = texts[other].replace(f"FROM {that}(", f"FROM {this}(").splitlines()
+        query = _query(name, lines)
+        texts[name] = query.sql
+        yield query
 
 
 def _query(name: str, lines: list[str]) -> Query:

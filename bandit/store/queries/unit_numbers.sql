@@ -42,17 +42,20 @@ SELECT
     sumMapIf(
         map(toInt64(toUnixTimestamp(toStartOfHour(first_ts))) * 1000, toUInt64(1)), belongs
     ) AS firsts,
-    sumForEach(arrayMap(is_present -> toUInt64(is_present), present)) AS n,
-    sumForEach(arrayMap(is_ripe -> toUInt64(belongs AND NOT is_ripe), ripe)) AS unripe_n,
-    sumForEach(
-        arrayMap((is_ripe, is_present) -> toUInt64(is_ripe AND NOT is_present), ripe, present)
-    ) AS none_n,
-    sumForEach(
+    countForEach(numbers) AS n,
+    sumForEach(if(
+        {with_windows:Bool},
+        arrayMap(is_ripe -> toUInt64(belongs AND NOT is_ripe), ripe),
+        CAST([], 'Array(UInt64)')
+    )) AS unripe_n,
+    sumForEach(if(
+        {with_cap:Bool},
         arrayMap(
             (value, cap, is_present) -> toUInt64(is_present AND value > cap),
             arraySlice(values, 1, metrics_n), {caps:Array(Float64)}, present
-        )
-    ) AS capped_n,
+        ),
+        CAST([], 'Array(UInt64)')
+    )) AS capped_n,
     avgForEach(arrayFlatten(blocks)) AS means,
     covarPopStableForEach(
         arrayFlatten(arrayMap(
@@ -83,6 +86,7 @@ FROM (
         sinces = {sinces:Array(Int64)}, untils = {untils:Array(Int64)},
         over_streams = {over_streams:Array(UInt16)}, over_lows = {over_lows:Array(Float64)},
         over_highs = {over_highs:Array(Float64)}, over_counts = {over_counts:Array(UInt8)},
+        with_counts = {with_counts:Bool}, with_overs = {with_overs:Bool},
         paths = {paths:Array(Array(String))}, generation = {generation:String},
         build = {build:UInt32}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64},
         kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
@@ -111,6 +115,7 @@ FROM (
         sinces = {sinces:Array(Int64)}, untils = {untils:Array(Int64)},
         over_streams = {over_streams:Array(UInt16)}, over_lows = {over_lows:Array(Float64)},
         over_highs = {over_highs:Array(Float64)}, over_counts = {over_counts:Array(UInt8)},
+        with_counts = {with_counts:Bool}, with_overs = {with_overs:Bool},
         paths = {paths:Array(Array(String))}, generation = {generation:String},
         build = {build:UInt32}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64},
         kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
@@ -170,6 +175,7 @@ FROM (
         sinces = {sinces:Array(Int64)}, untils = {untils:Array(Int64)},
         over_streams = {over_streams:Array(UInt16)}, over_lows = {over_lows:Array(Float64)},
         over_highs = {over_highs:Array(Float64)}, over_counts = {over_counts:Array(UInt8)},
+        with_counts = {with_counts:Bool}, with_overs = {with_overs:Bool},
         paths = {paths:Array(Array(String))}, generation = {generation:String},
         build = {build:UInt32}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64},
         kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
@@ -203,7 +209,8 @@ FROM unit_values(
     lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)}, sinces = {sinces:Array(Int64)},
     untils = {untils:Array(Int64)}, over_streams = {over_streams:Array(UInt16)},
     over_lows = {over_lows:Array(Float64)}, over_highs = {over_highs:Array(Float64)},
-    over_counts = {over_counts:Array(UInt8)}, paths = {paths:Array(Array(String))},
+    over_counts = {over_counts:Array(UInt8)}, with_counts = {with_counts:Bool},
+    with_overs = {with_overs:Bool}, paths = {paths:Array(Array(String))},
     generation = {generation:String}, build = {build:UInt32}, shard = {shard:UInt64},
     shards_n = {shards_n:UInt64},
     kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
@@ -244,3 +251,19 @@ FROM (
 )
 ORDER BY variant, at_ms
 
+
+-- name: unit_moments_of_log
+-- The same of what the log says.
+-- like: unit_moments with unit_values_of_log for unit_values
+
+-- name: unit_segment_tops_of_log
+-- The same of what the log says.
+-- like: unit_segment_tops with unit_values_of_log for unit_values
+
+-- name: unit_orders_of_log
+-- The same of what the log says.
+-- like: unit_orders with unit_values_of_log for unit_values
+
+-- name: unit_cap_of_log
+-- The same of what the log says.
+-- like: unit_cap with unit_values_of_log for unit_values

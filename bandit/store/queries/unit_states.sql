@@ -107,7 +107,8 @@ FROM unit_changes(
     lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)}, sinces = {sinces:Array(Int64)},
     untils = {untils:Array(Int64)}, over_streams = {over_streams:Array(UInt16)},
     over_lows = {over_lows:Array(Float64)}, over_highs = {over_highs:Array(Float64)},
-    over_counts = {over_counts:Array(UInt8)}, paths = {paths:Array(Array(String))},
+    over_counts = {over_counts:Array(UInt8)}, with_counts = {with_counts:Bool},
+    with_overs = {with_overs:Bool}, paths = {paths:Array(Array(String))},
     generation = {generation:String}, build = {build:UInt32}, shard = {shard:UInt64},
     shards_n = {shards_n:UInt64}
 )
