@@ -20,12 +20,14 @@ from bandit.logs import scrubbed
 from bandit.service import examining_host as host
 from bandit.service import examining_store as stores
 from bandit.service import examining_surfaces as surfaces
+from bandit.service.examining_reports import report_findings
 from bandit.service.findings import Finding, exit_code, fine, problem, warning
 from bandit.service.metering import FOLDER
 from bandit.settings import Settings
 from bandit.store.checkup import Checkup
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
+from bandit.store.kept import KeptNumbers
 from bandit.store.reports import Reports
 
 TIMEOUT_S = 5.0
@@ -209,6 +211,7 @@ def _store(settings: Settings, store: Store) -> Iterator[Finding]:
         ("policies", lambda: surfaces.learner_findings(reports, checkup, definitions, at_ms)),
         ("propensities", lambda: surfaces.propensity_findings(checkup, at_ms)),
         ("experiments", lambda: surfaces.split_findings(reports, definitions, at_ms)),
+        ("reports", lambda: report_findings(KeptNumbers(store), definitions, at_ms)),
         ("keys", lambda: stores.key_findings(checkup, at_ms)),
     )
 

@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -85,7 +84,6 @@ def refresher_of(settings: Settings, store: Store) -> ReportRefresher:
         store,
         now_ms=now_ms,
         monotonic_s=time.monotonic,
-        name=f"{socket.gethostname()}-{os.getpid()}",
         interval_s=settings.report_interval_s,
         silent_after_ms=round(settings.silent_host_s * 1000),
     )

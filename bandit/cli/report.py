@@ -93,6 +93,7 @@ def command(
                     alpha,
                     limit=limit,
                     reference=reference,
+                    at_ms=at_ms,
                     surface_version=surface_version,
                 )
             else:

@@ -20,7 +20,7 @@ from bandit.specs import Experiment, Surface
 from bandit.store.client import Store
 from bandit.store.definitions import Definition, Definitions
 from bandit.store.drained import SILENT_AFTER_MS
-from bandit.store.kept import FOR_GOOD_S, Kept, KeptNumbers, Kind, Numbers
+from bandit.store.kept import FOR_GOOD_S, REFRESHER, Kept, KeptNumbers, Kind, Numbers
 from bandit.store.numbers import ExperimentNumbers
 from bandit.store.numbers_surface import RefresherNumbers
 from bandit.store.tail import Tail
@@ -91,7 +91,6 @@ class ReportRefresher:
         *,
         now_ms: Callable[[], int],
         monotonic_s: Callable[[], float],
-        name: str,
         interval_s: float = 10.0,
         silent_after_ms: int = SILENT_AFTER_MS,
         units: Units | None = None,
@@ -102,7 +101,6 @@ class ReportRefresher:
             store: Whose reports.
             now_ms: The clock.
             monotonic_s: One that never goes back, for the pace.
-            name: Of this refresher, unlike any other's.
             interval_s: The least time between two refreshes of a thing.
             silent_after_ms: A host that has said nothing for longer is not waited for.
             units: In place of the store's unit states.
@@ -114,7 +112,6 @@ class ReportRefresher:
         self._tail = Tail(store, silent_after_ms=silent_after_ms)
         self._now_ms = now_ms
         self._monotonic_s = monotonic_s
-        self._name = name
         self._interval_s = interval_s
         self._declared: Declared | None = None
         self._things: dict[str, _Thing] = {}
@@ -123,6 +120,8 @@ class ReportRefresher:
         self._over: dict[str, int] = {}  # finished experiments, and as of which version
         self._failing: dict[str, str] = {}
         self._through_ms: int | None = None
+        self._seen_ms: dict[str, int] = {}
+        self._began_ms = now_ms()
         self._said_ms = 0
         self._kept_n = self._failed_n = 0
 
@@ -212,6 +211,8 @@ class ReportRefresher:
         except BanditError as exc:
             why, is_away = str(exc), isinstance(exc, StoreUnavailable)
         self._note(thing.name, why)
+        if not why:
+            self._seen_ms[thing.name] = self._now_ms()
         self._kept_n += len(kept)
         took_s = self._monotonic_s() - began_s
         return Refreshed(thing.name, took_s, len(kept), max(kept, default=None), why, is_away)
@@ -346,13 +347,21 @@ class ReportRefresher:
         now_ms = self._now_ms()
         if 0 <= now_ms - self._said_ms < SAY_MS:
             return
+        seen = [
+            (self._seen_ms.get(name, self._began_ms), name)
+            for name in self.names
+            if self._pace_s(self._things[name]) == self._interval_s
+        ]
+        oldest_ms, oldest = min(seen, default=(0, ""))
         said = RefresherNumbers(
             failing=self._failing,
             through_ms=self._through_ms,
+            oldest=oldest,
+            oldest_ms=oldest_ms,
             kept_n=self._kept_n,
             failed_n=self._failed_n,
         )
-        self._kept.keep("refresher", self._name, now_ms, "", said, 0)
+        self._kept.keep("refresher", REFRESHER, now_ms, "", said, 0)
         self._said_ms = now_ms
 
 

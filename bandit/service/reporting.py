@@ -9,50 +9,59 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, get_args
 
-from bandit.errors import NotDeclared, RecordError
+from bandit.errors import BanditError, RecordError
 from bandit.service.judging import Judged
-from bandit.service.judging_verdicts import not_judged
 from bandit.service.projects import seen_by
+from bandit.service.reporting_agreement import agreement_of
 from bandit.service.reporting_declared import Declared
+from bandit.service.reporting_exploration import (
+    Exploration,
+    ExplorationQuestion,
+    exploration_of,
+)
 from bandit.service.reporting_health import delivery_of, health_of, refresh_problems
 from bandit.service.reporting_history import history_of
 from bandit.service.reporting_numbers import (
     Found,
     Judging,
+    Read,
     ReportNumbers,
+    Watching,
     When,
     judging_of,
     watching_of,
+)
+from bandit.service.reporting_overview import (
+    NOTHING_DECLARED,
+    broken_headline,
+    headline_of,
+    judging_or_why,
+    surface_headline,
 )
 from bandit.service.reporting_payloads import (
     ExperimentHeadline,
     ExperimentHistory,
     ExperimentReport,
+    Health,
     Overview,
-    Problem,
     SequentialMode,
-    SurfaceHeadline,
     SurfaceReport,
 )
 from bandit.service.reporting_series import NO_SERIES, series_of
 from bandit.service.reporting_values import group_of, values_of, yardstick_of
-from bandit.specs import Experiment, PolicySpec, Surface
+from bandit.specs import Experiment, PolicySpec
 from bandit.store.client import Store
 from bandit.store.definitions import Definition, Definitions
 from bandit.store.drained import SILENT_AFTER_MS, Drained
-from bandit.store.kept import MOST_LOOKS, POINTS, Kept, KeptNumbers
+from bandit.store.kept import MOST_LOOKS, POINTS, KeptNumbers
 from bandit.store.numbers import ExperimentNumbers
-from bandit.store.numbers_surface import RECENT_MS
+from bandit.store.numbers_surface import RECENT_MS, SurfaceNumbers
 from bandit.store.reports import Reports, SnapshotCounts, Span
 from bandit.store.tail import Tail
 
 __all__ = ["ExperimentReport", "Overview", "ReportService", "SurfaceReport"]
 
 MODES = get_args(SequentialMode)
-NOTHING_DECLARED = (
-    "Nothing is declared yet: PUT /v1/policies/{key}, then PUT /v1/surfaces/{key} — or run "
-    "`bandit demo`."
-)
 
 
 class _Asked(NamedTuple):
@@ -129,34 +138,28 @@ class ReportService:
         definition = asked.declared.definition("experiment", key)
         assert isinstance(definition.spec, Experiment)
         judging = judging_of(asked.declared, definition.spec, surface_version)
-        found = self._numbers.experiment(judging, asked.when)
+        watching = None
+        if judging.surface is not None:
+            watching = watching_of(asked.declared, judging.surface, asked.when.latest_ms)
+        read = self._numbers.read(asked.when, judging, watching)
+        found = self._numbers.experiment(judging, asked.when, read)
         judged = judging.judge(
             found.numbers, alpha, sequential, self._looks(judging, found.as_of_ms)
         )
         report = _report(definition, judged, found, alpha)
-        problems = self._refresh_problems("experiment", key, asked.when)
-        if judging.surface is None:
+        if watching is None:
+            problems = refresh_problems(read.said, [f"experiment/{key}"], asked.said_ms)
             health = delivery_of(asked.drained, asked.said_ms, problems)
             return report(surface_version=None, values=(), series=NO_SERIES, health=health)
-        version = (
-            surface_version or asked.declared.definition("surface", judging.surface.key).version
-        )
-        watching = watching_of(asked.declared, judging.surface, asked.when.latest_ms)
-        of_surface = self._numbers.surface(watching, asked.when)
-        problems += self._refresh_problems("surface", judging.surface.key, asked.when)
+        of_surface = self._numbers.surface(watching, asked.when, read)
+        newest = asked.declared.definition("surface", watching.surface.key).version
         return report(
-            surface_version=version,
+            surface_version=surface_version or newest,
             surface_as_of_ms=of_surface.as_of_ms,
             values=values_of(of_surface.numbers, watching.policies, alpha),
+            agreement=agreement_of(definition.spec, of_surface.numbers.paired, alpha),
             series=series_of(of_surface.numbers, key),
-            health=health_of(
-                of_surface.numbers,
-                watching.policies,
-                self._newest_snapshots(watching.policies, asked.said_ms),
-                asked.drained,
-                asked.said_ms,
-                problems,
-            ),
+            health=self._health(asked, watching, of_surface, read, f"experiment/{key}"),
         )
 
     def surface(
@@ -187,7 +190,8 @@ class ReportService:
         asked = self._asked(at_ms, fresh=fresh)
         surface, version = asked.declared.surface(key, surface_version)
         watching = watching_of(asked.declared, surface, asked.when.latest_ms)
-        found = self._numbers.surface(watching, asked.when)
+        read = self._numbers.read(asked.when, watching=watching)
+        found = self._numbers.surface(watching, asked.when, read)
         counts = found.numbers.counts
         labels = dict.fromkeys([*(spec.key for spec in watching.policies), *counts])
         return SurfaceReport(
@@ -206,16 +210,38 @@ class ReportService:
             forced_n=sum(count.forced_n for count in counts.values()),
             uniform=yardstick_of(found.numbers, surface, alpha),
             values=values_of(found.numbers, watching.policies, alpha),
+            exploration=_exploration(watching, found.numbers, alpha),
             series=series_of(found.numbers),
-            health=health_of(
-                found.numbers,
-                watching.policies,
-                self._newest_snapshots(watching.policies, asked.said_ms),
-                asked.drained,
-                asked.said_ms,
-                self._refresh_problems("surface", key, asked.when),
-            ),
+            health=self._health(asked, watching, found, read),
         )
+
+    def exploration(
+        self,
+        key: str,
+        question: ExplorationQuestion | None = None,
+        alpha: float = 0.05,
+        at_ms: int | None = None,
+    ) -> Exploration:
+        """What a surface's policy gives up by drawing, and the floor that a wanted time needs.
+
+        Args:
+            key: Of the surface.
+            question: What a plan is asked for; None: no plan.
+            alpha: 1 − the level of every interval, in (0, 1).
+            at_ms: As of when; now if None.
+
+        Raises:
+            NotDeclared: No such surface.
+            RecordError: `alpha` is out of its range.
+            StoreUnavailable: The store did not answer.
+        """
+        _check(alpha)
+        asked = self._asked(at_ms)
+        surface, _ = asked.declared.surface(key)
+        watching = watching_of(asked.declared, surface, asked.when.latest_ms)
+        read = self._numbers.read(asked.when, watching=watching)
+        found = self._numbers.surface(watching, asked.when, read)
+        return _exploration(watching, found.numbers, alpha, question)
 
     def history(
         self,
@@ -275,17 +301,20 @@ class ReportService:
         declared, latest_ms = asked.declared, asked.when.latest_ms
         every = declared.experiments()
         shown = [spec for spec in every if archived or spec.status != "archived"]
-        kept = self._kept.newest_of_each("experiment", latest_ms) if at_ms is None else {}
+        judgings = {spec.key: judging_or_why(declared, spec) for spec in shown}
+        read = self._numbers.kept(
+            asked.when, (each for each in judgings.values() if isinstance(each, Judging))
+        )
         spans = self._spans(declared, asked.when)
         surfaces = tuple(
-            _surface_headline(declared, spec, spans.get(spec.key)) for spec in declared.surfaces()
+            surface_headline(declared, spec, spans.get(spec.key)) for spec in declared.surfaces()
         )
         return Overview(
             as_of_ms=latest_ms,
             alpha=alpha,
             surfaces=surfaces,
             experiments=tuple(
-                self._headline(asked, spec, alpha, kept.get(spec.key)) for spec in shown
+                self._headline(asked, spec, judgings[spec.key], read, alpha) for spec in shown
             ),
             archived_n=sum(spec.status == "archived" for spec in every),
             next_step="" if surfaces or every else NOTHING_DECLARED,
@@ -322,11 +351,24 @@ class ReportService:
         }
         return {key: newest[0] for key, newest in found.items() if newest}
 
-    def _refresh_problems(self, kind: str, key: str, when: When) -> tuple[Problem, ...]:
-        if when.at_ms is not None:
-            return ()
-        said = self._kept.newest_of_each("refresher", when.now_ms)
-        return refresh_problems(said, f"{kind}/{key}", when.now_ms)
+    def _health(
+        self,
+        asked: _Asked,
+        watching: Watching,
+        found: Found[SurfaceNumbers],
+        read: Read,
+        *others: str,
+    ) -> Health:
+        """Health of a surface, and of keeping its numbers and those of others."""
+        names = [*others, f"surface/{watching.surface.key}"]
+        return health_of(
+            found.numbers,
+            watching.policies,
+            self._newest_snapshots(watching.policies, asked.said_ms),
+            asked.drained,
+            asked.said_ms,
+            refresh_problems(read.said, names, asked.said_ms),
+        )
 
     def _spans(self, declared: Declared, when: When) -> dict[str, Span]:
         """When each surface was used, from what is kept; from the log if one is missing."""
@@ -338,30 +380,21 @@ class ReportService:
         return self._reports.spans(when.latest_ms, when.latest_ms - RECENT_MS)
 
     def _headline(
-        self, asked: _Asked, experiment: Experiment, alpha: float, kept: Kept | None
+        self,
+        asked: _Asked,
+        experiment: Experiment,
+        judging: Judging | BanditError,
+        read: Read,
+        alpha: float,
     ) -> ExperimentHeadline:
+        if isinstance(judging, BanditError):
+            return broken_headline(experiment, judging)
+        found = self._numbers.experiment(judging, asked.when, read)
         try:
-            judging = judging_of(asked.declared, experiment)
-            found = self._numbers.experiment(judging, asked.when, kept)
-            looks = self._looks(judging, found.as_of_ms)
-            judged = judging.judge(found.numbers, alpha, None, looks)
-            as_of_ms: int | None = found.as_of_ms
-            units_n = sum(variant.units_n for variant in judged.variants)
-            verdict = judged.verdict
-            primary = tuple(effect for effect in judged.effects if effect.is_primary)
-        except (RecordError, NotDeclared) as exc:  # the others must be shown all the same
-            as_of_ms, units_n, primary = None, 0, ()
-            verdict = not_judged(experiment, RecordError(str(exc)))
-        return ExperimentHeadline(
-            key=experiment.key,
-            description=experiment.description,
-            surface=experiment.surface,
-            status=experiment.status,
-            as_of_ms=as_of_ms,
-            units_n=units_n,
-            verdict=verdict,
-            primary=primary,
-        )
+            judged = judging.judge(found.numbers, alpha, None, self._looks(judging, found.as_of_ms))
+        except RecordError as exc:  # the others must be shown all the same
+            return broken_headline(experiment, exc)
+        return headline_of(experiment, judged, found.as_of_ms)
 
 
 def _report(
@@ -387,19 +420,20 @@ def _report(
     )
 
 
-def _surface_headline(declared: Declared, surface: Surface, span: Span | None) -> SurfaceHeadline:
-    return SurfaceHeadline(
-        key=surface.key,
-        description=surface.description,
-        policy=surface.policy,
-        killed=surface.killed,
-        experiments=declared.shown_experiments(surface.key),
-        decisions_n=span.decisions_n if span else 0,
-        per_s=span.recent_n / (RECENT_MS / 1000) if span else 0.0,
-        newest_decision_ms=span.newest_ms if span else None,
-    )
-
-
 def _check(alpha: float) -> None:
     if not 0.0 < alpha < 1.0:
         raise RecordError(f"alpha is {alpha!r}, must be in (0, 1)")
+
+
+def _exploration(
+    watching: Watching,
+    numbers: SurfaceNumbers,
+    alpha: float,
+    question: ExplorationQuestion | None = None,
+) -> Exploration:
+    """What the surface's own policy gives up by drawing."""
+    surface = watching.surface
+    serving = next((spec for spec in watching.policies if spec.key == surface.policy), None)
+    if serving is None:  # nobody has declared it
+        return Exploration(policy=surface.policy, reason="no_decisions")
+    return exploration_of(numbers.exploring, surface, serving, alpha, question)

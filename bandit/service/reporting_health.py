@@ -14,10 +14,10 @@ from bandit.service.reporting_payloads import (
 )
 from bandit.service.reporting_words import duration
 from bandit.specs import PolicySpec
+from bandit.store.drained import Drained
 from bandit.store.kept import Kept
 from bandit.store.numbers_surface import SurfaceNumbers
 from bandit.store.reports import SnapshotCounts
-from bandit.store.drained import Drained
 
 REFRESHER_SILENT_MS = 180_000
 """A refresher that has said nothing for longer does not run; it speaks once a minute."""
@@ -78,38 +78,37 @@ def delivery_of(drained: Drained, at_ms: int, refreshed: Sequence[Problem] = ())
     return msgspec.structs.replace(health, problems=problems)
 
 
-def refresh_problems(said: Mapping[str, Kept], name: str, now_ms: int) -> tuple[Problem, ...]:
-    """What is wrong with keeping the numbers of one thing.
+def refresh_problems(said: Kept | None, names: Sequence[str], now_ms: int) -> list[Problem]:
+    """What is wrong with keeping the numbers of some things.
 
     Args:
-        said: What each refresher said of itself last; nothing where none ever ran, and then
-            nothing is kept that could be old.
-        name: `experiment/<key>` or `surface/<key>`.
+        said: What a refresher said last; None where none ever ran, and then nothing is kept that
+            could be old.
+        names: `experiment/<key>` or `surface/<key>`.
         now_ms: The time now.
     """
-    if not said:
-        return ()
-    lately = [kept for kept in said.values() if now_ms - kept.as_of_ms <= REFRESHER_SILENT_MS]
-    if not lately:
-        newest_ms = max(kept.as_of_ms for kept in said.values())
-        return (
+    if said is None:
+        return []
+    silent_ms = now_ms - said.as_of_ms
+    if silent_ms > REFRESHER_SILENT_MS:
+        return [
             Problem(
                 code="no_refresh",
-                text=f"Nobody has kept the numbers of reports for {duration(now_ms - newest_ms)}.",
+                text=f"Nobody has kept the numbers of reports for {duration(silent_ms)}.",
                 next_step="Start `bandit refresh`; until then reports are as of their time, and "
                 "`fresh=true` computes one from the log.",
-            ),
-        )
-    why = next((kept.numbers.failing[name] for kept in lately if name in kept.numbers.failing), "")
-    if not why:
-        return ()
-    return (
+            )
+        ]
+    failing = said.numbers.failing
+    return [
         Problem(
             code="refresh_failed",
-            text=f"The numbers of {name.replace('/', ' ', 1)} can not be kept: {why}",
+            text=f"The numbers of {name.replace('/', ' ', 1)} can not be kept: {failing[name]}",
             next_step="Correct what it says; the log of `bandit refresh` has more.",
-        ),
-    )
+        )
+        for name in names
+        if name in failing
+    ]
 
 
 def _delivery(drained: Drained, at_ms: int) -> Health:

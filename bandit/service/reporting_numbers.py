@@ -1,7 +1,7 @@
 """Where a report's numbers are from: kept, if they are of the time asked for, or else the log."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -11,7 +11,7 @@ from bandit.service.reporting_declared import Declared
 from bandit.service.reporting_payloads import NumbersSource, SequentialMode
 from bandit.specs import Experiment, Metric, PolicySpec, Surface
 from bandit.store.client import Store
-from bandit.store.kept import Kept, KeptNumbers, Kind
+from bandit.store.kept import REFRESHER, Kept, KeptNumbers, Kind
 from bandit.store.numbers import ExperimentNumbers, VariantNumbers
 from bandit.store.numbers_surface import SurfaceNumbers, generation_of, surface_numbers
 from bandit.store.reports import Reports, Scope
@@ -60,6 +60,18 @@ class Found(NamedTuple, Generic[Numbers]):
     source: NumbersSource
 
 
+class Read(NamedTuple):
+    """What was read of kept numbers.
+
+    Attributes:
+        kept: By kind and key.
+        said: What a refresher said last; None if none ever did, or nobody asked.
+    """
+
+    kept: Mapping[tuple[str, str], Kept]
+    said: Kept | None
+
+
 class Judging(NamedTuple):
     """What an experiment's numbers are made by.
 
@@ -100,6 +112,11 @@ class Judging(NamedTuple):
             history=looks,
             window_s=None if self.surface is None else self.surface.join_window_s,
         )
+
+    @property
+    def place(self) -> tuple[Kind, str, str]:
+        """Where its numbers are kept: kind, key and generation."""
+        return "experiment", self.experiment.key, self.plan.generation
 
     @property
     def window_ms(self) -> int:
@@ -167,43 +184,62 @@ class ReportNumbers:
         self._units = UnitNumbers(store)
         self._reports = Reports(store)
 
-    def experiment(
-        self, judging: Judging, when: When, kept: Kept | None = None
-    ) -> Found[ExperimentNumbers]:
-        """An experiment's numbers.
+    def read(
+        self, when: When, judging: Judging | None = None, watching: Watching | None = None
+    ) -> Read:
+        """What is kept of an experiment and of a surface, in one query.
 
         Args:
-            judging: What they are made by.
             when: As of when.
-            kept: The newest that are kept, if they were read already.
+            judging: What the experiment's numbers are made by.
+            watching: What the surface's numbers are made by.
 
         Raises:
             StoreUnavailable: The store did not answer.
         """
-        generation = judging.plan.generation
-        if kept is not None and kept.generation == generation and not when.fresh:
+        asked: list[tuple[Kind, str, str]] = []
+        if judging is not None:
+            asked.append(judging.place)
+        if watching is not None:
+            asked.append(("surface", watching.surface.key, watching.generation))
+        if when.at_ms is None:
+            asked.append(("refresher", REFRESHER, ""))
+        kept = {} if when.fresh else self._kept.newest_of(asked, when.latest_ms)
+        return Read(kept, kept.get(("refresher", REFRESHER)))
+
+    def kept(self, when: When, judgings: Iterable[Judging]) -> Read:
+        """What is kept of several experiments, in one query.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        asked = [judging.place for judging in judgings]
+        return Read(self._kept.newest_of(asked, when.latest_ms) if asked else {}, None)
+
+    def experiment(self, judging: Judging, when: When, read: Read) -> Found[ExperimentNumbers]:
+        """An experiment's numbers: kept ones if they are of the time asked for, or from the log.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        _, key, generation = judging.place
+        kept = read.kept.get(("experiment", key))
+        if kept is not None and when.takes(kept.as_of_ms):
             return Found(kept.numbers, kept.as_of_ms, generation, "kept")
-        return self._found(
-            "experiment",
-            judging.experiment.key,
-            generation,
-            when,
-            lambda at_ms: self.experiment_from_log(judging, at_ms),
-        )
+        numbers = self.experiment_from_log(judging, when.latest_ms)
+        return Found(numbers, when.latest_ms, generation, "log")
 
-    def surface(self, watching: Watching, when: When) -> Found[SurfaceNumbers]:
-        """A surface's numbers.
+    def surface(self, watching: Watching, when: When, read: Read) -> Found[SurfaceNumbers]:
+        """A surface's numbers, likewise.
 
         Raises:
             StoreUnavailable: The store did not answer.
         """
-        return self._found(
-            "surface",
-            watching.surface.key,
-            watching.generation,
-            when,
-            lambda at_ms: self.surface_from_log(watching, at_ms),
-        )
+        kept = read.kept.get(("surface", watching.surface.key))
+        if kept is not None and when.takes(kept.as_of_ms):
+            return Found(kept.numbers, kept.as_of_ms, watching.generation, "kept")
+        numbers = self.surface_from_log(watching, when.latest_ms)
+        return Found(numbers, when.latest_ms, watching.generation, "log")
 
     def experiment_from_log(self, judging: Judging, at_ms: int) -> ExperimentNumbers:
         """An experiment's numbers as of a time, by reading its rows of the log."""
@@ -233,17 +269,3 @@ class ReportNumbers:
                 for key in dict.fromkeys([*known, *waiting])
             ),
         )
-
-    def _found(
-        self,
-        kind: Kind,
-        key: str,
-        generation: str,
-        when: When,
-        from_log: Callable[[int], Any],
-    ) -> Found[Any]:
-        if not when.fresh:
-            kept = self._kept.newest(kind, key, when.latest_ms, generation)
-            if kept is not None and when.takes(kept.as_of_ms):
-                return Found(kept.numbers, kept.as_of_ms, generation, "kept")
-        return Found(from_log(when.latest_ms), when.latest_ms, generation, "log")

@@ -25,6 +25,9 @@ FOR_GOOD_S = 4_291_747_200
 MOST_LOOKS = 10_000
 """More planned looks than an experiment's metrics can have."""
 
+REFRESHER = "reports"
+"""Key under which every refresher says what it did last."""
+
 Kind = Literal["experiment", "surface", "look", "refresher"]
 """A `look` is an experiment's numbers when a part of its plan was in; looks stay for good."""
 Numbers = ExperimentNumbers | SurfaceNumbers | RefresherNumbers
@@ -114,10 +117,30 @@ class KeptNumbers:
         Raises:
             StoreUnavailable: The store did not answer.
         """
+        found = self.newest_of([(kind, key, generation or "")], at_ms)
+        return found.get((kind, key))
+
+    def newest_of(
+        self, asked: Sequence[tuple[Kind, str, str]], at_ms: int
+    ) -> dict[tuple[str, str], Kept]:
+        """The newest numbers of some things that are not of a later time; one query.
+
+        Args:
+            asked: Kind, key and generation of each; '' for any generation.
+            at_ms: The latest time that they may be of.
+
+        Returns:
+            By kind and key; what has none is not there.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        kinds, keys, generations = zip(*asked, strict=True)
         rows = self._store.rows(
-            "kept_newest", kind=kind, key=key, at_ms=at_ms, generation=generation or ""
+            "kept_newest", kinds=kinds, keys=keys, generations=generations, at_ms=at_ms
         )
-        return _kept(kind, rows[0]) if rows else None
+        found = {(kind, key): _kept(kind, row) for kind, key, *row in rows}
+        return {place: kept for place, kept in found.items() if kept is not None}
 
     def newest_of_each(self, kind: Kind, at_ms: int) -> dict[str, Kept]:
         """The newest numbers of all things of a kind, by key, that are not of a later time.
@@ -126,7 +149,7 @@ class KeptNumbers:
             StoreUnavailable: The store did not answer.
         """
         rows = self._store.rows("kept_newest_of_each", kind=kind, at_ms=at_ms)
-        found = {key: _kept(kind, row) for key, *row in rows}
+        found = {key: _kept(kind, row) for _, key, *row in rows}
         return {key: kept for key, kept in found.items() if kept is not None}
 
     def history(

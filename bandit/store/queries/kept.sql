@@ -1,21 +1,51 @@
 -- name: kept_newest
--- The newest numbers of one thing that are of a time or before, of one generation if it is named.
-SELECT toUnixTimestamp64Milli(as_of) AS as_of_ms, generation, numbers, took_ms
+-- The newest numbers of some things that are of a time or before, each of the generation that is
+-- named for it ('': of any). Only those rows' numbers are read.
+WITH arrayZip({kinds:Array(String)}, {keys:Array(String)}, {generations:Array(String)}) AS asked
+SELECT
+    toString(kind) AS of_kind,
+    toString(key) AS of_key,
+    toUnixTimestamp64Milli(as_of) AS as_of_ms,
+    generation,
+    numbers,
+    took_ms
 FROM kept_numbers
-WHERE kind = {kind:String}
-  AND key = {key:String}
-  AND as_of <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
-  AND {generation:String} IN ('', generation)
-ORDER BY as_of DESC, _block_number, made_at
-LIMIT 1
+WHERE kind IN {kinds:Array(String)}
+  AND key IN {keys:Array(String)}
+  AND (has(asked, (toString(kind), toString(key), generation))
+       OR has(asked, (toString(kind), toString(key), '')))
+  AND (kind, key, as_of) IN (
+      SELECT kind, key, max(as_of)
+      FROM kept_numbers
+      WHERE kind IN {kinds:Array(String)}
+        AND key IN {keys:Array(String)}
+        AND (has(asked, (toString(kind), toString(key), generation))
+             OR has(asked, (toString(kind), toString(key), '')))
+        AND as_of <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
+      GROUP BY kind, key
+  )
+ORDER BY kind, key, _block_number, made_at
+LIMIT 1 BY kind, key
 
 -- name: kept_newest_of_each
 -- The newest numbers of every thing of a kind that are of a time or before.
-SELECT key, toUnixTimestamp64Milli(as_of) AS as_of_ms, generation, numbers, took_ms
+SELECT
+    toString(kind) AS of_kind,
+    toString(key) AS of_key,
+    toUnixTimestamp64Milli(as_of) AS as_of_ms,
+    generation,
+    numbers,
+    took_ms
 FROM kept_numbers
 WHERE kind = {kind:String}
-  AND as_of <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
-ORDER BY key, as_of DESC, _block_number, made_at
+  AND (key, as_of) IN (
+      SELECT key, max(as_of)
+      FROM kept_numbers
+      WHERE kind = {kind:String}
+        AND as_of <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
+      GROUP BY key
+  )
+ORDER BY key, _block_number, made_at
 LIMIT 1 BY key
 
 -- name: kept_times

@@ -103,6 +103,7 @@ def test_what_the_store_holds_is_examined(
         "salt_of_this_host": "warning",
         "api_away": "problem",
         "no_host": "warning",
+        "no_refresh": "problem",
         "no_rewards": "problem",
         "not_learning": "problem",
     }

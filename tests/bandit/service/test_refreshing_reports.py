@@ -14,7 +14,7 @@ from bandit.service.reporting_numbers import Judging
 from bandit.specs import AnySpec, Experiment, Metric, PolicySpec, Surface, Variant
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
-from bandit.store.kept import DAY_MS, FOR_GOOD_S, HOUR_MS, KeptNumbers
+from bandit.store.kept import DAY_MS, FOR_GOOD_S, HOUR_MS, REFRESHER, KeptNumbers
 from bandit.store.sink import ClickHouseSink
 from bandit.store.unit_numbers import UnitNumbers
 from bandit.store.unit_plan import UnitPlan
@@ -81,10 +81,8 @@ def decide(log: LogMaker, first_ms: int, n: int = 6, value: float = 0.5) -> None
     log.deliver()
 
 
-def refresher(store: Store, clock: Clock, name: str = "r1", **given) -> ReportRefresher:
-    return ReportRefresher(
-        store, now_ms=clock.now_ms, monotonic_s=clock.monotonic_s, name=name, **given
-    )
+def refresher(store: Store, clock: Clock, **given) -> ReportRefresher:
+    return ReportRefresher(store, now_ms=clock.now_ms, monotonic_s=clock.monotonic_s, **given)
 
 
 def refresh(store: Store, at_ms: int, **given) -> dict[str, int]:
@@ -179,8 +177,9 @@ def test_an_experiment_that_can_not_be_refreshed_does_not_stop_the_others(store:
     assert done["experiment/e"].kept_n == done["surface/home"].kept_n == 1
     assert "metric 'nobody-declared-it' is not declared" in done["experiment/broken"].why
     assert list(mine.failing) == ["experiment/broken"]
-    said = KeptNumbers(store).newest_of_each("refresher", FAR_MS)
-    assert said["r1"].numbers.failing == mine.failing
+    said = KeptNumbers(store).newest("refresher", REFRESHER, FAR_MS)
+    assert said is not None
+    assert said.numbers.failing == mine.failing
     # declared at last, it is refreshed like the others
     declare(store, Metric(key="nobody-declared-it", source="reward"))
     assert {each.why for each in mine.run_once()} == {""}
@@ -307,17 +306,15 @@ def test_two_at_once_keep_the_numbers_of_one(clickhouse_url: str, store: Store):
     drained(store, T0 + 50_000)
     whys: list[str] = []
 
-    def run(name: str) -> None:
+    def run() -> None:
         mine = Store.connect(clickhouse_url, database=store.database)
         try:
             for at_ms in range(12_000, 50_000, 7000):
-                whys.extend(
-                    each.why for each in refresher(mine, Clock(T0 + at_ms), name).run_once()
-                )
+                whys.extend(each.why for each in refresher(mine, Clock(T0 + at_ms)).run_once())
         finally:
             mine.close()
 
-    threads = [threading.Thread(target=run, args=(name,)) for name in ("r1", "r2")]
+    threads = [threading.Thread(target=run) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
