@@ -61,6 +61,7 @@ def create_application() -> Door:
     )
     gc.collect()
     gc.freeze()  # what is here now stays: no collection between two requests looks at it again
+    gc.enable()
     door = Door(
         application,
         gate=Gate(time.thread_time),
