@@ -103,7 +103,7 @@ def result_of(
         name=name,
         spec=spec,
         evaluation=evaluation,
-        gain=None if estimator is None else _gain(batch, estimator, alpha),
+        gain=None if refused else _gain(batch, alpha),
         anytime=None if refused else _anytime_value(batch, alpha),
         anytime_gain=None if refused else _anytime_gain(batch, None, alpha),
         late=late,
@@ -136,9 +136,8 @@ def pairs_of(
         pairs = [(best, other) for other in shown if other is not best]
     for first, second in pairs:
         mine, theirs = batches[first.name], batches[second.name]
-        estimator = _common(first, second, mine)
         try:
-            gain = gain_between(mine, theirs, estimator=estimator, alpha=rules.settings.alpha)
+            gain = gain_between(mine, theirs, alpha=rules.settings.alpha)
         except NotEnoughData:
             continue
         found.append(
@@ -156,17 +155,10 @@ def _headline(evaluation: Evaluation, batch: LoggedBatch) -> Estimator | None:
     return next((e for e in default_estimators(batch) if e.name == evaluation.headline), None)
 
 
-def _common(
-    first: CandidateResult, second: CandidateResult, batch: LoggedBatch
-) -> Estimator | None:
-    """The estimator that both quote; None, SNIPS, where they differ."""
-    alike = first.evaluation.headline == second.evaluation.headline
-    return _headline(first.evaluation, batch) if alike else None
-
-
-def _gain(batch: LoggedBatch, estimator: Estimator | None, alpha: float) -> Gain | None:
+def _gain(batch: LoggedBatch, alpha: float) -> Gain | None:
+    """By SNIPS, as its interval: where candidate and log agree, the difference is exactly 0."""
     try:
-        return gain_over_logging(batch, estimator=estimator, alpha=alpha)
+        return gain_over_logging(batch, alpha=alpha)
     except NotEnoughData:
         return None
 
@@ -197,7 +189,7 @@ def _segments(
             SegmentResult(
                 name=shared.segments[code],
                 n=part.n,
-                gain=_gain(part, _headline(evaluation, part), each) if told else None,
+                gain=_gain(part, each) if told else None,
                 anytime=_anytime_gain(part, None, each) if told else None,
                 verdict=evaluation.verdict,
                 reasons=evaluation.reasons,

@@ -85,7 +85,7 @@ class CandidateResult(Record, frozen=True, kw_only=True):
         spec: As evaluated.
         evaluation: Every estimate with its interval, diagnostics and verdict; `evaluation.gain` is
             the paired interval of candidate − logging policies.
-        gain: Candidate − logging policies, paired, by the headline estimator; None when refused.
+        gain: Candidate − logging policies, paired, by SNIPS; None when refused.
         anytime: Confidence sequence of the value at the end of the log; None when refused, or
             without a bound on the weights.
         anytime_gain: The same of candidate − logging policies.
@@ -133,7 +133,7 @@ class PairGain(Record, frozen=True, kw_only=True):
 
     Attributes:
         candidate, other: Their names.
-        gain: Paired.
+        gain: Paired, by SNIPS.
         anytime: The same for whoever looks again and again; None without bounds on the weights.
     """
 

@@ -31,8 +31,8 @@ from bandit.store.client import Store
 from bandit.store.definitions import Definitions
 from bandit.store.log_range import LogRange, Part
 
-_FINE_ROWS = 200
-"""Rows of the parts by whose ends the log is cut."""
+_PARTS_N = 1_000
+"""By the ends of so many parts the log is cut, about."""
 
 
 class Evaluate(Protocol):
@@ -73,8 +73,8 @@ def search(
         NotEnoughData: The log is too short to be cut.
     """
     total = sum(part.rows_n for part in parts)
-    if len(parts) < 2:
-        raise NotEnoughData("decisions to cut the log by", total, 2 * _FINE_ROWS)
+    if len(parts) < 2:  # a second is never cut
+        raise NotEnoughData("seconds with decisions, to cut the log by,", len(parts), 2)
     split_ms = _end_of(parts, (1.0 - plan.held_out) * total)
     since_ms = parts[0].from_ms
     tried = _tried(plan)
@@ -129,7 +129,9 @@ def parts_of(
     store = open_store()
     try:
         Definitions(store).get(Surface.kind, surface)
-        return LogRange(store, surface, rows_n=_FINE_ROWS).parts(since_ms, until_ms)
+        rows_n = sum(part.rows_n for part in LogRange(store, surface).parts(since_ms, until_ms))
+        fine = LogRange(store, surface, rows_n=max(1, rows_n // _PARTS_N))
+        return fine.parts(since_ms, until_ms)
     finally:
         store.close()
 
