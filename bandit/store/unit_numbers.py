@@ -98,7 +98,10 @@ class UnitNumbers:
         while True:
             progress = steps.progress()
             done = progress.done
-            is_there = done is not None and done.through_ms >= closed_ms
+            # What was begun is completed: nobody can read the states until then.
+            is_there = (
+                done is not None and done.through_ms >= closed_ms and progress.claimed is None
+            )
             # What had arrived is counted by the claim, and looked at after it: so nothing that
             # comes between two steps is in neither.
             step = None if is_there else steps.claim(progress, closed_ms)
