@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from bandit.cli.simulate_aa import command as aa
 from bandit.cli.simulate_fraud import command as fraud
 from bandit.cli.simulate_obd import command as obd
 from bandit.cli.simulate_scenarios import command as scenarios
@@ -89,6 +90,7 @@ command.add_command(slots)
 command.add_command(fraud)
 command.add_command(obd)
 command.add_command(scenarios)
+command.add_command(aa)
 
 
 def spec_of(text: str, number: int, floor: float) -> PolicySpec:
