@@ -6,7 +6,7 @@ stores a part, stores much later, forgets tokens, shows blocks to readers in any
 
 import re
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -152,12 +152,16 @@ class SimulatedStore:
         for block in self.blocks:
             block.seen = block.seen or self._rng.random() < share
 
-    def lose(self) -> int:
-        """Power goes: rows that nobody read back may be gone, their tokens are not."""
-        gone = 0
+    def lose(self, spared: Collection[tuple[Any, ...]] = ()) -> int:
+        """Power goes: rows that nobody read back may be gone, their tokens are not.
+
+        Args:
+            spared: Places whose rows stay all the same.
+        """
+        gone, safe = 0, self._read_back | set(spared)
         for block in self.blocks:
             if block.table in LOG_TABLES and self._rng.random() < 0.5:
-                kept = [row for row in block.rows if _place(block.table, row) in self._read_back]
+                kept = [row for row in block.rows if _place(block.table, row) in safe]
                 gone += len(block.rows) - len(kept)
                 block.rows = kept
         return gone

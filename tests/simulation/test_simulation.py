@@ -167,7 +167,7 @@ class Simulation(RuleBasedStateMachine):
 
     @rule()
     def cut_the_power_of_the_store(self) -> None:
-        if self.world.store.lose():
+        if self.world.lose_power_of_the_store():
             self.world.is_orderly = self.world.keeps_promises = False
 
     @rule(which=st.integers(0, 1_000))

@@ -102,6 +102,7 @@ class World:
         self.accepted: dict[Place, AnyLogRecord] = {}
         self.written: dict[Place, AnyLogRecord] = {}
         self.refused: set[str] = set()
+        self.last_copies: set[Place] = set()
         self.decided: list[Decision] = []
         self.rewarded: list[AnyLogRecord] = []
         self.is_orderly = True
@@ -247,12 +248,24 @@ class World:
         for place in host.unsafe:
             if place not in stored:
                 self.accepted.pop(place, None)
+        self.last_copies.update(place for place in host.unsafe if place in stored)
         host.unsafe.clear()
         assert host.drain is not None
         host.drain.close()
         if host.root.exists():
             host.disk.lose_power(host.root, self.rng)
         self.start_drain(host)
+
+    def lose_power_of_the_store(self) -> int:
+        """The store forgets rows that nobody read back; how many.
+
+        Not those that a host has not synced, or did not have when its own power went: nobody was
+        told that they survive that, and two losses of power in a row may take both copies.
+        """
+        unsafe = [place for host in self.hosts for place in host.unsafe]
+        for host in self.hosts:
+            unsafe += [place for writer in host.writers.values() for place in writer.unsafe]
+        return self.store.lose({*unsafe, *self.last_copies})
 
     def drain(self, host: Host) -> None:
         assert host.drain is not None
