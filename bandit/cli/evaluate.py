@@ -111,7 +111,7 @@ def command(
     how = msgspec.convert(settings, EvaluationSettings)
     try:
         environment = Settings.from_environ(os.environ)
-        with _watched(form) as watching, _processes(workers) as executor:
+        with _processes(workers) as executor, _watched() as watching:
             opened = partial(open_store, environment, readonly=True)
             asked = _Asked(surface, opened, how, _ms(since) or 0, _ms(until), watching)
             asked.executor, asked.workers_n = executor, workers
@@ -214,8 +214,14 @@ def _processes(workers: int) -> Iterator[ProcessPoolExecutor | None]:
         yield None
         return
     # Not forked: this process may have threads, and a connection.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _deaf)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _deaf)
+    # They are started here, with Ctrl-C held back, which they inherit: none is cut off half-made.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        for _ in range(workers):
+            pool.submit(_deaf)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
         yield pool
     finally:
@@ -227,7 +233,7 @@ def _deaf() -> None:
 
 
 @contextmanager
-def _watched(form: str | None) -> Iterator[Callable[[str, Done], None]]:
+def _watched() -> Iterator[Callable[[str, Done], None]]:
     """A progress bar with the time it will take, on standard error."""
     columns = (
         TextColumn("{task.description}"),
