@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import altair as alt
 
-from bandit.service.reporting_payloads import MetricEffect, PolicyValue, Series
-from bandit.service.reporting_words import LOOKS
+from bandit.service.reporting_payloads import MetricEffect, PolicyValue, SequentialMode, Series
+from bandit.service.reporting_words import HOLDS
 
 Row = dict[str, Any]
 
@@ -43,11 +43,13 @@ class Drawing(NamedTuple):
     alt: str
 
 
-def effect_points(effects: Sequence[MetricEffect], *, relative: bool, planned: bool) -> list[Row]:
+def effect_points(
+    effects: Sequence[MetricEffect], *, relative: bool, mode: SequentialMode
+) -> list[Row]:
     """A row per comparison that has an estimate on that scale; of one metric."""
     rows = []
     for found in effects:
-        effect = found.judged(planned=planned)
+        effect = found.by(mode)
         point, low, high = (
             (effect.relative_effect, effect.relative_ci_low, effect.relative_ci_high)
             if relative
@@ -102,7 +104,7 @@ def snapshot_marks(series: Series) -> list[Row]:
 
 
 def effects_charts(
-    effects: Sequence[MetricEffect], *, relative: bool, planned: bool
+    effects: Sequence[MetricEffect], *, relative: bool, mode: SequentialMode
 ) -> list[Drawing]:
     """A forest plot per metric: a line over each interval, a dot at the effect, a rule at 0.
 
@@ -111,17 +113,17 @@ def effects_charts(
     Args:
         effects: Of all metrics.
         relative: Relative to the control.
-        planned: With the intervals of one planned look; else with those that hold at any time.
+        mode: With the intervals that hold for that.
     """
     form = "+.1%" if relative else "+.4~g"
     drawings = []
     for metric in dict.fromkeys(found.metric for found in effects):
         rows = effect_points(
-            [f for f in effects if f.metric == metric], relative=relative, planned=planned
+            [f for f in effects if f.metric == metric], relative=relative, mode=mode
         )
         if rows:
             what = f"{metric}: treatment − control" + (", relative to control" if relative else "")
-            said = _said(f"Effect on {what}, with intervals for {LOOKS[planned]}", rows, form)
+            said = _said(f"Effect on {what}, with intervals for {HOLDS[mode]}", rows, form)
             drawings.append(Drawing(_forest(rows, what, form, zero=True), said))
     return drawings
 

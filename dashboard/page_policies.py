@@ -86,7 +86,7 @@ def _live(source: Source, key: str, alpha: float) -> None:
 
 def _yardstick(found: Yardstick) -> None:
     st.header("Against chance", anchor=False)
-    for drawing in effects_charts([found.difference], relative=False, planned=False):
+    for drawing in effects_charts([found.difference], relative=False, mode="anytime"):
         show_chart(drawing)
     show_list(yardstick_in_words(found))
     st.caption(

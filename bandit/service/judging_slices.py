@@ -46,6 +46,7 @@ def findings(
         _finding(by, role, comparison, _cut(comparison, slices, by), sequential, alpha)
         for by in experiment.segments
         for role, comparison in comparisons
+        if _cut(comparison, slices, by)
     ]
     for primary in (True, False):
         places = [i for i, one in enumerate(found) if (one.role == "primary") == primary]

@@ -68,7 +68,7 @@ def rows_of(drawing: charts.Drawing) -> list[dict]:
 
 
 def test_effects_are_drawn_per_metric_with_the_payloads_numbers():
-    click, revenue = charts.effects_charts(EFFECTS, relative=False, planned=True)
+    click, revenue = charts.effects_charts(EFFECTS, relative=False, mode="fixed")
     found = EFFECTS[0].effect
     expected = {
         "label": "t1",
@@ -82,11 +82,11 @@ def test_effects_are_drawn_per_metric_with_the_payloads_numbers():
     assert "revenue" in revenue.alt
 
 
-@pytest.mark.parametrize(("planned", "said"), [(False, "any time"), (True, "one planned look")])
-def test_effects_have_the_intervals_of_the_chosen_looks(planned: bool, said: str):
+@pytest.mark.parametrize(("mode", "said"), [("anytime", "any time"), ("fixed", "one planned look")])
+def test_effects_have_the_intervals_of_the_chosen_looks(mode: str, said: str):
     found = effect("click", "t1", [1.0, 2.0, 1.5] * 20, [2.0, 3.0, 2.5] * 20)
-    [click] = charts.effects_charts([found], relative=False, planned=planned)
-    shown = found.effect if planned else found.anytime
+    [click] = charts.effects_charts([found], relative=False, mode=mode)
+    shown = found.by(mode)
     assert {
         "label": "t1",
         "point": shown.effect,
@@ -97,7 +97,7 @@ def test_effects_have_the_intervals_of_the_chosen_looks(planned: bool, said: str
 
 
 def test_effects_follow_the_chosen_scale():
-    [click] = charts.effects_charts(EFFECTS, relative=True, planned=True)  # revenue's control is 0
+    [click] = charts.effects_charts(EFFECTS, relative=True, mode="fixed")  # revenue's control is 0
     found = EFFECTS[0].effect
     assert {
         "label": "t1",
@@ -109,7 +109,7 @@ def test_effects_follow_the_chosen_scale():
 
 
 def test_a_metric_without_an_estimate_has_no_chart():
-    assert charts.effects_charts(EFFECTS[3:], relative=False, planned=True) == []
+    assert charts.effects_charts(EFFECTS[3:], relative=False, mode="fixed") == []
 
 
 def test_refused_values_are_not_drawn():
@@ -151,7 +151,7 @@ def test_rate_chart_has_the_payloads_rates():
 def test_nothing_gives_no_chart():
     assert charts.running_chart(EMPTY) is None
     assert charts.rate_chart(EMPTY) is None
-    assert charts.effects_charts([], relative=False, planned=True) == []
+    assert charts.effects_charts([], relative=False, mode="fixed") == []
     assert charts.values_chart([]) is None
 
 
