@@ -30,7 +30,13 @@ from api.problems import problem_handler
 from api.promotions import promotion_routes
 from api.recording import assign, expose, record_outcomes
 from api.report_actions import report_actions
-from api.reports import report_experiment, report_history, report_overview, report_surface
+from api.reports import (
+    report_experiment,
+    report_exploration,
+    report_history,
+    report_overview,
+    report_surface,
+)
 from api.security import HEADERS
 from api.services import Services
 from api.tracing import annotate, plugin
@@ -135,6 +141,7 @@ def _guarded(services: Services) -> Router:
             report_experiment,
             report_history,
             report_surface,
+            report_exploration,
             report_actions,
             metrics,
         ],

@@ -10,6 +10,7 @@ from api.services import Services
 from bandit.errors import RecordError
 from bandit.service.key_ring import Principal
 from bandit.service.reporting import ExperimentReport, Overview, ReportService, SurfaceReport
+from bandit.service.reporting_exploration import Exploration, ExplorationQuestion
 from bandit.service.reporting_payloads import ExperimentHistory, SequentialMode
 from bandit.service.reporting_times import LAST_MS, moment_ms
 from bandit.store.kept import POINTS
@@ -21,6 +22,8 @@ AsOf = Annotated[int | None, QueryParameter(ge=0, le=LAST_MS)]
 Points = Annotated[int, QueryParameter(ge=1, le=POINTS)]
 Version = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1)]
 """Of the surface whose window, bounds, default, weights and aggregation hold."""
+Positive = Annotated[float, QueryParameter(gt=0, le=1e6)]
+Wanted = Annotated[float | None, QueryParameter(gt=0, le=1e6)]
 ALPHA = 0.05
 """1 − the level of the intervals, where nothing is asked for."""
 
@@ -98,6 +101,30 @@ def report_surface(
     return _reports(services, principal).surface(
         key, alpha, time_asked(at, at_ms), surface_version, fresh=fresh
     )
+
+
+@get("/v1/reports/surfaces/{key:str}/exploration", sync_to_thread=True)
+def report_exploration(
+    key: FromPath[str],
+    services: NamedDependency[Services],
+    principal: NamedDependency[Principal],
+    difference: Wanted = None,
+    days: Positive = 7.0,
+    changes: Positive = 1.0,
+    alpha: FromQuery[float] = ALPHA,
+    at: At = None,
+    at_ms: AsOf = None,
+) -> Exploration:
+    """Report what a surface's policy gives up per day by drawing at random.
+
+    With a `difference` (of challenger − live per decision) also how long it takes until the gate
+    sees it, and the floor with which `days` are enough, for a challenger that does something else
+    in the share `changes` of decisions.
+    """
+    question = None
+    if difference is not None:
+        question = ExplorationQuestion(difference=difference, days=days, changes=changes)
+    return _reports(services, principal).exploration(key, question, alpha, time_asked(at, at_ms))
 
 
 def time_asked(at: str | None, at_ms: int | None) -> int | None:

@@ -7,7 +7,9 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Column, Table
 
+from bandit.service.reporting_ope_words import agreement_in_words, exploration_in_words
 from bandit.service.reporting_payloads import (
+    Agreement,
     ExperimentReport,
     GroupCounts,
     Health,
@@ -64,7 +66,12 @@ def _of_surface(report: SurfaceReport) -> list[Section]:
         if report.uniform
         else []
     )
-    return [Section(f"Surface {report.key}", about), earned, *against]
+    exploring = (
+        [Section("What exploring gives up", exploration_in_words(report.exploration))]
+        if report.exploration
+        else []
+    )
+    return [Section(f"Surface {report.key}", about), earned, *against, *exploring]
 
 
 def _of_experiment(report: ExperimentReport) -> list[Section]:
@@ -82,7 +89,38 @@ def _of_experiment(report: ExperimentReport) -> list[Section]:
         Section(f"Experiment {report.key} {where}", lines),
         *_effects(report),
         _groups("Variants", report.variants, report.forced_n),
+        *([_agreement(report.agreement)] if report.agreement else []),
     ]
+
+
+def _agreement(panels: Sequence[Agreement]) -> Section:
+    """What each arm's log foretold of the other, beside what that one earned."""
+    header = ("judged", "from the log of", "foretold", "earned", "difference", "relative", "p", "")
+    return Section(
+        "Off-policy evaluation beside the A/B test",
+        agreement_in_words(panels),
+        header=header,
+        rows=[
+            (
+                f"{panel.judged} ({panel.policy})",
+                panel.log,
+                value_in_words(panel.foretold),
+                number(panel.earned),
+                _difference(panel),
+                percent(panel.relative, "+"),
+                p_value(panel.p_value),
+                panel.state + (f": {in_words(panel.reasons)}" if panel.reasons else ""),
+            )
+            for panel in panels
+        ],
+    )
+
+
+def _difference(panel: Agreement) -> str:
+    if panel.difference_low is None:
+        return number(panel.difference, "+")
+    ends = f"[{number(panel.difference_low, '+')}, {number(panel.difference_high, '+')}]"
+    return f"{number(panel.difference, '+')} {ends}"
 
 
 def _rules(version: int) -> str:

@@ -86,7 +86,7 @@ def decisions_needed(
         return log_wealth(reached * scale, n * variance * scale**2) - wanted
 
     most = math.log(MOST_DECISIONS)
-    grid = np.linspace(0.0, most, 200)
+    grid = np.linspace(0.0, most, 70)
     above = next((place for place, x in enumerate(grid) if excess(float(x)) > 0.0), None)
     if above is None:
         return None
@@ -121,7 +121,7 @@ def floor_needed(
     low, high = math.log(most * 1e-6), math.log(most)
     if enough(math.exp(low)):
         return math.exp(low)
-    for _ in range(40):
+    for _ in range(24):
         middle = (low + high) / 2.0
         low, high = (low, middle) if enough(math.exp(middle)) else (middle, high)
     return math.exp(high)
