@@ -5,7 +5,7 @@ wait      until all that was accepted before is in the store, and no segment of 
 list      the unit's rows and event ids, and the policies that learned from its surfaces
 declare   gaps, so that no stream stops, and no drain takes the rows for lost
 remove    set-aside files, exports; rewards, exposures, outcomes, assignments; decisions last, for
-          they tell what else there is
+          they tell what else there is; then what reports keep of the unit
 note      "erased": from now on learners everywhere take these policies' weights for another kind's,
           and start over
 rebuild   empty the old weights, here and in caches; learn again from what is left of the log
@@ -35,6 +35,7 @@ from bandit.store.erasures import Erasure, Erasures, Place, State, unit_digest
 from bandit.store.gaps import Gap, declare, gaps_at
 from bandit.store.snapshots import Snapshot, Snapshots
 from bandit.store.tail import Tail
+from bandit.store.unit_erasures import StatePlace, UnitErasures
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,7 @@ class Forgetting:
         """
         self._store = store
         self._erasures = Erasures(store)
+        self._kept_of_units = UnitErasures(store)
         self._snapshots = Snapshots(store)
         self._definitions = Definitions(store)
         self._kept = kept
@@ -212,12 +214,18 @@ class Forgetting:
     def _take_out(self, units: Sequence[_Unit], until_ms: int) -> None:
         """Remove rows and records of units, decisions last; what is cut off is found again."""
         gaps: list[Gap] = []
+        experiments: set[str] = set()
+        states: list[StatePlace] = []
         places: dict[str, list[Place]] = {table: [] for table in _IN_ORDER}
         for unit in units:
             theirs = self._theirs(unit, until_ms)
             taken = erasing.erase(self._kept.journal_dir, theirs)
             unit.removed.update({"journal": taken.records_n} if taken.files_n else {})
             gaps += [Gap(*numbers) for numbers in taken.numbers]
+            experiments.update(self._kept_of_units.experiments(unit.unit_id))
+            of_unit = self._kept_of_units.places(unit.unit_id)
+            unit.removed.update({"unit_states": len(of_unit)} if of_unit else {})
+            states += of_unit
             for table in _IN_ORDER:
                 found = self._erasures.places(table, unit.unit_id, until_ms)
                 unit.removed.update({table: len(found)} if found else {})
@@ -231,6 +239,12 @@ class Forgetting:
             self._note(unit, "requested")
         for table in _IN_ORDER:
             self._erasures.remove(table, places[table])
+        surfaces = {place.surface for place in places["decisions"]}
+        for key in self._kept_of_units.remove(states, experiments, surfaces):
+            self._unreached[
+                f"numbers kept of experiment {key!r} have the unit in their sums: the log to make "
+                "them from again has expired"
+            ] = None
 
     def _theirs(self, unit: _Unit, until_ms: int) -> erasing.Theirs:
         unit.event_ids.update(self._erasures.event_ids(unit.unit_id, until_ms))

@@ -13,7 +13,7 @@ State = Literal["requested", "erased", "rebuilt"]
 
 PLACES_N = 500
 """Rows that one statement removes: it names them one by one."""
-_SCRUBBED = (*TABLES, "snapshots")
+_SCRUBBED = (*TABLES, "snapshots", "unit_states")
 
 
 class Place(NamedTuple):

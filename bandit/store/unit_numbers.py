@@ -117,6 +117,10 @@ class UnitNumbers:
             if step.step == 1:
                 steps.clear(progress)
             steps.write(step)
+            now = steps.progress()
+            if now.build != step.build:
+                steps.clear(now)  # a unit may have been forgotten while it was written
+                return False
             if not steps.finish(step, self._caps_at(plan, step, progress)):
                 _tell("unit_states_spoilt", plan, "altered")
                 steps.spoil(progress)

@@ -229,8 +229,8 @@ class UnitSteps:
 
     def spoil(self, progress: Progress) -> None:
         """Have the next build start from the log."""
-        notes = StepNotes(arrived=Arrived(at_ms=0, rows_n=0))
-        self._note(Step(progress.build, 0, "spoilt", 0, 0, 0, 0, notes))
+        key = self._plan.experiment.key
+        mark_spoilt(self._store, self._plan.generation, key, progress.build)
 
     def clear(self, progress: Progress) -> None:
         """Remove the states of builds that were spoilt, and of definitions long gone."""
@@ -283,17 +283,28 @@ class UnitSteps:
         return int(before_n), int(after_n)
 
     def _note(self, step: Step) -> None:
-        columns: dict[str, Sequence[Any]] = {
-            "generation": [self._plan.generation],
-            "build": [step.build],
-            "experiment": [self._plan.experiment.key],
-            "step": [step.step],
-            "state": [step.state],
-            "from_ts": [step.from_ms],
-            "through_ts": [step.through_ms],
-            "states_n": [step.states_n],
-            "digest": [step.digest],
-            "sums": [msgspec.json.encode(step.notes).decode()],
-        }
-        settings = {**ONE_ORDER, "insert_deduplicate": 0}
-        self._store.insert("state_steps", columns, settings=settings)
+        _note(self._store, self._plan.generation, self._plan.experiment.key, step)
+
+
+def mark_spoilt(store: Store, generation: str, experiment: str, build: int) -> None:
+    """Say that the states of a build count no more; the next one starts from the log."""
+    notes = StepNotes(arrived=Arrived(at_ms=0, rows_n=0))
+    _note(store, generation, experiment, Step(build, 0, "spoilt", 0, 0, 0, 0, notes))
+
+
+def _note(store: Store, generation: str, experiment: str, step: Step) -> None:
+    columns: dict[str, Sequence[Any]] = {
+        "generation": [generation],
+        "build": [step.build],
+        "experiment": [experiment],
+        "step": [step.step],
+        "state": [step.state],
+        "from_ts": [step.from_ms],
+        "through_ts": [step.through_ms],
+        "states_n": [step.states_n],
+        "digest": [step.digest],
+        "sums": [msgspec.json.encode(step.notes).decode()],
+    }
+    # A repeated row does no harm here; a remembered token whose row was lost would.
+    settings = {**ONE_ORDER, "insert_deduplicate": 0}
+    store.insert("state_steps", columns, settings=settings)

@@ -110,3 +110,46 @@ SELECT table, name
 FROM system.parts
 WHERE database = {database:String} AND table IN {tables:Array(String)} AND NOT active
 ORDER BY table, name
+
+-- name: unit_state_places
+-- Which rows of unit states are of a unit, and of which experiments' generations and builds.
+SELECT generation, build, toString(place) AS state_place
+FROM unit_states
+WHERE unit_id = {unit_id:String}
+ORDER BY generation, build, state_place
+SETTINGS log_queries = 0
+
+-- name: unit_experiments
+-- Experiments that a unit was in, as the log says.
+SELECT DISTINCT toString(experiment) AS key
+FROM (
+    SELECT experiment FROM decisions WHERE unit_id = {unit_id:String}
+    UNION ALL
+    SELECT experiment FROM assignments WHERE unit_id = {unit_id:String}
+)
+WHERE experiment != ''
+ORDER BY key
+SETTINGS log_queries = 0
+
+-- name: generations
+-- Whose states some generations are of, and when the first unit of each came.
+SELECT
+    generation,
+    toString(any(experiment)) AS key,
+    maxIf(JSONExtractInt(sums, 'first_ms'), state = 'done') AS first_ms
+FROM state_steps
+WHERE generation IN {generations:Array(String)}
+GROUP BY generation
+ORDER BY generation
+
+-- name: erase_states
+-- Removes unit states by their places, so that what the store notes of it names nobody.
+ALTER TABLE unit_states$local$on_cluster
+DELETE WHERE place IN {places:Array(UUID)}
+SETTINGS mutations_sync = 2
+
+-- name: erase_kept_numbers
+-- Removes the kept numbers of some experiments or surfaces: they are made again from the log.
+ALTER TABLE kept_numbers$local$on_cluster
+DELETE WHERE kind = {kind:String} AND key IN {keys:Array(String)}
+SETTINGS mutations_sync = 2

@@ -27,14 +27,18 @@ from bandit.service.exporting import Export
 from bandit.service.exports import Exports
 from bandit.service.last_good import LastGood
 from bandit.settings import Settings
-from bandit.specs import PolicySpec, Surface
+from bandit.specs import Experiment, Metric, PolicySpec, Surface, Variant
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
 from bandit.store.erasures import Erasures
+from bandit.store.kept import KeptNumbers
 from bandit.store.migrations import migrate
+from bandit.store.numbers import ExperimentNumbers
 from bandit.store.sink import ClickHouseSink
 from bandit.store.snapshots import Snapshot, Snapshots
 from bandit.store.tail import Tail
+from bandit.store.unit_numbers import UnitNumbers
+from bandit.store.unit_plan import UnitPlan
 from bandit.wire import RankRequest
 from tests.conftest import Gateway, start_gateway, stop_gateway
 
@@ -44,6 +48,17 @@ SURFACE = Surface(key="home", policy="vw", join_window_s=2.0)
 POLICIES = (
     PolicySpec(key="vw", type="vw", surface="home", floor=0.02),
     PolicySpec(key="linear", type="linear", surface="home", floor=0.02),
+)
+PLAN = UnitPlan.of(
+    Experiment(
+        key="e",
+        salt="salt",
+        control="v",
+        variants=[Variant(key=key, allocation=[]) for key in ("v", "w")],
+    ),
+    None,
+    [Metric(key="revenue", source="outcome", name="revenue")],
+    {},
 )
 TABLES = ("decisions", "rewards", "exposures", "outcomes", "assignments")
 
@@ -259,6 +274,13 @@ def test_nothing_anywhere_on_disk_names_a_unit_that_was_forgotten(
         (data / "journal" / folder / "b.damaged").write_bytes(b'\x00"' + UNIT.encode() + b'"\x01')
     late = about(decision(999, UNIT, now_ms() - 3_000))
     their_ids.append(late[0].event_id.encode())  # type: ignore[union-attr]
+    # What reports keep of units.
+    numbers, closed_ms = UnitNumbers(with_unit.store), now_ms()
+    numbers.advance(PLAN, closed_ms)
+    assert numbers.from_states(PLAN) is not None
+    kept = KeptNumbers(with_unit.store)
+    for key in ("e", "another"):
+        kept.keep("experiment", key, closed_ms, "g", some_numbers(key), took_ms=1)
     with_unit.accept(late)
     needles = (UNIT.encode(), *their_ids)
     assert len(files_with(data, *needles)) >= 8
@@ -275,6 +297,16 @@ def test_nothing_anywhere_on_disk_names_a_unit_that_was_forgotten(
     assert len(exported.read_bytes().splitlines()) == 50
     for table in TABLES:
         assert with_unit.count(table) == without.count(table), table
+    assert numbers.from_states(PLAN) is None
+    numbers.advance(PLAN, closed_ms)
+    again, expected = (
+        numbers.from_states(PLAN),
+        UnitNumbers(without.store).from_log(PLAN, closed_ms),
+    )
+    assert again is not None
+    assert again.metrics == expected.metrics
+    assert kept.newest("experiment", "e", closed_ms) is None
+    assert kept.newest("experiment", "another", closed_ms) is not None
     for folder in ("w0/rejected", ".given-up/w0"):
         left = (data / "journal" / folder / "a.seg").read_bytes()
         assert all(encode(900 + 6 + n, record) in left for n, record in enumerate(groups[1]))
@@ -283,6 +315,10 @@ def test_nothing_anywhere_on_disk_names_a_unit_that_was_forgotten(
     assert f"vw@{rebuilt['vw'].number} {rebuilt['vw'].digest}" in result.stdout
     receipt = result.stdout.split()[1].rstrip(":")
     assert with_unit.forget("--receipt", receipt).stdout == result.stdout
+
+
+def some_numbers(key: str) -> ExperimentNumbers:
+    return ExperimentNumbers(experiment=key, generation="g", closed_ms=0, variants=())
 
 
 def settled(world: World) -> list[list[AnyLogRecord]]:
