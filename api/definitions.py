@@ -19,6 +19,7 @@ import msgspec
 from litestar import Response, Router, get, put
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from api.authorising import principal_of
@@ -80,6 +81,11 @@ def definition_routes() -> list[Router]:
 
 
 def _routes_of(path: str, kind: type[S]) -> Router:
+    handlers = [*_reading(kind), _declaring(kind)]
+    return Router(path, route_handlers=handlers, tags=[path.rpartition("/")[2]])
+
+
+def _reading(kind: type[S]) -> list[HTTPRouteHandler]:
     @get("/", sync_to_thread=True)
     def show_all(
         services: NamedDependency[Services], principal: NamedDependency[Principal]
@@ -103,6 +109,19 @@ def _routes_of(path: str, kind: type[S]) -> Router:
         defining = services.defining.of(principal.project)
         return _answer(defining.get(kind.kind, key, version), status=200)
 
+    @get("/{key:str}/history", sync_to_thread=True)
+    def show_history(
+        key: FromPath[str],
+        services: NamedDependency[Services],
+        principal: NamedDependency[Principal],
+    ) -> list[DefinitionVersion]:
+        """Show who changed what of a definition, and when."""
+        return services.defining.of(principal.project).history(kind.kind, key)
+
+    return [show_all, show, show_history]
+
+
+def _declaring(kind: type[S]) -> HTTPRouteHandler:
     @put(
         "/{key:str}",
         request_class=DefinitionRequest,
@@ -127,17 +146,7 @@ def _routes_of(path: str, kind: type[S]) -> Router:
         defining = services.defining.of(principal.project)
         return _declare(spec, defining, if_match, if_none_match, author_of(principal, author))
 
-    @get("/{key:str}/history", sync_to_thread=True)
-    def show_history(
-        key: FromPath[str],
-        services: NamedDependency[Services],
-        principal: NamedDependency[Principal],
-    ) -> list[DefinitionVersion]:
-        """Show who changed what of a definition, and when."""
-        return services.defining.of(principal.project).history(kind.kind, key)
-
-    handlers = [show_all, show, declare, show_history]
-    return Router(path, route_handlers=handlers, tags=[path.rpartition("/")[2]])
+    return declare
 
 
 def _declare(
