@@ -99,7 +99,7 @@ def accuracy(seed: int, repetitions: int, executor: Executor | None) -> Sequence
     figures = []
     for place, (world, n) in enumerate((w, n) for w in WORLDS for n in SIZES):
         # Long logs take long, and differ less; too few of them say nothing.
-        if (runs_n := min(repetitions, repetitions * 3000 // n)) < 2:
+        if (runs_n := min(repetitions, repetitions * 6000 // n)) < 4:
             continue
         blocks = in_blocks(partial(look, world, n), seed, runs_n, executor, part=place, block=BLOCK)
         joined: dict[str, list[float]] = defaultdict(list)
@@ -125,7 +125,7 @@ OPE_ACCURACY = Scenario(
     claim="The default estimate of another policy's value is at least as accurate as the best of "
     "Open Bandit Pipeline's, whichever that is, without being told which.",
     target="mean squared error at most a tenth above the best of eight in each of twelve columns",
-    repetitions=1000,
+    repetitions=400,
     short=4,
     study=accuracy,
 )

@@ -181,7 +181,7 @@ OPE_COVERAGE = Scenario(
     claim="The default interval of another policy's value holds it, from 200 decisions on, also "
     "where few of them carry the weight; and it is narrower than vw-estimators' Cressie–Read.",
     target="covers ≥ 93 % in all nine cells; narrower in most",
-    repetitions=1000,
+    repetitions=400,
     short=4,
     study=coverage,
 )

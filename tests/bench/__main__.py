@@ -3,8 +3,10 @@
 import platform
 import sys
 
+from tests.bench.evaluating import evaluating
 from tests.bench.everything import everything
 from tests.bench.learner import learner
+from tests.bench.ope import ope
 from tests.bench.serving import latency, serving
 from tests.bench.stored import stored
 
@@ -13,18 +15,21 @@ BENCHES = {
     "everything": everything,
     "latency": latency,
     "learner": learner,
+    "evaluating": evaluating,
     "stored": stored,
+    "ope": ope,
 }
 
 
 def main(names: list[str]) -> None:
     """Run the named benchmarks, or all of them."""
     print(f"{platform.machine()}, Python {platform.python_version()}", flush=True)
-    for name in names or list(BENCHES):
+    for given in names or list(BENCHES):
+        name, _, size = given.partition("=")  # evaluating=1000000
         if name not in BENCHES:
             raise SystemExit(f"no benchmark {name!r}, must be one of {', '.join(BENCHES)}")
         print(f"\n== {name}", flush=True)
-        BENCHES[name]()
+        BENCHES[name](**({"decisions_n": int(size)} if size else {}))
 
 
 main(sys.argv[1:])
