@@ -7,6 +7,7 @@ from bandit.event_id import surface_tag
 from bandit.policies import check_spec
 from bandit.service.declared import Declared
 from bandit.service.defining_experiments import check_experiment, check_layer, running
+from bandit.service.defining_metrics import check_metric
 from bandit.service.history import DefinitionVersion, history_of
 from bandit.service.projects import seen_by
 from bandit.specs import (
@@ -184,7 +185,7 @@ def check(spec: AnySpec, declared: Declared) -> None:
         case Layer():
             check_layer(spec, declared)
         case Metric():
-            pass
+            check_metric(spec, declared)
 
 
 def _check_surface(surface: Surface, declared: Declared) -> None:

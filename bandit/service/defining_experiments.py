@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator
 from bandit.assign import Targeting
 from bandit.errors import BadSpec
 from bandit.service.declared import Declared
-from bandit.specs import BUCKETS, Experiment, Layer, Metric, Ranges
+from bandit.service.defining_metrics import check_metrics_of
+from bandit.specs import BUCKETS, Experiment, Layer, Ranges
 
 STATUSES = ("draft", "running", "stopped", "archived")
-FIXED = ("surface", "salt", "layer", "targeting", "control")
-"""Of an experiment that is no draft any more."""
+FIXED = ("surface", "salt", "layer", "targeting", "control", "looks", "planned_units")
+"""Of an experiment that is no draft any more; a plan that is made after a look is none."""
 
 
 def check_experiment(experiment: Experiment, declared: Declared) -> None:
@@ -31,12 +32,7 @@ def check_experiment(experiment: Experiment, declared: Declared) -> None:
         raise BadSpec(
             f"layer_buckets are {experiment.layer_buckets}, must be left out without a layer"
         )
-    for key in experiment.metrics:
-        if declared.get(Metric, key).source == "reward" and experiment.surface is None:
-            raise BadSpec(
-                f"metric {key!r} is of rewards and experiment {experiment.key!r} has no surface "
-                "that could earn any, must be of outcomes"
-            )
+    check_metrics_of(experiment, declared)
     before = declared.find(Experiment, experiment.key)
     if before is not None:
         _check_change(before, experiment)
