@@ -1,5 +1,6 @@
 """`bandit evaluate`: what policies would have earned, had they learned from a surface's log."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -36,7 +37,8 @@ from bandit.service.evaluating_results import EvaluationRun, EvaluationSettings
 from bandit.service.evaluating_search import parts_of, search
 from bandit.service.evaluating_specs import read_candidates, read_search
 from bandit.service.evaluating_tables import candidate_rows
-from bandit.service.evaluation_artefact import EvaluationService
+from bandit.service.evaluation_artefact import EvaluationService, artefact_of
+from bandit.service.evaluation_card import card_of
 from bandit.service.reporting_tables import as_csv
 from bandit.settings import Settings
 from bandit.specs import PolicySpec
@@ -44,6 +46,7 @@ from bandit.store.client import Store
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 INTERRUPTED = 130
+AUTHOR = "cli"
 
 
 @click.command()
@@ -87,6 +90,7 @@ INTERRUPTED = 130
 @click.option("--csv", "form", flag_value="csv", help="A line for each candidate, as CSV.")
 @click.option("--md", "form", flag_value="md", help="Markdown, to paste into a document.")
 @click.option("--plot", "picture", type=FILE, help="Also draw it into a PNG.")
+@click.option("--html", "page", type=FILE, help="Also write it as a page of its own.")
 @click.option("--save", is_flag=True, help="Keep it, for the API, the dashboard and the gate.")
 def command(
     surface: str,
@@ -97,6 +101,7 @@ def command(
     workers: int,
     form: str | None,
     picture: Path | None,
+    page: Path | None,
     save: bool,
     **settings: object,
 ) -> None:
@@ -109,6 +114,7 @@ def command(
     if (policies is None) == (searched is None):
         raise click.UsageError("give --policies or --search, and not both")
     how = msgspec.convert(settings, EvaluationSettings)
+    _few_collections()
     try:
         environment = Settings.from_environ(os.environ)
         with _processes(workers) as executor, _watched() as watching:
@@ -121,7 +127,9 @@ def command(
 
             plot(run, picture)
         kept = _saved(environment, run) if save else ""
-    except BanditError as exc:
+        if page is not None:
+            _write(page, run, kept)
+    except (BanditError, OSError) as exc:
         click.echo(f"bandit evaluate: {exc}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
@@ -130,6 +138,14 @@ def command(
     _print(run, form)
     if kept:
         click.echo(f"saved as {kept}", err=True)
+
+
+def _write(page: Path, run: EvaluationRun, evaluation_id: str) -> None:
+    """The run as a page."""
+    artefact = artefact_of(
+        run, author=AUTHOR, code_version=bandit.__version__, evaluation_id=evaluation_id
+    )
+    page.write_text(card_of(artefact), encoding="utf-8")
 
 
 class _Asked:
@@ -214,12 +230,12 @@ def _processes(workers: int) -> Iterator[ProcessPoolExecutor | None]:
         yield None
         return
     # Not forked: this process may have threads, and a connection.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _deaf)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _worker)
     # They are started here, with Ctrl-C held back, which they inherit: none is cut off half-made.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         for _ in range(workers):
-            pool.submit(_deaf)
+            pool.submit(_worker)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
@@ -228,8 +244,14 @@ def _processes(workers: int) -> Iterator[ProcessPoolExecutor | None]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _deaf() -> None:
+def _worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _few_collections()
+
+
+def _few_collections() -> None:
+    """Nothing here holds itself, and millions of records are looked at for nothing."""
+    gc.set_threshold(100_000, 20, 20)
 
 
 @contextmanager
@@ -263,7 +285,7 @@ def _saved(settings: Settings, run: EvaluationRun) -> str:
         service = EvaluationService(
             store, code_version=bandit.__version__, new_id=lambda: uuid.uuid4().hex
         )
-        return service.save(run, author="cli").id
+        return service.save(run, author=AUTHOR).id
     finally:
         store.close()
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import signal
 import subprocess
 import sys
@@ -108,6 +109,17 @@ def test_markdown_and_a_picture_come_together(
     assert found.exit_code == 0, found.output
     assert "| place=north |" in found.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_page_and_saved_evaluation_are_one(
+    environ: dict[str, str], specs: str, tmp_path: Path
+) -> None:
+    page = tmp_path / "card.html"
+    got = evaluate(environ, "home", "--policies", specs, "--html", str(page), "--save")
+    assert got.exit_code == 0, got.output
+    saved = re.search(r"saved as (\w+)", got.stderr)
+    assert saved is not None
+    assert saved[1] in page.read_text()
 
 
 def test_a_search_says_how_it_was_corrected(environ: dict[str, str], tmp_path: Path) -> None:
