@@ -76,7 +76,7 @@ def decide(log: LogMaker, first_ms: int, n: int = 6, value: float = 0.5) -> None
                 experiment="e",
                 variant="ct"[at % 2],
             ),
-            value,
+            value if at % 3 else value / 2,
         )
     log.deliver()
 
