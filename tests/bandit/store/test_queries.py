@@ -43,3 +43,13 @@ def test_query_without_a_description_is_refused() -> None:
 def test_parameter_of_two_types_is_refused() -> None:
     with pytest.raises(ValueError, match="has two types"):
         list(parse("-- name: one\n-- Words.\nSELECT {x:String}, {x:UInt8}"))
+
+
+def test_query_like_another_reads_from_elsewhere() -> None:
+    [one, two] = parse(
+        "-- name: one\n-- What it says.\nSELECT {x:UInt8} FROM here(1)\n\n"
+        "-- name: two\n-- The same.\n-- like: one with there for here\n"
+    )
+    assert two == one._replace(
+        name="two", description="The same.", sql="SELECT {x:UInt8} FROM there(1)"
+    )
