@@ -178,21 +178,6 @@ ORDER BY action, period
 -- the weight of its period. Columns of the moments: decisions, scores, h, h·scores, 1{drawn}/p,
 -- 1{drawn}·reward/p, decisions where the reference could be drawn, too, and there the score less
 -- the reference's. `predictions` and `period_weights` hold `periods` numbers per action.
-WITH
-    arrayFilter(
-        i -> NOT has(excluded, i - 1)
-            AND NOT has(blocked[1], i - 1)
-            AND has({actions:Array(String)}, actions[i]),
-        arrayEnumerate(actions)
-    ) AS pool_at,
-    arrayMap(i -> indexOf({actions:Array(String)}, actions[i]), pool_at) AS places,
-    arrayMap(
-        place -> {predictions:Array(Float64)}[(place - 1) * {periods:UInt32} + period + 1], places
-    ) AS foretold,
-    arrayMap(
-        (i, m) -> if(i = top, m + (reward - m) / propensity, m), pool_at, foretold
-    ) AS scores,
-    indexOf(places, {reference:UInt32}) AS reference_at
 SELECT
     {actions:Array(String)}[place] AS action,
     count() AS units_n,
@@ -209,58 +194,87 @@ FROM (
         place,
         unit_id,
         toFloat64(count()) AS n,
-        sum(entry_score) AS score,
+        sum(one_score) AS score,
         sum(weight) AS h,
-        sum(weight * entry_score) AS h_score,
+        sum(weight * one_score) AS h_score,
         countIf(is_top) AS drawn,
-        sumIf(1 / propensity, is_top) AS inverse,
-        sumIf(1 / propensity / propensity, is_top) AS squares,
-        sumIf(reward / propensity, is_top) AS earned,
-        toFloat64(countIf(reference_at > 0)) AS both,
-        sumIf(entry_score - reference_score, reference_at > 0) AS gap
+        sumIf(one_inverse, is_top) AS inverse,
+        sumIf(one_inverse * one_inverse, is_top) AS squares,
+        sumIf(one_inverse * reward, is_top) AS earned,
+        toFloat64(countIf(has_reference)) AS both,
+        sumIf(one_score - reference_score, has_reference) AS gap
     FROM (
         SELECT
             unit_id,
             reward,
-            propensity,
-            reference_at,
-            if(reference_at > 0, scores[reference_at], 0.) AS reference_score,
-            arrayJoin(arrayZip(places, scores, pool_at)) AS entry,
+            1 / propensity AS one_inverse,
             tupleElement(entry, 1) AS place,
-            tupleElement(entry, 2) AS entry_score,
-            tupleElement(entry, 3) = top AS is_top,
-            {period_weights:Array(Float64)}[(place - 1) * {periods:UInt32} + period + 1] AS weight
+            tupleElement(entry, 2) AS is_top,
+            (place - 1) * {periods:UInt32} + period + 1 AS cell,
+            {predictions:Array(Float64)}[cell] AS foretold,
+            {period_weights:Array(Float64)}[cell] AS weight,
+            foretold + if(is_top, (reward - foretold) * one_inverse, 0.) AS one_score,
+            has_reference,
+            {predictions:Array(Float64)}[
+                ({reference:UInt32} - 1) * {periods:UInt32} + period + 1
+            ] AS reference_foretold,
+            reference_foretold
+            + if(is_reference_top, (reward - reference_foretold) * one_inverse, 0.)
+                AS reference_score
         FROM (
             SELECT
-                event_id,
-                actions,
-                excluded,
-                blocked,
-                ranking[1] + 1 AS top,
-                propensities[1] AS propensity
-            FROM decisions
-            WHERE surface = {surface:String}
-                AND ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
-                AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
-            ORDER BY ts, writer, seq
-            LIMIT 1 BY event_id
-        ) AS d
-        INNER JOIN (
-            SELECT
-                event_id,
                 unit_id,
                 reward,
-                intDiv(toUnixTimestamp64Milli(ts) - {first_ms:Int64}, {step_ms:Int64}) AS period
-            FROM judged_decisions(
-                surface = {surface:String}, from_ms = {from_ms:Int64},
-                through_ms = {through_ms:Int64}, window_ms = {window_ms:Int64},
-                aggregation = {aggregation:String}, weight_names = {weight_names:Array(String)},
-                weights = {weights:Array(Float64)}, reward_low = {reward_low:Float64},
-                reward_high = {reward_high:Float64}, default_reward = {default_reward:Float64}
-            )
-            WHERE seen AND NOT forced AND NOT pinned AND NOT overridden
-                AND policy != {kill_switch:String} AND (propensity < 1 OR pool_n = 1)
-        ) AS j USING (event_id)
+                propensity,
+                period,
+                is_reference_top,
+                has_reference,
+                arrayJoin(pool) AS entry
+            FROM (
+                SELECT
+                    event_id,
+                    arrayFilter(
+                        e -> e.1 > 0,
+                        arrayMap(
+                            (action, i) -> (
+                                if(
+                                    has(excluded, i - 1) OR has(blocked[1], i - 1),
+                                    0,
+                                    indexOf({actions:Array(String)}, action)
+                                ),
+                                i = ranking[1] + 1
+                            ),
+                            actions,
+                            arrayEnumerate(actions)
+                        )
+                    ) AS pool,
+                    arrayExists(e -> e.1 = {reference:UInt32}, pool) AS has_reference,
+                    arrayExists(e -> e.1 = {reference:UInt32} AND e.2, pool) AS is_reference_top,
+                    propensities[1] AS propensity
+                FROM decisions
+                WHERE surface = {surface:String}
+                    AND ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+                    AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+                ORDER BY ts, writer, seq
+                LIMIT 1 BY event_id
+            ) AS d
+            INNER JOIN (
+                SELECT
+                    event_id,
+                    unit_id,
+                    reward,
+                    intDiv(toUnixTimestamp64Milli(ts) - {first_ms:Int64}, {step_ms:Int64}) AS period
+                FROM judged_decisions(
+                    surface = {surface:String}, from_ms = {from_ms:Int64},
+                    through_ms = {through_ms:Int64}, window_ms = {window_ms:Int64},
+                    aggregation = {aggregation:String}, weight_names = {weight_names:Array(String)},
+                    weights = {weights:Array(Float64)}, reward_low = {reward_low:Float64},
+                    reward_high = {reward_high:Float64}, default_reward = {default_reward:Float64}
+                )
+                WHERE seen AND NOT forced AND NOT pinned AND NOT overridden
+                    AND policy != {kill_switch:String} AND (propensity < 1 OR pool_n = 1)
+            ) AS j USING (event_id)
+        )
     )
     GROUP BY place, unit_id
 )
