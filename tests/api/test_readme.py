@@ -10,6 +10,9 @@ import pytest
 from litestar.testing import TestClient
 
 from bandit.records import Action, AnyLogRecord, Decision
+from bandit.service.judging_payloads import MetricEffect
+from bandit.specs import Denominator, Experiment, Metric
+from bandit.stats import Effect
 from bandit.wire import RankRequest
 from tests.api.conftest import World
 from tests.bandit.service.making import logged
@@ -95,3 +98,27 @@ def test_every_route_is_in_the_readme(world: World) -> None:
 @pytest.mark.parametrize("path", ["/metrics", "/schema", "/schema/openapi.json"])
 def test_routes_outside_the_document_are_in_the_readme(path: str) -> None:
     assert f"`{path}`" in README.read_text()
+
+
+@pytest.mark.parametrize("kind", [Metric, Denominator, Experiment])
+def test_readme_names_every_field_of_metrics_and_experiments(kind: type[msgspec.Struct]) -> None:
+    text = README.read_text()
+    missing = [
+        name
+        for name in kind.__struct_fields__
+        if f"`{name}`" not in text and f'"{name}":' not in text
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("kind", [MetricEffect, Effect])
+def test_readme_names_every_field_of_effects(kind: type[msgspec.Struct]) -> None:
+    text = README.read_text()
+    report = text[text.index("## Report") : text.index("## Promote")]
+    shared = ("relative_", "adjusted_ci_")  # named together, with an ellipsis
+    missing = [
+        name
+        for name in kind.__struct_fields__
+        if f"`{name}`" not in report and not name.startswith(shared)
+    ]
+    assert missing == []
