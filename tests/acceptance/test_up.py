@@ -20,7 +20,7 @@ from tests.until import until
 pytestmark = pytest.mark.acceptance
 
 WITHIN_S = 60.0
-KINDS = ["api", "api", "api", "dashboard", "drain", "gateway", "learn", "refresh"]
+KINDS = ["api", "api", "api", "api", "dashboard", "drain", "gateway", "learn", "refresh"]
 
 
 def free_ports(n: int) -> list[int]:
