@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from bandit.ope import WeightMoments
 from bandit.ope.moments import NOTHING
-from bandit.specs import Metric, Surface
+from bandit.specs import Surface
 from bandit.stats import Moments
 from bandit.stats.moments import NONE
 from bandit.store.client import Store
@@ -212,27 +212,6 @@ class Reports:
         given = joining(scope) | {"through_ms": scope.at_ms, "closed_ms": scope.closed_ms}
         rows = self._store.rows("report_counts", **given, experiment=scope.experiment, by=by)
         return {row[0]: LabelCounts(*row) for row in rows}
-
-    def reward_moments(self, scope: Scope, metric: Metric) -> dict[str, Moments]:
-        """Moments of the units' numbers by variant, for a metric of rewards."""
-        rows = self._store.rows(
-            "report_reward_moments",
-            **joining(scope),
-            experiment=scope.experiment,
-            wanted=metric.name,
-            per=metric.per,
-        )
-        return {variant: _moments(*numbers) for variant, *numbers in rows}
-
-    def outcome_moments(self, members: Members, metric: Metric) -> dict[str, Moments]:
-        """Moments of the units' numbers by variant, for a metric of outcomes."""
-        rows = self._store.rows(
-            "report_outcome_moments",
-            **members._asdict(),
-            wanted=metric.name,
-            project=metric.project,
-        )
-        return {variant: _moments(*numbers) for variant, *numbers in rows}
 
     def weight_moments(self, scope: Scope) -> dict[tuple[str, Log], TargetMoments]:
         """Weight moments of every policy whose probabilities the log holds.

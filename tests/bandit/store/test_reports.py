@@ -9,7 +9,7 @@ import pytest
 
 from bandit.learning.joiner import Joiner
 from bandit.ope import WeightMoments
-from bandit.specs import Metric, Surface
+from bandit.specs import Surface
 from bandit.stats import Moments
 from bandit.store.client import Store
 from bandit.store.reports import (
@@ -138,72 +138,10 @@ def experiment_log(log: LogMaker) -> None:
 REWARDED = Scope(surface(), LATER, "e")
 
 
-@pytest.mark.parametrize(
-    ("per", "control", "treatment"),
-    [
-        # By hand: rewards 1 of 2, 1 of 1, 2 of 3 decisions at 0.5; 1 of 2 and 2 of 4 at 1.0.
-        ("unit", [0.5, 0.5, 1.0], [1.0, 2.0]),
-        ("decision", [0.25, 0.5, 1 / 3], [0.5, 0.5]),
-    ],
-)
-@pytest.mark.parametrize("name", ["", "click"])
-def test_reward_moments_are_those_of_the_units_in_one_variant(
-    store: Store, per: str, control: list[float], treatment: list[float], name: str
-):
-    experiment_log(LogMaker(store))
-    metric = Metric(key="m", source="reward", per=per, name=name)
-    got = Reports(store).reward_moments(REWARDED, metric)
-    for variant, numbers in {"c": control, "t": treatment}.items():
-        expected = Moments.of(numbers)
-        assert got[variant].n == expected.n
-        assert got[variant].mean == pytest.approx(expected.mean, rel=1e-12)
-        assert got[variant].m2 == pytest.approx(expected.m2, rel=1e-9, abs=1e-15)
-
-
-def test_a_reward_name_that_never_came_is_worth_zero(store: Store):
-    experiment_log(LogMaker(store))
-    got = Reports(store).reward_moments(REWARDED, Metric(key="m", source="reward", name="purchase"))
-    assert got["c"] == Moments(n=3, mean=0.0, m2=0.0)
-
-
 def test_units_in_two_variants_are_counted_apart(store: Store):
     experiment_log(LogMaker(store))
     found = Reports(store).variant_units(REWARDED.members)
     assert found == VariantUnits({"c": 3, "t": 2}, crossed_n=1, forced_n=0)
-
-
-def test_outcomes_count_once_and_from_the_first_decision_on(store: Store):
-    log = LogMaker(store)
-    for unit, variant in [("u1", "c"), ("u2", "c"), ("u3", "t"), ("both", "c"), ("both", "t")]:
-        log.decide(100, unit=unit, experiment="e", variant=variant)
-    log.outcome("u1", "revenue", 3.0, 99)  # before its first decision
-    log.outcome("u1", "revenue", 5.0, 100, outcome_id="once")
-    log.outcome("u1", "revenue", 5.0, 100, outcome_id="once", writer="w2")
-    log.outcome("u1", "revenue", 2.0, 5000)
-    log.outcome("u3", "visits", 9.0, 200)
-    log.outcome("u3", "revenue", 1e5, 10**9)  # after the report's time
-    log.deliver(times=2)
-    reports = Reports(store)
-    revenue = reports.outcome_moments(
-        REWARDED.members, Metric(key="m", source="outcome", name="revenue")
-    )
-    assert revenue == {"c": Moments.of([7.0, 0.0]), "t": Moments.of([0.0])}
-    anything = reports.outcome_moments(REWARDED.members, Metric(key="m", source="outcome"))
-    assert anything["t"] == Moments.of([9.0])
-
-
-def test_moments_keep_their_digits_when_the_numbers_are_huge(store: Store):
-    log = LogMaker(store)
-    for n in range(4):
-        log.decide(n, unit=f"u{n}", experiment="e", variant="c")
-        # 1e8 each, and 0, 1, 2, 3 on top: by hand Σ(x − mean)² = 5.
-        for _ in range(100):
-            log.outcome(f"u{n}", "revenue", 1e6, 50)
-        log.outcome(f"u{n}", "revenue", float(n), 50)
-    log.deliver()
-    got = Reports(store).outcome_moments(REWARDED.members, Metric(key="m", source="outcome"))
-    assert got["c"].mean == pytest.approx(1e8 + 1.5, rel=1e-15)
-    assert got["c"].m2 == pytest.approx(5.0, rel=1e-6)
 
 
 def test_open_decisions_do_not_count_yet(store: Store):
@@ -341,7 +279,6 @@ def test_decisions_of_units_set_by_hand_are_counted_apart_and_nowhere_else(store
         )
         log.reward(decision)
     log.reward(log.decide(20, unit="qa", experiment="e", variant="c"))  # before it was set by hand
-    log.outcome("qa", "revenue", 3.0, 100)
     log.deliver(times=2)
     reports = Reports(store)
     counts = reports.counts(REWARDED, "variant")
@@ -349,10 +286,6 @@ def test_decisions_of_units_set_by_hand_are_counted_apart_and_nowhere_else(store
     assert (counts["t"].forced_n, counts["t"].forced_open_n) == (2, 1)
     assert (counts["c"].decisions_n, counts["c"].forced_n) == (2, 0)
     assert reports.variant_units(REWARDED.members) == VariantUnits({"c": 1}, 0, forced_n=1)
-    metric = Metric(key="m", source="reward")
-    assert reports.reward_moments(REWARDED, metric) == {"c": Moments.of([1.0])}
-    outcomes = reports.outcome_moments(REWARDED.members, Metric(key="m", source="outcome"))
-    assert outcomes == {"c": Moments.of([0.0])}
     assert ("vw", "others") not in reports.weight_moments(Scope(surface(), LATER))
     assert [b.label for b in reports.running(REWARDED, "variant", bucket_ms=10**7)] == ["c"]
 
@@ -368,15 +301,9 @@ def test_units_without_a_surface_are_those_that_were_assigned(store: Store):
     log.assign("other", "t", experiment="other")
     log.assign("later", "t", 10**10)
     log.decide(0, unit="u9", experiment="e", variant="c")  # of another experiment of that key
-    log.outcome("u2", "revenue", 3.0, 99)  # before its first assignment
-    log.outcome("u2", "revenue", 5.0, 100)
-    log.outcome("u2", "revenue", 2.0, 90_000_000)
-    log.outcome("qa", "revenue", 7.0, 200)
     log.deliver(times=2)
     reports, members = Reports(store), Members("e", "", T0 + 10**9)
     assert reports.variant_units(members) == VariantUnits({"c": 1, "t": 2}, 1, forced_n=1)
-    found = reports.outcome_moments(members, Metric(key="m", source="outcome", name="revenue"))
-    assert found == {"c": Moments.of([0.0]), "t": Moments.of([7.0, 0.0])}
 
 
 def test_what_a_challenger_would_put_on_top_is_compared_with_what_is_there(store: Store):
@@ -445,11 +372,10 @@ def test_a_report_as_of_a_past_time_does_not_see_what_came_later(store: Store):
     log.reward(log.decide(0, experiment="e", variant="c", unit="u1"))
     log.deliver()
     reports, past = Reports(store), Scope(surface(), T0 + 1000, "e")
-    metric = Metric(key="m", source="reward")
-    before = reports.counts(past, "variant"), reports.reward_moments(past, metric)
+    before = reports.counts(past, "variant"), reports.weight_moments(past)
     log.reward(log.decide(1001, experiment="e", variant="c", unit="u2"))
     log.deliver()
-    assert (reports.counts(past, "variant"), reports.reward_moments(past, metric)) == before
+    assert (reports.counts(past, "variant"), reports.weight_moments(past)) == before
 
 
 def test_latency_runs_from_the_end_of_the_window_to_the_first_decision_that_knew(store: Store):
@@ -512,15 +438,3 @@ def test_served_is_the_newest_snapshot_that_decided(store: Store):
         log.decide(10 * snapshot, policy="vw", snapshot=snapshot)
     log.deliver()
     assert Reports(store).served("home", "vw", LATER) == 2
-
-
-def test_outcomes_count_in_their_own_project_and_those_of_none_in_all(store: Store) -> None:
-    log = LogMaker(store)
-    log.assign("u", "c")
-    for project, value in (("", 1.0), ("a", 10.0), ("b", 100.0)):
-        log.outcome("u", "revenue", value, 100, project=project)
-    log.deliver()
-    members = Members("e", "", T0 + 10**9)
-    for project, total in (("a", 11.0), ("b", 101.0), ("c", 1.0)):
-        metric = Metric(key="m", source="outcome", name="revenue", project=project)
-        assert Reports(store).outcome_moments(members, metric) == {"c": Moments.of([total])}
