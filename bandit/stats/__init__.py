@@ -64,7 +64,14 @@ from bandit.stats.linear import (
 from bandit.stats.margins import not_worse, shifted
 from bandit.stats.midway import Outlook, outlook, outlook_of
 from bandit.stats.moments import Moments
-from bandit.stats.multiple import Adjusted, adjusted, corrected, e_bh, weighted_primary
+from bandit.stats.multiple import (
+    Adjusted,
+    adjusted,
+    corrected,
+    e_bh,
+    e_lond,
+    weighted_primary,
+)
 from bandit.stats.planning import (
     Baseline,
     Design,
@@ -167,6 +174,7 @@ __all__ = [
     "delta",
     "difference_interval",
     "e_bh",
+    "e_lond",
     "effective_draws",
     "equivalence",
     "equivalence_power",

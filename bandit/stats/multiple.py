@@ -332,3 +332,46 @@ def e_bh(e_values: Sequence[float | None], *, alpha: float = 0.05) -> list[Adjus
         one = None if e is None else next(family)
         answers.append(None if one is None else one._replace(level=1.0 / one.level))
     return answers
+
+
+def e_lond(e_values: Sequence[float | None], *, alpha: float = 0.05) -> list[Adjusted | None]:
+    """False discoveries of experiments that come one after another, each decided before the next.
+
+    The t-th has the level α·γ_t·(discoveries before it + 1) and is one with e ≥ 1/level; the false
+    discovery rate is at most alpha under any dependence, however many come.
+
+    Args:
+        e_values: In the order in which they are decided.
+        alpha: False discovery rate.
+
+    Returns:
+        `p_value` is the e-value's own, 1/e; `level` is what it was compared with.
+
+    Raises:
+        RecordError: An e-value is below 0 or NaN.
+
+    Source: Xu, Ramdas (2024), "Online multiple testing with e-values", e-LOND; γ_t by Javanmard,
+    Montanari (2018), "Online rules for control of false discovery rate", eq. 31.
+
+    >>> [one.rejected for one in e_lond([120.0, 5000.0, 40.0, 4000.0])]
+    [False, True, False, True]
+    """
+    _check_alpha(alpha)
+    if any(e is not None and not e >= 0.0 for e in e_values):
+        raise RecordError(f"e-values are {list(e_values)}, must be at least 0")
+    found, t, answers = 0, 0, list[Adjusted | None]()
+    for e in e_values:
+        if e is None:
+            answers.append(None)
+            continue
+        t += 1
+        weight = math.log(max(t, 2)) / (t * math.exp(math.sqrt(math.log(t))))
+        level = alpha * _WEIGHT * weight * (found + 1)
+        rejected = e >= 1.0 / level
+        found += rejected
+        answers.append(Adjusted(1.0 if e == 0.0 else min(1.0 / e, 1.0), level, rejected))
+    return answers
+
+
+_WEIGHT = 0.07720838
+"""1 over Σ log(max(t, 2)) / (t·exp(√log t)), so that the γ_t sum to 1."""
