@@ -37,6 +37,8 @@ EVENTS = {
     "journal_closed": "A worker's journal takes no records; decisions are answered unlogged.",
     "journal_open": "It takes records again.",
     "last_good_unkept": "What serves could not be kept on disk, for a start without the store.",
+    "late_rows_left_out": "Rows came after an experiment's units were added up, and the log to do "
+    "it again from has expired.",
     "learned": "What a learner did in the last ten seconds or so.",
     "learner_complains": "A policy can not be learned now, and why; said once.",
     "learner_outdated": "A learner knows an older definition than its snapshot; it waits.",
@@ -72,6 +74,8 @@ EVENTS = {
     "stream_stopped": "A stream of the log stands still: a number is missing for a minute.",
     "supervisor": "A child ended, was killed or is started again; or an address answers.",
     "torn_write": "A segment ends in a torn write: its writer was killed in the middle of one.",
+    "unit_states_spoilt": "An experiment's units are added up from the log again: rows came late, "
+    "or states are not those that were written.",
 }
 """Names that lines are logged under, and what they mean; api/OBSERVABILITY.md has them all."""
 

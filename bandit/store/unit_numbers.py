@@ -27,6 +27,7 @@ from bandit.store.unit_plan import ANY, UnitPlan
 from bandit.store.unit_steps import Fault, Progress, Step, UnitSteps
 
 log = logging.getLogger(__name__)
+_ABOUT = "experiment=%s %s"
 
 TOP_SEGMENTS = 50
 CAP_FROM_UNITS = 1_000
@@ -107,11 +108,11 @@ class UnitNumbers:
             step = None if is_there else steps.claim(progress, closed_ms)
             fault = steps.fault(progress) if is_there else steps.late(progress)
             if fault == "altered" or (fault == "late" and steps.is_log_whole(progress)):
-                _tell("unit_states_spoilt", plan, fault)
+                log.warning(_ABOUT, plan.experiment.key, fault, extra=event("unit_states_spoilt"))
                 steps.spoil(progress)
                 return False
             if fault is not None:
-                _tell("late_rows_left_out", plan, fault)
+                log.warning(_ABOUT, plan.experiment.key, fault, extra=event("late_rows_left_out"))
             if step is None:
                 return True
             if step.step == 1:
@@ -122,7 +123,9 @@ class UnitNumbers:
                 steps.clear(now)  # a unit may have been forgotten while it was written
                 return False
             if not steps.finish(step, self._caps_at(plan, step, progress)):
-                _tell("unit_states_spoilt", plan, "altered")
+                log.warning(
+                    _ABOUT, plan.experiment.key, "altered", extra=event("unit_states_spoilt")
+                )
                 steps.spoil(progress)
                 return False
             if step.through_ms >= closed_ms:
@@ -288,7 +291,3 @@ def _of_states(plan: UnitPlan, step: Step) -> Bound:
     nothing = {"from_ms": at_ms, "reach_ms": at_ms + 1, "through_ms": at_ms} | ALONE
     states = {"generation": plan.generation, "build": step.build, "closed_ms": at_ms}
     return plan.judged() | nothing | states
-
-
-def _tell(name: str, plan: UnitPlan, fault: Fault) -> None:
-    log.warning("experiment=%s %s", plan.experiment.key, fault, extra=event(name))

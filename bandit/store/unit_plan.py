@@ -42,6 +42,7 @@ _KINDS = {
     "ratio": "sum",
     "quantile": "sum",
 }
+_NUMBERED = {"sum": 0, "count": 1, "any": 2, "mean": 3, "share": 4}
 
 
 class Events(NamedTuple):
@@ -242,7 +243,7 @@ class UnitPlan(NamedTuple):
         ends = [0 if m.window_s is None else _ms(m.from_s) + _ms(m.window_s) for m in self.metrics]
         bots = self.experiment.bot_decisions
         return self.added() | {
-            "kinds": [entry.kind for entry in self._entries],
+            "kinds": [_NUMBERED[entry.kind] for entry in self._entries],
             "ends": ends,
             "of_rewards": [int(metric.source == "reward") for metric in self.metrics],
             "bot_decisions": (1 << 63) if bots is None else bots,

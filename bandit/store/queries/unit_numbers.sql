@@ -89,7 +89,7 @@ FROM (
         with_counts = {with_counts:Bool}, with_overs = {with_overs:Bool},
         paths = {paths:Array(Array(String))}, generation = {generation:String},
         build = {build:UInt32}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64},
-        kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
+        kinds = {kinds:Array(UInt8)}, ends = {ends:Array(Int64)},
         of_rewards = {of_rewards:Array(UInt8)}, bot_decisions = {bot_decisions:UInt64},
         closed_ms = {closed_ms:Int64}
     )
@@ -118,7 +118,7 @@ FROM (
         with_counts = {with_counts:Bool}, with_overs = {with_overs:Bool},
         paths = {paths:Array(Array(String))}, generation = {generation:String},
         build = {build:UInt32}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64},
-        kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
+        kinds = {kinds:Array(UInt8)}, ends = {ends:Array(Int64)},
         of_rewards = {of_rewards:Array(UInt8)}, bot_decisions = {bot_decisions:UInt64},
         closed_ms = {closed_ms:Int64}
     )
@@ -178,7 +178,7 @@ FROM (
         with_counts = {with_counts:Bool}, with_overs = {with_overs:Bool},
         paths = {paths:Array(Array(String))}, generation = {generation:String},
         build = {build:UInt32}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64},
-        kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
+        kinds = {kinds:Array(UInt8)}, ends = {ends:Array(Int64)},
         of_rewards = {of_rewards:Array(UInt8)}, bot_decisions = {bot_decisions:UInt64},
         closed_ms = {closed_ms:Int64}
     )
@@ -213,7 +213,7 @@ FROM unit_values(
     with_overs = {with_overs:Bool}, paths = {paths:Array(Array(String))},
     generation = {generation:String}, build = {build:UInt32}, shard = {shard:UInt64},
     shards_n = {shards_n:UInt64},
-    kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
+    kinds = {kinds:Array(UInt8)}, ends = {ends:Array(Int64)},
     of_rewards = {of_rewards:Array(UInt8)}, bot_decisions = {bot_decisions:UInt64},
     closed_ms = {closed_ms:Int64}
 )
