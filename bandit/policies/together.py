@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.errors import BadSpec, RecordError
-from bandit.policies.base import LearningPolicy, Lesson, Policy
+from bandit.policies.arguments import Arguments, read_arguments
+from bandit.policies.base import Lesson, Policy
 from bandit.policies.vw import Inside, Prepared, VowpalWabbit
 from bandit.policies.vw_costs import FEWEST as FEWEST_READ
 from bandit.policies.vw_costs import Arrays, Explorer
@@ -84,10 +85,15 @@ class Group:
     [[0.5, 0.5]]
     """
 
-    def __init__(self, policies: Sequence[Policy]) -> None:
-        """Policies as they are; those that learn are taught where they are."""
+    def __init__(self, policies: Sequence[Policy], readers: "Readers | None" = None) -> None:
+        """Policies as they are; those that learn are taught where they are.
+
+        Args:
+            policies: Asked in this order.
+            readers: Of others that are asked the same lots; None: its own.
+        """
         self._policies = policies
-        self._readers: dict[int, _Reader] = {}
+        self._readers = readers or Readers()
 
     def pmfs(self, lot: Lot) -> list[Floats]:
         """Of each policy the probabilities of all questions, one after the other.
@@ -130,10 +136,8 @@ class Group:
                     continue
                 if inside.plain or lot.counts.min() >= FEWEST_READ:
                     readable.setdefault(id(inside.examples), []).append((place, policy, inside))
-        for key, members in readable.items():
-            reader = self._readers.get(key)
-            if reader is None:
-                reader = self._readers[key] = _Reader(members[0][2])
+        for members in readable.values():
+            reader = self._readers.of(members[0][2])
             costs = reader.costs(lot, [inside for _, _, inside in members])
             for (place, policy, inside), each in zip(members, costs, strict=True):
                 shared = reader.shared(lot, inside) if inside.plain else None
@@ -155,19 +159,29 @@ class Worths:
     [0, 1]
     """
 
-    def __init__(self, arguments: str) -> None:
+    def __init__(
+        self,
+        arguments: str,
+        readers: "Readers | None" = None,
+        policy: VowpalWabbit | None = None,
+    ) -> None:
         """Untrained: everything is worth 0.
+
+        Args:
+            arguments: Of the regression.
+            readers: Of others that are asked the same lots; None: its own.
+            policy: One that learns the same (`regresses_alike`) and is taught anyway.
 
         Raises:
             BadSpec: Arguments that are no policy's, or with features that can not be read.
         """
-        self.policy = VowpalWabbit(arguments)
+        self.policy = policy or VowpalWabbit(arguments)
         inside = self.policy.inside
         if inside.explorer is None or inside.weights is None or not inside.plain:
             raise BadSpec(
                 f"reward model is {arguments!r}, must use -q UA, learning rates and bits alone"
             )
-        self._reader = _Reader(inside)
+        self._reader = (readers or Readers()).of(inside)
 
     def of(self, lot: Lot) -> Floats:
         """`(p,)` worth of every action of every question.
@@ -180,6 +194,39 @@ class Worths:
         shared = self._reader.shared(lot, inside)
         worth: Floats = -(costs.astype(np.float64) + np.repeat(shared, lot.counts))
         return worth
+
+
+def regresses_alike(arguments: str, other: str) -> bool:
+    """Whether two policies of Vowpal Wabbit come to the same weights: they differ in ε alone.
+
+    >>> regresses_alike("--epsilon 0.2 -q UA", "-q UA"), regresses_alike("--squarecb", "-q UA")
+    (True, False)
+    """
+    return _regression(read_arguments(arguments)) == _regression(read_arguments(other))
+
+
+def _regression(arguments: Arguments) -> tuple[bool, list[str]]:
+    words, found = iter(arguments.words), []
+    for word in words:
+        if word == "--epsilon":
+            next(words)
+        else:
+            found.append(word)
+    return arguments.with_id, found
+
+
+class Readers:
+    """Readers of costs by how examples are made, so that a lot is hashed once for all."""
+
+    def __init__(self) -> None:
+        self._readers: dict[int, _Reader] = {}
+
+    def of(self, inside: Inside) -> "_Reader":
+        """The one for policies that make their examples as this one does."""
+        key = id(inside.examples)
+        if key not in self._readers:
+            self._readers[key] = _Reader(inside)
+        return self._readers[key]
 
 
 class _Hashed(NamedTuple):
@@ -364,4 +411,4 @@ def _taught_alike(members: Sequence[VowpalWabbit], lessons: Sequence[Lesson]) ->
     return refused_n
 
 
-__all__ = ["FEWEST", "Group", "LearningPolicy", "Lot", "Worths"]
+__all__ = ["FEWEST", "Group", "Lot", "Readers", "Worths", "regresses_alike"]

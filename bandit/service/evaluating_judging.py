@@ -108,7 +108,7 @@ def result_of(
         anytime_gain=None if refused else _anytime_gain(batch, None, alpha),
         late=late,
         segments=_segments(shared, batch, estimator, alpha),
-        curve=_curve(shared, batch, estimator, rules.settings.curve_n),
+        curve=_curve(shared, batch, rules.settings.curve_n, told=not refused),
         lessons_n=learned.lessons_n,
         refused_n=learned.refused_n,
         accepted_n=accepted,
@@ -199,35 +199,33 @@ def _segments(
 
 
 def _curve(
-    shared: Shared, batch: LoggedBatch, estimator: Estimator | None, points_n: int
+    shared: Shared, batch: LoggedBatch, points_n: int, *, told: bool
 ) -> tuple[CurvePoint, ...]:
     """How a candidate stood at evenly spaced places of the log."""
     if not batch.n:
         return ()
     ends = np.unique(np.linspace(0, batch.n, min(points_n, batch.n) + 1, dtype=np.int64)[1:])
-    points, start = [], 0
-    for end in ends.tolist():
-        recent = batch.take(slice(start, end))
-        points.append(
-            CurvePoint(
-                n=end,
-                ts_ms=int(shared.ts_ms[end - 1]),
-                value=_value(batch.take(slice(0, end)), estimator),
-                recent=_value(recent, estimator),
-                logged=float(np.average(recent.reward, weights=recent.sampling)),
-            )
+    mass = np.ones(batch.n) if batch.sampling is None else batch.sampling
+    above, below = mass * batch.weights * batch.reward, mass * batch.weights
+    if batch.direct is not None and batch.predicted is not None:
+        surprise = batch.weights * (batch.reward - batch.predicted)
+        above, below = mass * (batch.direct + surprise), mass
+    sums = [np.cumsum(each)[ends - 1] for each in (above, below, mass * batch.reward, mass)]
+    parts = [np.diff(each, prepend=0.0) for each in sums]
+    return tuple(
+        CurvePoint(
+            n=int(end),
+            ts_ms=int(shared.ts_ms[end - 1]),
+            value=_ratio(sums[0][place], sums[1][place]) if told else None,
+            recent=_ratio(parts[0][place], parts[1][place]) if told else None,
+            logged=float(parts[2][place] / parts[3][place]),
         )
-        start = end
-    return tuple(points)
+        for place, end in enumerate(ends)
+    )
 
 
-def _value(batch: LoggedBatch, estimator: Estimator | None) -> float | None:
-    if estimator is None:
-        return None
-    try:
-        return estimator.terms(batch).value
-    except NotEnoughData:
-        return None
+def _ratio(above: float, below: float) -> float | None:
+    return float(above / below) if below > 0.0 else None
 
 
 def _notes(spec: PolicySpec, learned: Learned, batch: LoggedBatch) -> tuple[str, ...]:

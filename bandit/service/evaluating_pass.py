@@ -19,10 +19,11 @@ from bandit.learning.joiner import Joined
 from bandit.learning.totals import window_ms
 from bandit.learning.training import needs_support, teach
 from bandit.policies import build
-from bandit.policies.arguments import read_arguments
+from bandit.policies.arguments import DEFAULT, read_arguments
 from bandit.policies.base import LearningPolicy, Lesson, Policy
 from bandit.policies.pmf import seed_of, uniform_of
-from bandit.policies.together import Group, Worths
+from bandit.policies.together import Group, Readers, Worths, regresses_alike
+from bandit.policies.vw import VowpalWabbit
 from bandit.service.evaluating_results import EvaluationSettings
 from bandit.service.evaluating_rows import (
     Block,
@@ -173,10 +174,11 @@ class Pass:
         self._rejects = settings.mode == "rejection"
         self._bound = settings.bound or 0.0
         self._candidates = [Candidate(name, spec) for name, spec in specs.items()]
-        self._worths = Worths(settings.reward_model) if settings.mode == "dr" else None
+        readers = Readers()
+        self._worths = _worths(settings, self._candidates, readers)
         self._classes = _classes(self._candidates, self._worths, apart=self._rejects)
         plain = [c for c in self._candidates if c.spec.slot_model == "shared"]
-        self._asked_alike = (plain, Group([candidate.policy for candidate in plain]))
+        self._asked_alike = (plain, Group([c.policy for c in plain], readers))
         self._columns = SharedColumns(settings.segment)
         self.shared: Shared
         self.learned: dict[str, Learned]
@@ -304,7 +306,7 @@ def _classes(
 ) -> list[_Class]:
     """Those that learn, by what they are taught; each by itself if they are kept apart."""
     found: dict[tuple[object, ...], list[Candidate]] = {}
-    plain = PolicySpec(key="reward-model", type="vw", surface="log")
+    plain = _MODEL
     for candidate in candidates:
         spec = candidate.spec
         if spec.learns:
@@ -312,16 +314,37 @@ def _classes(
                 candidate
             )
     model = (*_taught(plain), "")
-    if worths is not None:
+    learns = worths is not None and all(c.policy is not worths.policy for c in candidates)
+    if learns:
         found.setdefault(model, [])
     return [
         _Class(
             members[0].spec if members else plain,
             members,
-            [worths.policy] if worths is not None and key == model else [],
+            [worths.policy] if worths is not None and learns and key == model else [],
         )
         for key, members in found.items()
     ]
+
+
+_MODEL = PolicySpec(key="reward-model", type="vw", surface="log")
+
+
+def _worths(
+    settings: EvaluationSettings, candidates: Sequence[Candidate], readers: Readers
+) -> Worths | None:
+    """The reward model; a candidate that comes to the same weights is one, and taught anyway."""
+    if settings.mode != "dr":
+        return None
+    for candidate in candidates:
+        policy, spec = candidate.policy, candidate.spec
+        if (
+            isinstance(policy, VowpalWabbit)
+            and _taught(spec) == _taught(_MODEL)
+            and regresses_alike(spec.arguments or DEFAULT, settings.reward_model)
+        ):
+            return Worths(settings.reward_model, readers, policy)
+    return Worths(settings.reward_model, readers)
 
 
 def _taught(spec: PolicySpec) -> tuple[object, ...]:

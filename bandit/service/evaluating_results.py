@@ -46,7 +46,8 @@ class CurvePoint(Record, frozen=True, kw_only=True):
     Attributes:
         n: Decisions from the beginning up to here.
         ts_ms: When the last of them was made.
-        value: Of all of them by the headline estimator; None while it can not be told.
+        value: Of all of them, by DR where there is a model and else SNIPS; None while it can not be
+            told.
         recent: Of those since the point before.
         logged: What the logging policies earned since the point before.
     """

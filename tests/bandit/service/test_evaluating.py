@@ -1,8 +1,7 @@
 import functools
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import msgspec
@@ -190,11 +189,11 @@ def test_results_do_not_depend_on_the_executor_or_the_size_of_a_part(filled: Fil
     assert msgspec.json.decode(encoded, type=EvaluationRun) == alone
 
 
-def test_processes_give_the_same(filled: Filled) -> None:
-    candidates = {name: LEARNED[name] for name in ("greedy", "linear")}
-    with ProcessPoolExecutor(2, get_context("spawn")) as processes:
-        spread = filled.evaluate(candidates=candidates, executor=processes, workers_n=2)
-    assert spread == filled.evaluate(candidates=candidates)
+def test_a_candidate_that_is_the_reward_model_too_changes_nothing(filled: Filled) -> None:
+    other = learning("--squarecb -q UA", key="other")
+    alone = filled.evaluate(other)["other"]
+    beside = filled.evaluate(other, learning("--epsilon 0.3 -q UA"))["other"]
+    assert alone == beside
 
 
 def test_progress_is_told_and_what_it_raises_stops_everything(filled: Filled) -> None:
@@ -280,7 +279,7 @@ def test_a_learning_curve_ends_where_the_value_is(filled: Filled) -> None:
     found = filled.evaluate(LEARNED["greedy"])["candidate"]
     assert len(found.curve) == 40
     assert found.curve[-1].n == N
-    assert found.curve[-1].value == pytest.approx(found.value)
+    assert found.curve[-1].value == pytest.approx(found.evaluation["dr"].value)
     late = found.late.best if found.late else None
     assert late is not None
     assert (late.value or 0.0) > (found.curve[3].value or 1.0), "it did not get better"
