@@ -18,6 +18,7 @@ Over the decisions themselves: `evaluate(LoggedBatch.of(...))`; see README.md be
 from bandit.ope.anytime import anytime_dr, anytime_gain, anytime_ips
 from bandit.ope.base import Estimator
 from bandit.ope.batch import LoggedBatch
+from bandit.ope.betting import anytime_betting
 from bandit.ope.bounds import (
     clopper_pearson,
     contribution_span,
@@ -45,7 +46,7 @@ from bandit.ope.likelihood_moments import LikelihoodMoments
 from bandit.ope.loggers import Balanced, WeightedLoggers
 from bandit.ope.moments import WeightMoments
 from bandit.ope.pareto import pareto_k
-from bandit.ope.propensity_tests import PropensityTest, propensity_tests
+from bandit.ope.propensity_tests import PropensityTest, calibration_by, propensity_tests
 from bandit.ope.reward_model import Regressor, RewardModel, RidgePerAction, cross_fit, folds_of
 from bandit.ope.slate_intervals import cressie_read_slates
 from bandit.ope.slates import (
@@ -114,10 +115,12 @@ __all__ = [
     "Value",
     "WeightMoments",
     "WeightedLoggers",
+    "anytime_betting",
     "anytime_dr",
     "anytime_gain",
     "anytime_ips",
     "bootstrap",
+    "calibration_by",
     "clopper_pearson",
     "contribution_span",
     "cressie_read",

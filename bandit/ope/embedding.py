@@ -25,10 +25,13 @@ class Mips:
     Attributes:
         chances: `(k, m)` p(e | a); known, or from `embedding_chances`.
         normalised: Whether to divide by Σw(x, e).
+        posterior: `(n, k)` logged(a | x, e), learned by any classifier of the drawn action from
+            context and embedding, which may be of any kind then: w(x, e) = Σ_a posterior(a)·w(a).
     """
 
-    chances: Floats
+    chances: Floats | None = None
     normalised: bool = False
+    posterior: Floats | None = None
 
     @property
     def name(self) -> str:
@@ -42,7 +45,12 @@ class Mips:
 
     def terms(self, batch: LoggedBatch) -> Terms:
         """Contributions w(x, e)·r."""
-        weights = marginal_weights(batch, self.chances)
+        if self.posterior is not None:
+            weights = learned_weights(batch, self.posterior)
+        elif self.chances is not None:
+            weights = marginal_weights(batch, self.chances)
+        else:
+            raise RecordError("Mips has neither chances nor a posterior, must have one")
         if self.normalised:
             return ratio_terms(batch, weights * batch.reward, weights)
         return mean_terms(batch, weights * batch.reward)
@@ -94,6 +102,26 @@ def marginal_weights(batch: LoggedBatch, chances: Floats) -> Floats:
     if batch.embedding is None:
         raise RecordError("marginal weights need embedding")
     return _marginal(batch, floats("chances", chances, (None, None)), batch.embedding)
+
+
+def learned_weights(batch: LoggedBatch, posterior: Floats) -> Floats:
+    """`(n,)` Σ_a logged(a | x, e)·target(a) ÷ logged(a), for a learned logged(a | x, e).
+
+    Source: Saito & Joachims (2022), section 3.2 and eq. 7.
+    """
+    if batch.target_pmf is None or batch.logged_pmf is None:
+        raise RecordError("marginal weights need target_pmf and logged_pmf")
+    given = floats("posterior", posterior, batch.target_pmf.shape)
+    if given.size and (given.min() < 0.0 or np.abs(given.sum(axis=1) - 1.0).max() > 1e-3):
+        raise RecordError("posterior has a row that is not a distribution (≥ 0, sums to 1)")
+    ratio = np.divide(
+        batch.target_pmf,
+        batch.logged_pmf,
+        out=np.zeros_like(given),
+        where=batch.logged_pmf > 0.0,
+    )
+    weights: Floats = np.einsum("nk,nk->n", given, ratio)
+    return weights
 
 
 def _marginal(batch: LoggedBatch, chances: Floats, code: Ints) -> Floats:

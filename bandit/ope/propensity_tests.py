@@ -1,10 +1,14 @@
 """Whether the logged propensities can be those the actions were drawn with."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 import numpy as np
 from scipy.special import ndtr
 
+from bandit.errors import RecordError
 from bandit.ope.arrays import Floats
 from bandit.ope.batch import LoggedBatch
 from bandit.ope.terms import spread_of
@@ -54,6 +58,42 @@ def propensity_tests(batch: LoggedBatch) -> tuple[PropensityTest, ...]:
     if batch.action is not None and batch.logged_pmf is not None:
         found += _action_tests(batch)
     return tuple(found)
+
+
+def calibration_by(batch: LoggedBatch, label: Sequence[Any]) -> dict[Any, PropensityTest]:
+    """The worst test of each part of the log, such as each snapshot's decisions.
+
+    A whole log can look right while one snapshot logged what it did not draw from.
+
+    Args:
+        batch: The log.
+        label: `(n,)` what each decision was drawn with: a policy's snapshot, a host …
+
+    Returns:
+        Label → the test with the least p-value, corrected for all tests of all parts; parts too
+        small to test are not there.
+
+    >>> draws = [0] * 90 + [1] * 110 + [0] * 190 + [1] * 10
+    >>> log = LoggedBatch.of(propensity=[0.5] * 400, reward=[0] * 400, action=draws,
+    ...     logged_pmf=[[0.5, 0.5]] * 400, target_pmf=[[0.5, 0.5]] * 400)
+    >>> found = calibration_by(log, [7] * 200 + [8] * 200)
+    >>> {snapshot: test.p_value < 0.001 for snapshot, test in found.items()}
+    {7: False, 8: True}
+    """
+    names = np.asarray(label)
+    if names.shape != (batch.n,):
+        raise RecordError(f"label has shape {names.shape}, must be ({batch.n},)")
+    tested = {
+        name: tests
+        for name in np.unique(names).tolist()
+        if (tests := propensity_tests(batch.take(names == name)))
+    }
+    tests_n = sum(len(tests) for tests in tested.values())
+    found = {}
+    for name, tests in tested.items():
+        worst = min(tests, key=lambda test: test.p_value)
+        found[name] = msgspec.structs.replace(worst, p_value=min(1.0, worst.p_value * tests_n))
+    return found
 
 
 def _reachable(batch: LoggedBatch) -> float:

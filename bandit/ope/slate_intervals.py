@@ -85,7 +85,8 @@ def _bounds(slates: SlateBatch, given: Sequence[float] | None) -> Floats:
     bounds = np.full(slots, math.inf) if given is None else np.asarray(given, dtype=np.float64)
     if bounds.shape != (slots,):
         raise RecordError(f"weight_bounds has shape {bounds.shape}, must be ({slots},)")
-    return np.maximum(bounds, slates.weights.max(axis=0))
+    greatest: Floats = np.maximum(bounds, slates.weights.max(axis=0))
+    return greatest
 
 
 def _extra(weights: Floats, least: float, most: float) -> Extra:

@@ -46,6 +46,11 @@ OTHER_CONVENTION = {
         "true_k": "the truth, not an estimate",
     },
 }
+NOT_OFFERED = {
+    "vw-progressive-dm": "the loss of a learner while it learns, in VW's own bookkeeping: no value "
+    "of a policy, which `bandit evaluate` gives of learning ones",
+}
+"""Cases whose method we do not offer, and why."""
 KNOWN_BAD = {"obp-A500-snips-boot", "obp-C300-snips-boot", "obp-A500-sndr-boot"}
 """obp resamples normalised terms with the normaliser frozen (its issue 187)."""
 

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from bandit import ope
+from bandit.errors import RecordError
 from bandit.ope import LoggedBatch, diagnose, pareto_k, propensity_tests
 from bandit.ope.diagnostics import REASONS
 from tests.bandit.ope.worlds import batch_of, world_a
@@ -112,3 +114,25 @@ def test_units_are_counted_and_actions_that_were_never_offered_are_no_fault():
     assert (without.units_n, without.n, without.verdict) == (1000, 4000, "ok")
     told = diagnose(log_of(LOG, logged_pmf=None, actions_n=10, **fields))
     assert "propensities_wrong" in told.reasons
+
+
+def test_one_snapshot_that_logs_wrong_propensities_is_found_in_a_log_that_looks_right():
+    rng = np.random.default_rng(4)
+    snapshot = np.repeat(np.arange(5), 400)
+    drawn = rng.random(2000) < 0.5
+    drawn[snapshot == 2] = rng.random(400) < 0.7
+    drawn[snapshot == 3] = rng.random(400) < 0.3  # what makes the whole log look right again
+    batch = LoggedBatch.of(
+        propensity=np.full(2000, 0.5),
+        reward=np.zeros(2000),
+        action=drawn.astype(int),
+        logged_pmf=np.full((2000, 2), 0.5),
+        target_pmf=np.full((2000, 2), 0.5),
+    )
+    whole = {test.name: test.p_value for test in ope.propensity_tests(batch)}
+    assert min(whole.values()) > 0.01
+    found = ope.calibration_by(batch, snapshot)
+    assert {label for label, test in found.items() if test.p_value < 1e-6} == {2, 3}
+    assert found[0].p_value > 0.01
+    with pytest.raises(RecordError, match="label has shape"):
+        ope.calibration_by(batch, [1])

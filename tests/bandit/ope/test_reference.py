@@ -9,7 +9,15 @@ from bandit import ope
 from bandit.errors import NotEnoughData
 from bandit.ope.tuning import weight_slack
 from tests.bandit.ope import worlds
-from tests.bandit.ope.references import CASES, INF, KNOWN_BAD, OTHER_CONVENTION, batch, estimator
+from tests.bandit.ope.references import (
+    CASES,
+    INF,
+    KNOWN_BAD,
+    NOT_OFFERED,
+    OTHER_CONVENTION,
+    batch,
+    estimator,
+)
 
 INTERVALS = {
     "gauss": lambda log, p: ope.normal(ope.Ips().terms(log), alpha=p["alpha"]),
@@ -35,7 +43,8 @@ def kind(case: dict[str, Any]) -> str:
     if "-tune-" in name:
         return "tuning"
     if any(
-        word in name for word in ("bounds", "diagnostics", "cumulative", "vw-", "pareto", "psis")
+        word in name
+        for word in ("bounds", "diagnostics", "cumulative", "vw-", "pareto", "psis", "betting")
     ):
         return "one of a kind"
     if name in SLATES:
@@ -219,7 +228,17 @@ def test_vw_prints_the_ips_of_the_policy_it_explores_with():
     agree(case, "average_loss", -ope.Ips().terms(log).value)
 
 
+def test_betting_sequence_is_the_peers():
+    name = "confseq-A500-betting-cs"
+    case, log = CASES[name], batch(name)
+    alpha = case["params"]["alpha"]
+    [got] = ope.anytime_betting(log.weights * log.reward, (0.0, 20.0), alpha=alpha)
+    assert [got.low, got.high] == pytest.approx(case["expected"]["ci_at_n"], abs=case["tol"]["abs"])
+
+
 def test_every_case_is_either_asked_or_explained():
+    assert len(CASES) == 95
+    assert NOT_OFFERED.keys() <= CASES.keys()
     asked = of_kind("point", "interval", "slate", "kernel", "tuning", "one of a kind")
     assert sorted(asked) == sorted(CASES)
     for name, keys in OTHER_CONVENTION.items():

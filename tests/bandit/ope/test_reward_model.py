@@ -94,7 +94,13 @@ def test_marginal_weights_find_the_value_where_the_embedding_is_all_that_matters
     truth = float(target[0] @ q[of_action])
     known = np.eye(m)[of_action]
     estimated = embedding_chances(action, code, k)
+    # What a perfect classifier of the drawn action would say of (x, e).
+    posterior = known[:, code].T * logged
+    posterior /= posterior.sum(axis=1, keepdims=True)
+    learned = Mips(posterior=posterior)
+    assert learned.terms(batch).value == pytest.approx(Mips(known).terms(batch).value, rel=1e-12)
     for estimator in (
+        learned,
         Mips(known),
         Mips(known, normalised=True),
         Mips(estimated),
@@ -126,6 +132,8 @@ def test_a_model_needs_the_columns_it_is_made_of():
         Dr().terms(bare)
     with pytest.raises(RecordError, match="embedding"):
         Mips(np.eye(2)).terms(bare)
+    with pytest.raises(RecordError, match="neither chances nor a posterior"):
+        Mips().terms(bare)
     with pytest.raises(RecordError, match="cross_fit"):
         cross_fit(bare, [[1.0]], lambda: RidgePerAction(2))
     with pytest.raises(ValueError, match="folds"):
