@@ -5,7 +5,6 @@ makes the definitions so, and only then is the next step made. So a process that
 leaves a step that the next pass carries out, and of two hosts that make one step the first won.
 """
 
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 
@@ -23,7 +22,8 @@ from bandit.logs import tell
 from bandit.service.defining import DefinitionService
 from bandit.service.projects import seen_by
 from bandit.service.promoting_asking import Asking
-from bandit.service.promoting_ramp import experiment_key, look_at, ramp_experiment
+from bandit.service.promoting_carrying import AUTHOR, Carrying, plan_of
+from bandit.service.promoting_ramp import experiment_key, look_at
 from bandit.service.promoting_records import (
     Gate,
     Promotion,
@@ -32,17 +32,15 @@ from bandit.service.promoting_records import (
     StepShown,
 )
 from bandit.service.reporting import ExperimentReport, ReportService
-from bandit.specs import AnySpec, Experiment, Surface
+from bandit.specs import Surface
 from bandit.store.client import Store
-from bandit.store.definitions import Definition, Definitions
+from bandit.store.definitions import Definitions
 from bandit.store.promotions import UNDER_WAY, Promotions, PromotionStep, State
 
 log = logging.getLogger(__name__)
 
 ReportOf = Callable[[PromotionStep, float], ExperimentReport]
 """A step of a ramp and 1 − the level → the report of its experiment."""
-AUTHOR = "promotion"
-"""Who makes the steps that nobody asks for."""
 
 
 class PromotionService:
@@ -69,8 +67,9 @@ class PromotionService:
         definitions = Definitions(store)
         self._store = store
         self._seen = seen_by(project, lambda: definitions)()
-        self._defining = DefinitionService(lambda: definitions, now_ms=now_ms, new_id=new_id)
         self._promotions = Promotions(store)
+        defining = DefinitionService(lambda: definitions, now_ms=now_ms, new_id=new_id)
+        self._declared = Carrying(self._seen, defining, self._promotions)
         self._now_ms = now_ms
         self._new_id = new_id
         self._report_of = report_of or self._report
@@ -83,7 +82,7 @@ class PromotionService:
             StoreUnavailable: The store did not answer.
         """
         plan = plan or PromotionPlan()
-        self._surface(surface)
+        self._declared.surface(surface)
         gate = self._gate(surface, challenger, plan)
         return Promotion(
             surface=surface,
@@ -118,7 +117,7 @@ class PromotionService:
             StoreUnavailable: The store did not answer; `all` tells what was begun.
         """
         plan = plan or PromotionPlan()
-        spec = self._surface(surface).spec
+        spec = self._declared.surface(surface).spec
         running = self._promotions.newest(surface, UNDER_WAY, limit=1)
         if running and running[0].challenger == challenger:
             return self._carried_out(running[0])
@@ -155,7 +154,7 @@ class PromotionService:
         Raises:
             NotDeclared: No such surface.
         """
-        self._surface(surface)
+        self._declared.surface(surface)
         newest = self._promotions.newest(surface, limit=limit)
         return [msgspec.structs.replace(_shown([step]), gate=None, steps=()) for step in newest]
 
@@ -166,7 +165,7 @@ class PromotionService:
             NotDeclared: No such surface.
             NotFound: No such promotion.
         """
-        self._surface(surface)
+        self._declared.surface(surface)
         steps = self._promotions.steps(surface, promotion_id)
         shown = _shown(steps)
         if steps[-1].state == "ramping":
@@ -185,7 +184,7 @@ class PromotionService:
             RecordError: There is nothing to take back.
             VersionConflict: Another step was made at the same time.
         """
-        declared = self._surface(surface).spec
+        declared = self._declared.surface(surface).spec
         assert isinstance(declared, Surface)
         steps = self._promotions.steps(surface, promotion_id)
         last = steps[-1]
@@ -245,19 +244,16 @@ class PromotionService:
         asking = Asking(self._store, self._seen, self._promotions)
         return asking.gate(surface, challenger, plan, self._now_ms())
 
-    def _surface(self, key: str) -> Definition:
-        return self._seen.get(Surface.kind, key)
-
     def _moved(self, step: PromotionStep) -> PromotionStep:
         """The step after this one, if it is due; else this one."""
         if step.state != "ramping":
             return step
-        overtaken = self._overtaken(step)
+        overtaken = self._declared.overtaken(step)
         if overtaken:
             return self._abandoned(step, overtaken)
-        if self._experiment(step) is None:
+        if self._declared.experiment(step) is None:
             return step  # nothing to look at: it is made first
-        plan = _plan(step)
+        plan = plan_of(step)
         look = self._look(step, plan)
         if look.action == "revert":
             return self._next(step, "reverting", look.reason, look=look)
@@ -269,7 +265,7 @@ class PromotionService:
         return self._next(step, "landing", look.reason, look=look, stage=stage)
 
     def _look(self, step: PromotionStep, plan: PromotionPlan) -> RampLook:
-        surface = self._surface(step.surface).spec
+        surface = self._declared.surface(step.surface).spec
         assert isinstance(surface, Surface)
         return look_at(step, plan, surface, self._report_of(step, plan.alpha))
 
@@ -277,143 +273,35 @@ class PromotionService:
         reports = ReportService(self._store, self._now_ms, step.project)
         return reports.experiment(step.experiment, alpha)
 
-    def _overtaken(self, step: PromotionStep) -> str:
-        """Who changed the surface or the experiment meanwhile; empty if nobody did."""
-        surface = self._surface(step.surface)
-        assert isinstance(surface.spec, Surface)
-        if surface.spec.policy != step.live:
-            return (
-                f"{surface.author} gave the surface policy {surface.spec.policy!r} at version "
-                f"{surface.version}, so it is not {step.live!r} any more that is to be replaced."
-            )
-        found = self._experiment(step)
-        if found is not None:
-            assert isinstance(found.spec, Experiment)
-            if {v.policy for v in found.spec.variants} != {step.live, step.challenger}:
-                return f"Experiment {found.key!r} is another one, declared by {found.author}."
-            if found.spec.status != "running":
-                return f"{found.author} has {found.spec.status} experiment {found.key!r}."
-        return ""
-
     def _carried_out(self, step: PromotionStep) -> Promotion:
         """Make the definitions what a step says; make the step that says that it is done."""
         if step.state == "ramping":
             try:
-                self._ramp(step)
+                self._declared.ramp(step)
             except BadSpec as exc:
                 step = self._abandoned(step, f"The ramp can not go on: {exc}.")
         if step.state == "landing":
             step = self._land(step)
         if step.state == "reverting":
-            self._stop(step)
-            self._serve(step, step.live, instead_of=step.challenger, anew=True)
+            self._declared.stop(step)
+            self._declared.serve(step, step.live, instead_of=step.challenger, anew=True)
             step = self._next(step, "reverted", step.reason, author=step.author)
         return _shown(self._promotions.steps(step.surface, step.promotion_id))
-
-    def _ramp(self, step: PromotionStep) -> None:
-        """Let the experiment serve the challenger to the stage's share."""
-        wanted = self._wanted(step)
-        found = self._experiment(step)
-        if found is not None and found.spec == wanted:
-            return
-        if found is not None and self._overtaken(step):
-            return  # the next pass abandons it
-        self._put(step, wanted, expected=found.version if found else None)
 
     def _land(self, step: PromotionStep) -> PromotionStep:
         """Let the surface's policy be the challenger, then stop the experiment."""
         first = self._promotions.steps(step.surface, step.promotion_id)[0]
         if not msgspec.json.decode(first.evidence, type=Gate).passed:
             return self._abandoned(step, "Its gate was not passed, so it serves nobody.")
-        if not self._serve(step, step.challenger, instead_of=step.live):
+        if not self._declared.serve(step, step.challenger, instead_of=step.live):
             return self._abandoned(step, "The surface's policy was changed by hand.")
-        self._stop(step)
+        self._declared.stop(step)
         return self._next(step, "live", f"{step.challenger} serves everybody.")
 
     def _abandoned(self, step: PromotionStep, reason: str) -> PromotionStep:
         """Stop first: nobody comes back to a promotion that is abandoned."""
-        self._stop(step)
+        self._declared.stop(step)
         return self._next(step, "abandoned", reason)
-
-    def _serve(
-        self, step: PromotionStep, policy: str, *, instead_of: str, anew: bool = False
-    ) -> bool:
-        """Give the surface a policy in place of the one it has; whether it has it then.
-
-        The one that goes stays as a shadow, so that the log goes on telling what it would do.
-
-        Args:
-            step: Why.
-            policy: That it is to have.
-            instead_of: That it may have; any other was given by hand, and stays.
-            anew: Make a version even if the surface has the policy: a host that is still about to
-                land what is being taken back holds the version before, and is refused.
-        """
-        current = self._surface(step.surface)
-        surface = current.spec
-        assert isinstance(surface, Surface)
-        if surface.policy == policy and not anew:
-            return True
-        if surface.policy not in (policy, instead_of):
-            return False
-        shadows = [key for key in surface.shadows if key not in (policy, instead_of)]
-        changed = msgspec.structs.replace(surface, policy=policy, shadows=[*shadows, instead_of])
-        self._put(step, changed, expected=current.version)
-        return True
-
-    def _stop(self, step: PromotionStep) -> None:
-        """Let the experiment of a ramp serve nobody any more."""
-        if not step.experiment:
-            return
-        found = self._experiment(step)
-        if found is None:
-            # Whoever is still about to declare it, for a step before, is refused.
-            draft = msgspec.structs.replace(self._wanted(step), status="draft")
-            with contextlib.suppress(BadSpec):  # then nobody can declare it
-                self._put(step, draft, expected=None)
-            return
-        assert isinstance(found.spec, Experiment)
-        if found.spec.status == "running" and found.author.startswith(AUTHOR):
-            self._put(
-                step,
-                msgspec.structs.replace(found.spec, status="stopped"),
-                expected=found.version,
-            )
-
-    def _put(self, step: PromotionStep, spec: AnySpec, *, expected: int | None) -> None:
-        """Declare something for a step, unless another step was made meanwhile."""
-        newest = self._promotions.steps(step.surface, step.promotion_id)[-1]
-        if newest.change_id != step.change_id:
-            raise VersionConflict(
-                "promotion",
-                f"{step.surface}/{step.promotion_id}",
-                have=newest.seq,
-                given=step.seq,
-            )
-        author = f"{AUTHOR} {step.promotion_id} ({step.author})"
-        self._defining.put(spec, expected=expected, author=author)
-
-    def _wanted(self, step: PromotionStep) -> Experiment:
-        """The experiment of a step's ramp, as it is to be."""
-        surface = self._surface(step.surface).spec
-        assert isinstance(surface, Surface)
-        return ramp_experiment(
-            surface,
-            _plan(step),
-            promotion_id=step.promotion_id,
-            live=step.live,
-            challenger=step.challenger,
-            stage=step.stage,
-            author=self._promotions.steps(step.surface, step.promotion_id)[0].author,
-        )
-
-    def _experiment(self, step: PromotionStep) -> Definition | None:
-        if not step.experiment:
-            return None
-        try:
-            return self._seen.get(Experiment.kind, step.experiment)
-        except NotDeclared:
-            return None
 
     def _next(
         self,
@@ -433,7 +321,7 @@ class PromotionService:
             change_id=self._new_id(),
             state=state,
             stage=stage,
-            share=0.0 if ends else _plan(step).ramp[stage] / 100.0,
+            share=0.0 if ends else plan_of(step).ramp[stage] / 100.0,
             reason=reason,
             evidence=msgspec.Raw(msgspec.json.encode(look)),
             author=author,
@@ -441,10 +329,6 @@ class PromotionService:
         )
         self._promotions.add(made)
         return made
-
-
-def _plan(step: PromotionStep) -> PromotionPlan:
-    return msgspec.json.decode(step.plan, type=PromotionPlan)
 
 
 def _shown(steps: Sequence[PromotionStep]) -> Promotion:
@@ -462,7 +346,7 @@ def _shown(steps: Sequence[PromotionStep]) -> Promotion:
         reason=last.reason,
         author=first.author,
         at_ms=last.at_ms,
-        plan=_plan(last),
+        plan=plan_of(last),
         gate=gate,
         steps=tuple(
             StepShown(

@@ -376,9 +376,9 @@ def test_late_host_does_not_begin_a_ramp_that_was_taken_back(world: World) -> No
     before = late._promotions.steps(world.surface, 1)
     assert world.service().revert(world.surface, 1, "Stop.", author="bea").state == "reverted"
     late._promotions.steps = lambda *_: before  # type: ignore[method-assign]
-    late._experiment = lambda _: None  # type: ignore[method-assign]
+    late._declared.experiment = lambda _: None  # type: ignore[method-assign]
     with pytest.raises(VersionConflict):
-        late._ramp(first)
+        late._declared.ramp(first)
     assert world.ramp()[0] == "draft"
 
 
