@@ -109,6 +109,8 @@ class Delivery:
             return self._rejected(block, exc)
         self.forget([block])
         self._rejections_n = 0
+        if block.writer in self.rejected:  # what is taken now has to be there when it is read back
+            self.rejected[block.writer].difference_update(map(place, block.entries))
         if block.doubtful:
             block.check = True
             return [block]

@@ -393,3 +393,25 @@ def test_damage_that_can_not_be_set_aside_is_read_again(
     assert drain.step().spoilt == 1
     assert len(sink.rows) == 1
     assert [path.stat().st_size for path in in_the_way.iterdir()] == [100]
+
+
+def test_what_was_refused_and_then_swallowed_by_its_token_is_missed_and_sent_again(
+    root: Path, drain: Drain, sink: FakeSink, clock: Clock
+) -> None:
+    # A long life of the simulation lost such a row: the read-back left out what was ever refused.
+    journal = make_journal(root, clock)
+    journal.append(reward(1))
+    drain.step()
+    sink.rows.clear()  # the store lost its power, but not its memory of tokens
+    sink.refuses = lambda record: True
+    journal.close()
+    for _ in range(3):
+        drain.step()
+    assert [path.parent.name for path in root.glob("*/*/*.seg")] == ["rejected"]
+    sink.refuses = lambda record: False
+    assert restore(root) == 1
+    for _ in range(5):
+        clock.advance(5_000)
+        drain.step()
+    assert list(sink.rows.values()) == [reward(1)]
+    assert is_empty(root)
