@@ -210,6 +210,9 @@ class ReportRefresher:
                 kept = self._keep(thing, self._through_ms)
         except BanditError as exc:
             why, is_away = str(exc), isinstance(exc, StoreUnavailable)
+        except Exception as exc:  # a bug; the others must be kept all the same
+            log.debug("refreshing %s", thing.name, exc_info=exc)
+            why = f"{type(exc).__name__}: {exc}".rstrip(": ")
         self._note(thing.name, why)
         if not why:
             self._seen_ms[thing.name] = self._now_ms()

@@ -1,6 +1,6 @@
 """What a report costs: from kept numbers, from unit states, from the log; beside tea-tasting.
 
-`make bench ARGS=reports`; `ARGS="reports decisions=10000000 days=7"` for the full size. Both sides
+`make bench ARGS=reports`, or `ARGS=reports=10000000` for the full size; units are a tenth of that. Both sides
 read the same events: we a log in the embedded ClickHouse, tea-tasting one table of events in DuckDB
 through Ibis, its fastest way, where every reward is already joined to its decision.
 """
@@ -24,6 +24,7 @@ from bandit.store.migrations import migrate
 from bandit.store.numbers import ExperimentNumbers
 from bandit.store.unit_numbers import UnitNumbers
 from bandit.store.unit_plan import UnitPlan
+from tests.bench.kept import kept_report
 from tests.conftest import Gateway, start_gateway, stop_gateway
 
 START_MS = 1_790_000_000_000 // 86_400_000 * 86_400_000
@@ -71,9 +72,9 @@ class Size(NamedTuple):
         return START_MS + self.days * 86_400_000
 
 
-def reports(*options: str) -> None:
+def reports(*, decisions_n: int = 1_000_000) -> None:
     """Print what reports cost, and what they cost when units have twice as many decisions."""
-    size = Size(**{name: int(value) for name, _, value in (o.partition("=") for o in options)})
+    size = Size(decisions_n)
     twice = size._replace(decisions=2 * size.decisions, units=size.units_n)
     ours = []
     for each in (size, twice):
@@ -116,6 +117,15 @@ def _ours(gateway: Gateway, size: Size) -> float:
     text = msgspec.json.encode(kept[-1])
     _timed("read kept numbers", lambda: msgspec.json.decode(text, type=ExperimentNumbers), times=9)
     print(f"kept numbers                        {len(text) / 1000:10.1f} kB")
+    assert plan.surface is not None
+    kept_report(
+        store,
+        plan.experiment,
+        plan.surface,
+        plan.metrics,
+        kept[-1],
+        as_of_ms=closed_ms + WINDOW_MS,
+    )
     peak = Path(f"/proc/{gateway.process.pid}/status").read_text().split("VmHWM:")[1].split()[0]
     print(f"engine's most memory                {int(peak) / 1e6:10.2f} GB")
     store.close()

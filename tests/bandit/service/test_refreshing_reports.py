@@ -192,8 +192,10 @@ def test_what_fails_is_told_in_the_report(store: Store):
     refresh(store, T0 + 5000)
 
     class Failing:
+        error: Exception = RecordError("a number is too large")
+
         def advance(self, plan: UnitPlan, closed_ms: int) -> None:
-            raise RecordError("a number is too large")
+            raise self.error
 
         def from_states(self, plan: UnitPlan) -> None:
             raise AssertionError
@@ -208,6 +210,8 @@ def test_what_fails_is_told_in_the_report(store: Store):
     [problem] = [p for p in got.health.problems if p.code == "refresh_failed"]
     assert "a number is too large" in problem.text
     assert got.as_of_ms == T0 + 5000
+    Failing.error = AssertionError()  # a bug must not stop the others either
+    assert [each.why for each in mine.run_once()] == ["", "AssertionError"]
     late = ReportService(store, lambda: T0 + 90_000 + HOUR_MS).experiment("e")
     assert "no_refresh" in {p.code for p in late.health.problems}
 
