@@ -25,6 +25,7 @@ def report_actions(
     alpha: FromQuery[float] = ALPHA,
     limit: Limit = 20,
     reference: Reference = None,
+    since: At = None,
     at: At = None,
     at_ms: AsOf = None,
     surface_version: Version = None,
@@ -40,6 +41,7 @@ def report_actions(
         alpha,
         limit=limit,
         reference=reference,
+        since_ms=time_asked(since, None) or 0,
         at_ms=time_asked(at, at_ms),
         surface_version=surface_version,
     )

@@ -31,6 +31,7 @@ QUERY_S = 300.0
 )
 @click.option("--limit", type=click.IntRange(1, MOST), default=20, show_default=True)
 @click.option("--reference", metavar="ID", help="Compare with this action, not the most shown.")
+@click.option("--since", metavar="TIME", help="Of actions: only decisions from then on.")
 @click.option(
     "--surface-version",
     type=click.IntRange(min=1),
@@ -54,6 +55,7 @@ def command(
     actions: bool,
     limit: int,
     reference: str | None,
+    since: str | None,
     at: str | None,
     sequential: SequentialMode | None,
     fresh: bool,
@@ -67,6 +69,8 @@ def command(
         raise click.UsageError("name an EXPERIMENT or a --surface, and not both")
     if actions and surface is None:
         raise click.UsageError("--actions is of a --surface")
+    if since is not None and not actions:
+        raise click.UsageError("--since is of --actions")
     if sequential and surface is not None:
         raise click.UsageError("--sequential is of an EXPERIMENT")
     if fresh and actions:
@@ -93,6 +97,7 @@ def command(
                     alpha,
                     limit=limit,
                     reference=reference,
+                    since_ms=0 if since is None else moment_ms(since),
                     at_ms=at_ms,
                     surface_version=surface_version,
                 )

@@ -141,6 +141,7 @@ class ActionsReport(Record, frozen=True, kw_only=True):
 
     Attributes:
         as_of_ms: As of when.
+        since_ms: Of decisions from then on.
         alpha: 1 − the level of every interval, each by itself.
         key: Of the surface.
         surface_version: Whose reward rules hold.
@@ -149,10 +150,11 @@ class ActionsReport(Record, frozen=True, kw_only=True):
         not_judged: The others, by reason.
         actions_n: How many actions were ever shown; the report has the `limit` most shown.
         actions: Most shown first.
-        audit: The worst verdict of the actions' audits, Bonferroni over them.
+        audit: The worst verdict of the actions' audits, Bonferroni over all actions.
     """
 
     as_of_ms: int
+    since_ms: int
     alpha: float
     key: str
     surface_version: int
@@ -187,6 +189,7 @@ class ActionReports:
         *,
         limit: int = 20,
         reference: str | None = None,
+        since_ms: int = 0,
         at_ms: int | None = None,
         surface_version: int | None = None,
     ) -> ActionsReport:
@@ -197,6 +200,7 @@ class ActionReports:
             alpha: 1 − the level of every interval, in (0, 1).
             limit: How many actions, 1 to 100.
             reference: Action that others are compared with; the most shown one if None.
+            since_ms: Only decisions from then on; a report costs by decisions × actions.
             at_ms: As of when; now if None.
             surface_version: Whose reward rules hold; the newest if None.
 
@@ -211,9 +215,9 @@ class ActionReports:
         if not 1 <= limit <= MOST:
             raise RecordError(f"limit is {limit}, must be in 1 to {MOST}")
         surface, version = Declared(self._definitions).surface(key, surface_version)
-        scope = Scope(surface, self._now_ms() if at_ms is None else at_ms)
+        scope = Scope(surface, self._now_ms() if at_ms is None else at_ms, from_ms=max(since_ms, 0))
         shown, left_out = self._numbers.shown(scope, limit), self._numbers.left_out(scope)
-        names = [each.action for each in shown]
+        names, actions_n = [each.action for each in shown], shown[0].actions_n if shown else 0
         place = _place(names, reference)
         scores = self._scores(scope, names, left_out, place)
         draws = self._numbers.draws(scope, names) if names else {}
@@ -222,6 +226,7 @@ class ActionReports:
         )
         return ActionsReport(
             as_of_ms=scope.at_ms,
+            since_ms=scope.from_ms,
             alpha=alpha,
             key=key,
             surface_version=version,
@@ -235,9 +240,9 @@ class ActionReports:
                 killed_n=left_out.killed_n,
                 certain_n=left_out.certain_n,
             ),
-            actions_n=shown[0].actions_n if shown else 0,
+            actions_n=actions_n,
             actions=values,
-            audit=_worst([value.audit for value in values]),
+            audit=_worst([value.audit for value in values], actions_n),
         )
 
     def _scores(
@@ -375,9 +380,14 @@ def _estimate(asked: _Asked, total: int, size: int, *, anytime: bool = True) -> 
     )
 
 
-def _worst(checks: Sequence[PropensityCheck]) -> Literal["fine", "mismatch", "unknown"]:
-    """`mismatch` if any p-value is below the alarm's level ÷ how many were tested."""
+def _worst(
+    checks: Sequence[PropensityCheck], actions_n: int
+) -> Literal["fine", "mismatch", "unknown"]:
+    """`mismatch` if any p-value is below the alarm's level ÷ how many actions there are.
+
+    Of all and not of the reported ones: the most shown were picked for being drawn often.
+    """
     tested = [check.p_value for check in checks if check.p_value is not None]
     if not tested:
         return "unknown"
-    return "mismatch" if min(tested) < ALARM / len(tested) else "fine"
+    return "mismatch" if min(tested) < ALARM / max(actions_n, len(tested)) else "fine"

@@ -131,6 +131,7 @@ class ActionNumbers:
         rows = self._store.rows(
             "report_actions_draws",
             surface=scope.surface.key,
+            from_ms=scope.from_ms,
             at_ms=scope.at_ms,
             actions=list(actions),
         )

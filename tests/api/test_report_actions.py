@@ -11,7 +11,13 @@ from bandit.service.reporting_actions import ActionReports, NotJudged
 from tests.api.conftest import World
 
 PATH = "/v1/reports/surfaces/home.feed/actions"
-PLAIN = {"limit": 20, "reference": None, "at_ms": None, "surface_version": None}
+PLAIN = {
+    "limit": 20,
+    "reference": None,
+    "since_ms": 0,
+    "at_ms": None,
+    "surface_version": None,
+}
 
 
 @pytest.mark.parametrize(
@@ -20,6 +26,7 @@ PLAIN = {"limit": 20, "reference": None, "at_ms": None, "surface_version": None}
         ("", 0.05, {}),
         ("?alpha=0.1&limit=3&reference=a1", 0.1, {"limit": 3, "reference": "a1"}),
         ("?at=2026-11-23", 0.05, {"at_ms": 1_795_392_000_000}),
+        ("?since=2026-11-23", 0.05, {"since_ms": 1_795_392_000_000}),
         ("?at_ms=17&surface_version=2", 0.05, {"at_ms": 17, "surface_version": 2}),
     ],
 )

@@ -102,6 +102,7 @@ FROM (
             1 - arraySum(arrayMap(i -> toFloat64(pmf[i + 1]), blocked[1])) AS pool
         FROM decisions
         WHERE surface = {surface:String}
+            AND ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
             AND ts <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
             AND NOT has(pinned, 0)
             AND propensities[1] < 1

@@ -121,6 +121,15 @@ def test_actions_are_of_a_surface(environ: dict[str, str]):
     got = report(environ, "feed-2026", "--actions")
     assert got.exit_code == 2
     assert "--actions is of a --surface" in got.stderr
+    got = report(environ, "--surface", "home.feed", "--since", "2026-11-01")
+    assert "--since is of --actions" in got.stderr
+
+
+def test_actions_may_be_of_decisions_since_a_time(environ: dict[str, str]):
+    asked = ("--surface", "home.feed", "--actions", "--json", "--since")
+    got = msgspec.json.decode(report(environ, *asked, "2199-01-01").stdout, type=ActionsReport)
+    assert (got.actions, got.judged_n) == ((), 0)
+    assert "must be a time with its offset" in report(environ, *asked, "yesterday").stderr
 
 
 def test_reference_that_is_not_reported_ends_with_an_error(environ: dict[str, str]):

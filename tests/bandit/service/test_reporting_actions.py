@@ -250,6 +250,14 @@ def test_report_of_the_past_says_the_same_later(store: Store) -> None:
     assert before.judged_n < reports.actions("home").judged_n
 
 
+def test_decisions_before_a_time_are_left_out(told: Told) -> None:
+    middle = told.rows[len(told.rows) // 2].ts_ms
+    late = told.report(since_ms=middle)
+    assert late.judged_n == sum(row.ts_ms >= middle for row in told.rows)
+    every = {value.action: value.audit.drawn for value in told.report().actions}
+    assert all(value.audit.drawn < every[value.action] for value in late.actions)
+
+
 def test_surface_without_decisions_has_an_empty_report(told: Told) -> None:
     report = told.report(at_ms=T0 - 1)
     assert (report.actions, report.reference, report.judged_n) == ((), None, 0)
