@@ -82,7 +82,8 @@ class Processes:
                 output.close()
         if child.nice:
             with suppress(OSError):  # it has ended already, which is told elsewhere
-                os.setpriority(os.PRIO_PGRP, process.pid, child.nice)
+                niceness = os.getpriority(os.PRIO_PROCESS, 0) + child.nice
+                os.setpriority(os.PRIO_PGRP, process.pid, niceness)
         self._watch(process.pid)
         threading.Thread(target=self._tell_end, args=(process.pid,), daemon=True).start()
         assert process.stdin is not None

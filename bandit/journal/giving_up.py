@@ -114,10 +114,10 @@ def give_up(root: Path, sink: Sink, *, set_aside_by_ms: int | None = None) -> Gi
 def _throw_away(root: Path, by_ms: int) -> None:
     """Remove what was given up long ago, and folders that are empty then."""
     for path in (root / GIVEN_UP).glob("*/*"):
-        if _is_by(path, by_ms):
-            path.unlink()
-            log.warning("thrown away %s", path, extra=event("given_up_thrown_away"))
-            with suppress(OSError):  # there is more in it
+        with suppress(OSError):  # it stays, or the folder does, which has more in it
+            if _is_by(path, by_ms):
+                path.unlink()
+                log.warning("thrown away %s", path, extra=event("given_up_thrown_away"))
                 path.parent.rmdir()
 
 
