@@ -1,11 +1,15 @@
 """Policies: what each would earn, from the decisions that other policies made."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import msgspec
 import streamlit as st
 
+from bandit.ope import REASONS as OPE_REASONS
 from bandit.ope import Value
+from bandit.service.evaluation_artefact import EvaluationHeadline
+from bandit.service.reporting_ope_words import exploration_in_words
 from bandit.service.reporting_payloads import PolicyValue, Yardstick
 from bandit.service.reporting_tables import as_csv, value_rows
 from bandit.service.reporting_words import (
@@ -77,6 +81,13 @@ def _live(source: Source, key: str, alpha: float) -> None:
     )
     if report.uniform is not None:
         _yardstick(report.uniform)
+    if report.exploration is not None:
+        st.header("What exploring gives up", anchor=False)
+        show_list(exploration_in_words(report.exploration))
+    saved, _ = source.evaluations(key)
+    if saved:
+        st.header("Saved evaluations", anchor=False)
+        show_table(evaluation_rows(saved))
     show_downloads(
         f"policies-{report.key}",
         csv=as_csv(value_rows(report.values)),
@@ -93,6 +104,31 @@ def _yardstick(found: Yardstick) -> None:
         "Units of the uniform slice always get actions by chance, so the difference is what the "
         "surface's own policy is worth."
     )
+
+
+def evaluation_rows(saved: Sequence[EvaluationHeadline]) -> list[dict[str, str]]:
+    """A line for each candidate; a refused one has reasons in place of numbers."""
+    return [
+        {
+            "made": f"{datetime.fromtimestamp(one.made_at_ms // 1000, UTC):%Y-%m-%d %H:%M}",
+            "candidate": found.name,
+            "trust": found.verdict,
+            "value": _in_brackets(found.value, found.value_low, found.value_high),
+            "against logging": _in_brackets(found.gain, found.gain_low, found.gain_high, "+"),
+            "why": "; ".join(OPE_REASONS.get(code, code) for code in found.reasons),
+            "decisions": f"{one.n:,}",
+            "id": one.id,
+        }
+        for one in saved
+        for found in one.candidates
+    ]
+
+
+def _in_brackets(value: float | None, low: float | None, high: float | None, sign: str = "") -> str:
+    if value is None:
+        return DASH
+    ends = "" if low is None else f" [{number(low, sign)}, {number(high, sign)}]"
+    return f"{number(value, sign)}{ends}"
 
 
 def remarks(values: Sequence[PolicyValue]) -> list[str]:

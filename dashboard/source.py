@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Generic, NamedTuple, Protocol, TypeVar, cast
 
 from bandit.errors import BanditError, StoreError
+from bandit.service.evaluation_artefact import EvaluationHeadline
 from bandit.service.reporting import ExperimentReport, Overview, SurfaceReport
 
 Payload = TypeVar("Payload")
@@ -31,6 +32,10 @@ class Reporter(Protocol):
 
     def surface(self, key: str, alpha: float = 0.05) -> SurfaceReport:
         """All about a surface."""
+        ...
+
+    def evaluations(self, surface: str) -> tuple[EvaluationHeadline, ...]:
+        """Saved evaluations of a surface."""
         ...
 
 
@@ -90,6 +95,10 @@ class Source:
     def surface(self, key: str, alpha: float) -> Fetched[SurfaceReport]:
         """All about a surface."""
         return self._fetch(("surface", key, alpha), lambda r: r.surface(key, alpha))
+
+    def evaluations(self, surface: str) -> Fetched[tuple[EvaluationHeadline, ...]]:
+        """Saved evaluations of a surface, the newest first."""
+        return self._fetch(("evaluations", surface), lambda r: r.evaluations(surface))
 
     def _fetch(self, name: Name, make: Callable[[Reporter], Payload]) -> Fetched[Payload]:
         with self._guard:

@@ -66,7 +66,7 @@ class Carrying:
         found = self.experiment(step)
         if found is not None:
             assert isinstance(found.spec, Experiment)
-            if {v.policy for v in found.spec.variants} != {step.live, step.challenger}:
+            if not _serves(found.spec, step):
                 return f"Experiment {found.key!r} is another one, declared by {found.author}."
             if found.spec.status != "running":
                 return f"{found.author} has {found.spec.status} experiment {found.key!r}."
@@ -120,7 +120,8 @@ class Carrying:
                 self._put(step, draft, expected=None)
             return
         assert isinstance(found.spec, Experiment)
-        if found.spec.status == "running" and found.author.startswith(AUTHOR):
+        # Whoever touched it last: what serves the challenger for us ends with us.
+        if found.spec.status == "running" and _serves(found.spec, step):
             self._put(
                 step,
                 msgspec.structs.replace(found.spec, status="stopped"),
@@ -153,6 +154,10 @@ class Carrying:
             stage=step.stage,
             author=self._promotions.steps(step.surface, step.promotion_id)[0].author,
         )
+
+
+def _serves(experiment: Experiment, step: PromotionStep) -> bool:
+    return {v.policy for v in experiment.variants} == {step.live, step.challenger}
 
 
 def plan_of(step: PromotionStep) -> PromotionPlan:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import NamedTuple, get_args
 
 from bandit.errors import BanditError, RecordError
+from bandit.service.evaluation_artefact import EvaluationHeadline, EvaluationService
 from bandit.service.judging import Judged
 from bandit.service.projects import seen_by
 from bandit.service.reporting_agreement import agreement_of
@@ -98,6 +99,7 @@ class ReportService:
         """
         definitions = Definitions(store)
         self._definitions = seen_by(project, lambda: definitions)()
+        self._evaluations = EvaluationService(store, code_version="", project=project)
         self._reports = Reports(store)
         self._numbers = ReportNumbers(store)
         self._kept = KeptNumbers(store)
@@ -242,6 +244,15 @@ class ReportService:
         read = self._numbers.read(asked.when, watching=watching)
         found = self._numbers.surface(watching, asked.when, read)
         return _exploration(watching, found.numbers, alpha, question)
+
+    def evaluations(self, surface: str) -> tuple[EvaluationHeadline, ...]:
+        """Saved evaluations of a surface in one line each, the newest first.
+
+        Raises:
+            NotDeclared: No such surface.
+            StoreUnavailable: The store did not answer.
+        """
+        return tuple(self._evaluations.all(surface))
 
     def history(
         self,

@@ -282,6 +282,15 @@ def test_ramp_whose_experiment_somebody_stops_is_abandoned(world: World) -> None
     assert f"ana has stopped experiment '{world.surface}.promotion-1'" in ended.reason
 
 
+def test_experiment_that_somebody_touched_ends_with_its_ramp_all_the_same(world: World) -> None:
+    world.start()
+    touched = replace(world.experiment().spec, description="Mine now.")  # type: ignore[type-var]
+    put(world.store, touched, expected=1)
+    world.report = lambda: report(world.now_ms, effect(-0.2, -0.1))
+    assert world.advance(after_ms=1000).state == "reverted"
+    assert world.ramp()[0] == "stopped"
+
+
 def test_surface_of_another_project_is_not_there(world: World) -> None:
     theirs = world.service(project="theirs")
     for ask in (
