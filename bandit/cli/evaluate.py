@@ -7,11 +7,12 @@ import signal
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -86,6 +87,7 @@ AUTHOR = "cli"
 @click.option(
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes."
 )
+@click.option("--dask", metavar="ADDRESS", help="Run on the workers of this Dask scheduler.")
 @click.option("--json", "form", flag_value="json", help="All of it, as JSON.")
 @click.option("--csv", "form", flag_value="csv", help="A line for each candidate, as CSV.")
 @click.option("--md", "form", flag_value="md", help="Markdown, to paste into a document.")
@@ -99,6 +101,7 @@ def command(
     since: datetime | None,
     until: datetime | None,
     workers: int,
+    dask: str | None,
     form: str | None,
     picture: Path | None,
     page: Path | None,
@@ -117,7 +120,7 @@ def command(
     _few_collections()
     try:
         environment = Settings.from_environ(os.environ)
-        with _processes(workers) as executor, _watched() as watching:
+        with _executor(workers, dask) as executor, _watched() as watching:
             opened = partial(open_store, environment, readonly=True)
             asked = _Asked(surface, opened, how, _ms(since) or 0, _ms(until), watching)
             asked.executor, asked.workers_n = executor, workers
@@ -166,7 +169,7 @@ class _Asked:
         self.since_ms = since_ms
         self.now_ms = now_ms()
         self.until_ms = self.now_ms + 1 if until_ms is None else until_ms
-        self.executor: ProcessPoolExecutor | None = None
+        self.executor: Executor | None = None
         self.workers_n = 1
         self._watching = watching
 
@@ -224,8 +227,12 @@ def _ms(given: datetime | None) -> int | None:
 
 
 @contextmanager
-def _processes(workers: int) -> Iterator[ProcessPoolExecutor | None]:
-    """Processes that leave Ctrl-C to this one; None for one worker."""
+def _executor(workers: int, dask: str | None) -> Iterator[Executor | None]:
+    """Processes of this host that leave Ctrl-C to this one, or a cluster's; None for one worker."""
+    if dask is not None:
+        with _cluster(dask) as client:
+            yield client.get_executor()
+        return
     if workers == 1:
         yield None
         return
@@ -242,6 +249,17 @@ def _processes(workers: int) -> Iterator[ProcessPoolExecutor | None]:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _cluster(address: str) -> Any:
+    try:
+        from distributed import Client
+    except ImportError as exc:
+        raise BadSpec("--dask needs Dask: pip install bandit-service[dask]") from exc
+    try:
+        return Client(address)
+    except (OSError, ValueError) as exc:
+        raise BadSpec(f"Dask's scheduler is {address!r}, must be one that answers: {exc}") from exc
 
 
 def _worker() -> None:

@@ -1,13 +1,16 @@
 """`bandit evaluate` over a real store."""
 
+import contextlib
 import csv
 import io
 import re
 import signal
 import subprocess
 import sys
+import types
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -155,6 +158,30 @@ def test_what_can_not_be_done_is_told_in_one_line(
     assert found.exit_code in (1, 2)
     assert message in found.output
     assert "Traceback" not in found.output
+
+
+def test_a_cluster_is_an_executor_like_any(
+    environ: dict[str, str], specs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Client(contextlib.nullcontext):  # what we use of `distributed.Client`
+        def __init__(self, address: str) -> None:
+            assert address == "tcp://scheduler:8786"
+            super().__init__(self)
+
+        def get_executor(self) -> ThreadPoolExecutor:
+            return ThreadPoolExecutor(1)
+
+    monkeypatch.setitem(sys.modules, "distributed", types.SimpleNamespace(Client=Client))
+    found = evaluate(
+        environ, "home", "--policies", specs, "--csv", "--workers", "2",
+        "--dask", "tcp://scheduler:8786",
+    )  # fmt: skip
+    alone = evaluate(environ, "home", "--policies", specs, "--csv")
+    assert found.exit_code == 0, found.output
+    assert found.stdout == alone.stdout
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    without = evaluate(environ, "home", "--policies", specs, "--dask", "tcp://scheduler:8786")
+    assert "pip install bandit-service[dask]" in without.output
 
 
 @pytest.mark.acceptance

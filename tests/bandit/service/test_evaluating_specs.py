@@ -1,5 +1,9 @@
+import re
+from pathlib import Path
+
 import pytest
 
+from bandit import ope
 from bandit.errors import BadSpec
 from bandit.service.evaluating_specs import read_candidates, read_search
 
@@ -122,3 +126,12 @@ def test_too_many_combinations_are_refused() -> None:
     each = ", ".join(str(number / 2000) for number in range(1, 1002))
     with pytest.raises(BadSpec, match="there are over 1000 combinations"):
         read_search(f'[search.x]\ntype = "uniform"\nfloor = [{each}]', "home")
+
+
+def test_the_files_in_the_documentation_are_read() -> None:
+    page = Path(ope.__file__).with_name("README.md").read_text()
+    candidates, searched = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert list(read_candidates(candidates, "home")) == [
+        "careful", "linear", "half-and-half", "chance"
+    ]  # fmt: skip
+    assert len(read_search(searched, "home").combinations) == 7
