@@ -24,6 +24,7 @@ from bandit.service.reporting_words import (
 )
 from bandit.specs import Experiment
 from bandit.stats import Effect
+from bandit.stats.sequential.comparison import FIRST_LOOK
 
 VALID = {
     "anytime": "peeking-safe",
@@ -319,6 +320,8 @@ def _open(found: MetricEffect, facts: Facts) -> str:
         low, high = _ends(effect)
         return f"The interval that {holds}, [{low:.3g}, {high:.3g}], includes 0."
     why = in_words([effect.reason or ""])
+    if effect.reason == "few_units":
+        why = f"it starts at {FIRST_LOOK:.0f} units"
     return f"There is no interval yet that {holds}: {why}.{_warned(found)}"
 
 

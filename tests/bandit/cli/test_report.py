@@ -66,7 +66,7 @@ def test_markdown_has_the_verdict_and_tables(environ: dict[str, str]):
     first = "| click per decision (primary) | treatment − control |"
     effect, anytime = payload.effects[0].effect, payload.effects[0].anytime
     lines = [line for line in text.splitlines() if line.startswith(first)]
-    assert [line.split(" | ")[2] for line in lines] == ["any time", "one planned look"]
+    assert [line.split(" | ")[2] for line in lines] == ["any time *", "one planned look"]
     assert effect_in_words(anytime) in lines[0]
     assert effect_in_words(effect) in lines[1]
     assert "| feed-vw | vw | 29 | 29 (" in text

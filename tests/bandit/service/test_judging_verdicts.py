@@ -159,8 +159,8 @@ def test_what_only_one_planned_look_would_say_is_told_as_such():
 def test_nothing_is_said_at_any_look_before_the_first_hundred_units():
     got = said(2.0, n=40).verdict
     assert got.state == "not_yet"
-    assert "no interval yet that holds at every look: there are too few units." in got.reason
-    assert "there are too few units." in said(0.0, n=40).verdict.reason
+    assert "no interval yet that holds at every look: it starts at 100 units." in got.reason
+    assert "it starts at 100 units." in said(0.0, n=40).verdict.reason
 
 
 def test_what_can_not_be_told_shows_the_interval_and_when_it_might_be():
