@@ -175,11 +175,14 @@ class ReportRefresher:
         self._say()
 
     def _look(self) -> None:
-        """Find out what there is, and how far the log goes."""
-        self._declared = Declared(self._definitions)
+        """Find out how far the log goes, and what was declared by then.
+
+        What was declared later has to wait: numbers of a time go by the definitions of that time.
+        """
         now_ms = self._now_ms()
         through_ms = self._tail.drained_through_ms(now_ms).through_ms
         self._through_ms = None if through_ms is None else min(through_ms, now_ms)
+        self._declared = Declared(self._definitions, self._through_ms)
         things = {thing.name: thing for thing in self._found(self._declared)}
         for name, thing in things.items():
             if self._over.get(name, thing.definition.version) != thing.definition.version:

@@ -275,7 +275,8 @@ def _readers(service: Service, log: Log) -> Iterator[str]:
     finally:
         store.close()
     events_n = log.one(f"SELECT uniqExact(event_id) FROM {distinct('decisions')}")
-    report = service.api.get(f"/v1/reports/surfaces/{SURFACE}", timeout=60.0)
+    asked = f"/v1/reports/surfaces/{SURFACE}?fresh=true"  # what is kept may be seconds old
+    report = service.api.get(asked, timeout=60.0)
     if report.status_code != 200:
         yield f"the report answers {report.status_code}: {report.text[:500]}"
     else:

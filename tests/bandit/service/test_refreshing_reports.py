@@ -251,6 +251,20 @@ def test_a_thing_rests_ten_times_as_long_as_it_took(store: Store):
     assert asked[1] - asked[0] >= 44.0
 
 
+def test_numbers_go_by_the_definitions_of_their_time(store: Store):
+    declare(store, *SPECS)
+    decide(LogMaker(store), 0)
+    capped = Metric(key="clicks", source="reward", per="unit", cap=0.1)
+    declare(store, capped, expected=1, at_ms=T0 + 6000)
+    drained(store, T0 + 5000)  # the log is not as far as the declaration
+    list(refresher(store, Clock(T0 + 7000)).run_once())
+    service = ReportService(store, lambda: T0 + 8000)
+    then = service.experiment("e", at_ms=T0 + 5000)
+    assert (then.source, then.as_of_ms, then.effects[0].effect.cap) == ("kept", T0 + 5000, None)
+    now = service.experiment("e")
+    assert (now.source, now.generation == then.generation) == ("log", False)
+
+
 def test_nothing_is_kept_while_nobody_knows_how_far_the_log_goes(store: Store):
     declare(store, *SPECS)
     decide(LogMaker(store), 0)
