@@ -240,15 +240,13 @@ def judge_evaluation(
             )
         )
     if checks[-1].passed:
-        checks.append(
-            GateCheck(
-                code="segments",
-                passed=not worse,
-                text=f"The challenger is worse in {', '.join(s.value for s in worse)}."
-                if worse
-                else f"None of {len(segments)} segments is worse.",
-            )
-        )
+        untold = not segments and plan.segments is None
+        text = f"None of {len(segments)} segments is worse."
+        if untold:
+            text = "The evaluation tells no segments apart: make it with --segment."
+        elif worse:
+            text = f"The challenger is worse in {', '.join(s.value for s in worse)}."
+        checks.append(GateCheck(code="segments", passed=not (worse or untold), text=text))
     checks = [*before, *checks]
     return Gate(
         surface=scope.surface.key,
