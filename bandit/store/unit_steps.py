@@ -23,7 +23,7 @@ from bandit.store.unit_plan import REPEATED_MS, UnitPlan
 
 SLACK_MS = 120_000
 """A row may become visible so much later than the store's clock says it came."""
-SHARD_ROWS = 1_000_000
+SHARD_ROWS = 500_000
 """Rows of the log that are added up at once, about: it bounds the memory."""
 STALE_MS = 7 * DAY_MS
 """States of definitions that nobody has advanced for so long are removed."""

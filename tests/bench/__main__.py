@@ -7,6 +7,7 @@ from tests.bench.evaluating import evaluating
 from tests.bench.everything import everything
 from tests.bench.learner import learner
 from tests.bench.ope import ope
+from tests.bench.reports import reports
 from tests.bench.serving import latency, serving
 from tests.bench.stored import stored
 
@@ -18,6 +19,7 @@ BENCHES = {
     "evaluating": evaluating,
     "stored": stored,
     "ope": ope,
+    "reports": reports,
 }
 
 

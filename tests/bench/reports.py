@@ -1,8 +1,8 @@
 """What a report costs: from kept numbers, from unit states, from the log; beside tea-tasting.
 
-`make bench ARGS=reports`, or `ARGS=reports=10000000` for the full size; units are a tenth of that. Both sides
-read the same events: we a log in the embedded ClickHouse, tea-tasting one table of events in DuckDB
-through Ibis, its fastest way, where every reward is already joined to its decision.
+`make bench ARGS=reports`, or `ARGS=reports=10000000` for the full size; units are a tenth of that.
+Both sides read the same kind of events: we a log in the embedded ClickHouse, tea-tasting one table
+in DuckDB through Ibis, its fastest way, where every reward is already joined to its decision.
 """
 
 import statistics
