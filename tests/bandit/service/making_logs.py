@@ -11,9 +11,7 @@ from tests.bandit.learning import making
 from tests.bandit.learning.filling import RealLog
 from tests.bandit.learning.making import T0
 
-SURFACE = Surface(
-    key="home", policy="uniform", join_window_s=10.0, reward_low=0.0, reward_high=1.0
-)
+SURFACE = Surface(key="home", policy="uniform", join_window_s=10.0, reward_low=0.0, reward_high=1.0)
 EVERY_MS = 100
 ACTIONS = tuple(Action.of(f"a{i}", size=i) for i in range(3))
 CHANCE = np.array([[0.2, 0.8, 0.4], [0.7, 0.1, 0.5]])  # of a reward, by place and action
