@@ -25,7 +25,7 @@ By = Literal["", "variant", "policy", "context"]
 
 SLICE_N = 1_000_000
 """Decisions of a slice, about."""
-GROUPS_N = 16_384
+GROUPS_N = 4096
 """Beyond so many units they are put into so many groups by a hash."""
 HOUR_MS = 3_600_000
 REASONS = ("forced", "unseen", "pinned", "overridden", "own", "absent", "fixed")
@@ -143,7 +143,7 @@ def ope_moments(
 
     They are what the rows would give: sums over units are exact for up to `GROUPS_N` units. More
     are put into that many groups by a hash, and a group is one observation: the value stays what it
-    is, and its standard error is off by 1 ÷ √(2 · groups), half a percent.
+    is, and its standard error is off by 1 ÷ √(2 · groups), one percent.
 
     Args:
         store: Any user of it.
