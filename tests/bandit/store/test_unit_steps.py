@@ -9,6 +9,7 @@ from bandit.errors import StoreUnavailable
 from bandit.stats import JointMoments
 from bandit.store import unit_steps
 from bandit.store.client import Store
+from bandit.store.retention import Retention
 from bandit.store.unit_numbers import UnitNumbers
 from bandit.store.unit_plan import UnitPlan
 from tests.bandit.logs import T0
@@ -220,3 +221,19 @@ def test_readers_that_may_change_nothing_get_numbers(clickhouse_url: str, store:
     numbers = UnitNumbers(reading).from_log(plan, END)
     assert_right(numbers, Reference(log.rows, SPEC, SURFACE, END), plan)
     reading.close()
+
+
+def test_states_of_what_has_expired_stay_as_they_are(store: Store) -> None:
+    log = some_log(store)
+    plan = UnitPlan.of(SPEC, SURFACE, [reward("total")], {})
+    numbers = UnitNumbers(store)
+    numbers.advance(plan, HALF)
+    before = numbers.from_states(plan)
+    Retention(store).keep({"decisions": 30}, longest_window_s=1.0, now_ms=T0)  # T0 was long ago
+    log.outcome("u2", "revenue", 3.0, 30_000)
+    log.reward(log.decide(20_000, unit="u1", experiment="e", variant="t"), 0.75, name="click")
+    log.deliver()
+    numbers.advance(plan, HALF)
+    assert numbers.from_states(plan) == before
+    assert before is not None
+    assert sum(variant.units_n for variant in before.variants) > 10
