@@ -37,7 +37,9 @@ def rows(heading: str) -> Iterator[list[str]]:
 def registries_of(folder: Path) -> tuple[list[CollectorRegistry], HostMeter]:
     """Of every process."""
     meter = Meter(journal_dir=folder, shared_dir=None)
-    sheets = [Sheet(folder, name, monotonic_s=lambda: 0.0) for name in ("drain", "learn", "refresh")]
+    sheets = [
+        Sheet(folder, name, monotonic_s=lambda: 0.0) for name in ("drain", "learn", "refresh")
+    ]
     drain = DrainMeter(sheets[0], now_ms=lambda: 0)
     drain.passed(DrainStep(progress=Progress("h", 0, 0, 0)), Counter())
     LearnMeter(sheets[1], now_ms=lambda: 0)
