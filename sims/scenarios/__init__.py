@@ -10,6 +10,7 @@ from sims.scenarios.coverage import ONE_LOOK
 from sims.scenarios.mismatch import SRM
 from sims.scenarios.ope_accuracy import OPE_ACCURACY
 from sims.scenarios.ope_coverage import OPE_ANYTIME, OPE_COVERAGE
+from sims.scenarios.ope_heldout import OPE_HELDOUT
 from sims.scenarios.ope_slates import OPE_SLATES
 from sims.scenarios.peeking import PEEKING
 from sims.scenarios.power import OPEN_ENDED, PLANNED, WIDTH
@@ -28,6 +29,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     OPE_COVERAGE,
     OPE_ANYTIME,
     OPE_ACCURACY,
+    OPE_HELDOUT,
     OPE_SLATES,
 )
 """Every scenario; `bandit simulate scenarios` runs them by name."""

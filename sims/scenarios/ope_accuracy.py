@@ -83,20 +83,40 @@ def look(world: LogWorld, n: int, rng: np.random.Generator, runs_n: int) -> dict
     found: dict[str, list[float]] = defaultdict(list)
     for _ in range(runs_n):
         judged = world.log(rng, n)
-        terms = dict(theirs(judged, world.k))
-        log = modelled(judged, world.k)
-        terms["default"] = ope.CalibratedDr().terms(log)
-        for name, one in terms.items():
-            try:
-                found[name].append((one.value - judged.truth) ** 2)
-            except NotEnoughData:
-                found[name].append(judged.truth**2)
+        for name, error in errors_of(judged, modelled(judged, world.k), world.k).items():
+            found[name].append(error)
     return dict(found)
+
+
+def errors_of(judged: Judged, log: ope.LoggedBatch, k: int) -> dict[str, float]:
+    """Squared errors of obp's eight and of the default estimate, which takes our model of `log`."""
+    terms = {**theirs(judged, k), "default": ope.CalibratedDr().terms(log)}
+    found = {}
+    for name, one in terms.items():
+        try:
+            found[name] = (one.value - judged.truth) ** 2
+        except NotEnoughData:
+            found[name] = judged.truth**2
+    return found
+
+
+def beside_best(cell: str, found: Mapping[str, Sequence[float]], at_most: float) -> list[Figure]:
+    """Our squared errors, those of the best of eight, and by how much ours are greater."""
+    errors = {name: np.array(each) * 1e4 for name, each in found.items()}
+    ours = errors.pop("default")
+    best = min(errors, key=lambda name: float(errors[name].mean()))
+    scale = max(float(errors[best].mean()), 1e-300)
+    return [
+        mean(f"beside it: {cell}: default, squared error × 10⁴", ours),
+        mean(f"beside it: {cell}: {best}, the best of obp's", errors[best]),
+        # Paired: both judged the same logs.
+        mean(f"{cell}: (ours − best) ÷ best", (ours - errors[best]) / scale, at_most=at_most),
+    ]
 
 
 def accuracy(seed: int, repetitions: int, executor: Executor | None) -> Sequence[Figure]:
     """Root mean squared errors of each column, and ours ÷ the best of theirs."""
-    figures = []
+    figures: list[Figure] = []
     for place, (world, n) in enumerate((w, n) for w in WORLDS for n in SIZES):
         # Long logs take long, and differ less; too few of them say nothing.
         if (runs_n := min(repetitions, repetitions * 6000 // n)) < 4:
@@ -106,17 +126,7 @@ def accuracy(seed: int, repetitions: int, executor: Executor | None) -> Sequence
         for block in blocks:
             for name, each in block.items():
                 joined[name] += each
-        errors = {name: np.array(each) * 1e4 for name, each in joined.items()}
-        ours = errors.pop("default")
-        best = min(errors, key=lambda name: float(errors[name].mean()))
-        scale = max(float(errors[best].mean()), 1e-300)
-        cell = f"{world.name}, n = {n:,}"
-        figures += [
-            mean(f"beside it: {cell}: default, squared error × 10⁴", ours),
-            mean(f"beside it: {cell}: {best}, the best of obp's", errors[best]),
-            # Paired: both judged the same logs.
-            mean(f"{cell}: (ours − best) ÷ best", (ours - errors[best]) / scale, at_most=SLACK),
-        ]
+        figures += beside_best(f"{world.name}, n = {n:,}", joined, SLACK)
     return figures
 
 

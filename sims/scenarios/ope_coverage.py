@@ -7,7 +7,7 @@ else it is not compared. The normal interval of IPS is what most others print.
 import importlib.util
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any
@@ -38,20 +38,27 @@ def look(world: LogWorld, n: int, rng: np.random.Generator, runs_n: int) -> Foun
     found: Found = defaultdict(list)
     for _ in range(runs_n):
         judged = world.log(rng, n)
-        log = judged.log
-        try:
-            intervals = {"default": ope.default_interval(modelled(judged, world.k))}
-            intervals["normal interval of IPS"] = ope.normal(ope.Ips().terms(log))
-        except NotEnoughData:
-            # Every weight is 0: nothing is told, and the normal interval would be a point.
-            intervals.setdefault("default", ope.Interval(low=0.0, high=1.0, alpha=0.05, method=""))
-        intervals |= peers(log)
+        intervals = intervals_of(modelled(judged, world.k)) | peers(judged.log)
         for name, one in intervals.items():
             found[name].append((one.low <= judged.truth <= one.high, one.width))
     return dict(found)
 
 
-def peers(log: ope.LoggedBatch) -> Mapping[str, ope.Interval]:
+def intervals_of(log: ope.LoggedBatch) -> dict[str, ope.Interval]:
+    """The default interval of a log with predictions, and the normal one of IPS."""
+    assert log.reward_range is not None
+    found = {}
+    try:
+        found["default"] = ope.default_interval(log)
+        found["normal interval of IPS"] = ope.normal(ope.Ips().terms(log))
+    except NotEnoughData:
+        # Every weight is 0: nothing is told, and the normal interval would be a point.
+        low, high = log.reward_range
+        found.setdefault("default", ope.Interval(low=low, high=high, alpha=0.05, method=""))
+    return found
+
+
+def peers(log: ope.LoggedBatch) -> dict[str, ope.Interval]:
     """vw-estimators' Cressie–Read: told the bound we know, the greatest weight seen, or nothing."""
     if importlib.util.find_spec("estimators") is None:
         return {}
@@ -112,16 +119,8 @@ def watch(world: LogWorld, rng: np.random.Generator, runs_n: int) -> Found:
     for number in range(runs_n):
         judged = world.log(rng, LOOKS[-1])
         log = judged.log
-        # A model of the first tenth only, so that no prediction has seen its row.
-        past = LOOKS[-1] // 10
-        model = ope.RidgePerAction(k=world.k)
-        assert log.action is not None
-        model.fit(judged.context[:past], log.action[:past], log.reward[:past], np.ones(past))
-        predicted = np.where(
-            np.arange(log.n)[:, None] < past, 0.5, np.clip(model.predict(judged.context), 0.0, 1.0)
-        )
         sequences = {
-            "default": ope.anytime_dr(log.with_predictions(predicted), looks=LOOKS),
+            "default": sequence_of(judged, world.k),
             "of IPS": ope.anytime_ips(log, looks=LOOKS),
         }
         if not number:  # theirs takes a second of Python a log
@@ -133,6 +132,22 @@ def watch(world: LogWorld, rng: np.random.Generator, runs_n: int) -> Found:
             held = all(one.low <= judged.truth <= one.high for one in looks)
             found[name].append((held, looks[-1].width))
     return dict(found)
+
+
+def sequence_of(judged: Judged, k: int) -> list[ope.Interval]:
+    """Our sequence, with a model of the first tenth only, so that none has seen its row."""
+    log, past = judged.log, LOOKS[-1] // 10
+    assert log.action is not None
+    assert log.reward_range is not None
+    model = ope.RidgePerAction(k=k)
+    model.fit(judged.context[:past], log.action[:past], log.reward[:past], np.ones(past))
+    low, high = log.reward_range
+    predicted = np.where(
+        np.arange(log.n)[:, None] < past,
+        (low + high) / 2.0,
+        np.clip(model.predict(judged.context), low, high),
+    )
+    return ope.anytime_dr(log.with_predictions(predicted), looks=LOOKS)
 
 
 def _peer_sequence(log: ope.LoggedBatch) -> dict[str, list[ope.Interval]]:

@@ -4,7 +4,7 @@ They are those in which the peers' intervals were measured: see `ope_coverage.py
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,21 @@ class Judged(NamedTuple):
     log: LoggedBatch
     context: Array
     truth: float
+
+
+class World(Protocol):
+    """Whatever makes logs whose target has a known value."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+
+    @property
+    def k(self) -> int:
+        """Actions."""
+
+    def log(self, rng: np.random.Generator, n: int) -> Judged:
+        """`n` decisions with their rewards."""
 
 
 @dataclass(frozen=True)
