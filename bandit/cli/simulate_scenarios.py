@@ -17,7 +17,7 @@ from sims.scenarios.base import Figure, Finding
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 NAMES = [scenario.name for scenario in SCENARIOS]
-VERDICTS = {"yes": "holds", "no": "FAILS", "unsure": "misses by chance or not: more repetitions"}
+VERDICTS = {"yes": "holds", "no": "FAILS", "unsure": "is not refuted, and not shown either"}
 
 
 @click.command("scenarios")
@@ -43,8 +43,9 @@ def command(
 ) -> None:
     """Test the claims NAME… (all of them, if none is named) by simulation.
 
-    Ends with 1 if a claim fails. Writes scenarios.json into --out; equal options give identical
-    numbers on any number of workers.
+    A figure holds if its whole Monte-Carlo interval meets the target, fails if none of it does,
+    and is unsure between: more --repetitions tell. Ends with 1 if a claim fails. Writes
+    scenarios.json into --out; equal options give identical numbers on any number of workers.
     """
     # Where the output is not a terminal, rich would fold the tables at 80 columns.
     console = Console(width=None if sys.stdout.isatty() else 140)
@@ -81,7 +82,7 @@ def show(console: Console, finding: Finding) -> None:
     console.print(f"\n[bold]{finding.scenario}[/bold] {VERDICTS[finding.holds]}", highlight=False)
     console.print(
         f"{finding.claim} Target: {finding.target}. "
-        f"{finding.repetitions:,} repetitions, seed {finding.seed}.",
+        f"{finding.repetitions:,} repetitions, seed {finding.seed}. {counted(finding)}",
         highlight=False,
     )
     table = Table(
@@ -102,6 +103,22 @@ def show(console: Console, finding: Finding) -> None:
             figure.holds or "(beside it)",
         )
     console.print(table)
+
+
+def counted(finding: Finding) -> str:
+    """How many of the figures with a target hold, are unsure, and fail.
+
+    >>> from sims.scenarios.base import Scenario, exact, rate
+    >>> figures = exact("power", 0.8, at_least=0.78), rate("covers", 95, 100, at_least=0.93)
+    >>> counted(Scenario("name", "claim", "target", 1, 1, lambda *_: figures).run())
+    'Of 2 figures with a target 1 holds, 1 is unsure, 0 fail.'
+    """
+    each = [figure.holds for figure in finding.figures if figure.holds]
+    yes, unsure, no = (each.count(one) for one in ("yes", "unsure", "no"))
+    return (
+        f"Of {len(each)} figures with a target {yes} hold{'s' * (yes == 1)}, "
+        f"{unsure} {'is' if unsure == 1 else 'are'} unsure, {no} fail{'s' * (no == 1)}."
+    )
 
 
 def target_of(figure: Figure) -> str:

@@ -18,8 +18,8 @@ from scipy.special import betaincinv, ndtri
 from bandit.records import Record
 
 Holds = Literal["yes", "no", "unsure"]
-"""`yes`: the figure meets its target; `unsure`: it misses by no more than its Monte-Carlo interval
-reaches, so that more repetitions must tell; `no`: it misses by more."""
+"""`yes`: the figure's whole Monte-Carlo interval meets the target; `no`: none of it does; `unsure`:
+it crosses the target, so that these repetitions can not tell, wherever the figure itself is."""
 T = TypeVar("T")
 LEVEL = 0.95
 """Of Monte-Carlo intervals."""
@@ -33,7 +33,7 @@ class Figure(Record, frozen=True, kw_only=True):
         value: The number.
         low, high: Its 95 % Monte-Carlo interval.
         at_least, at_most: The target; both None: shown for comparison, part of no claim.
-        holds: Whether it meets the target; None without one.
+        holds: Whether its interval meets the target; None without one.
     """
 
     name: str
@@ -150,9 +150,9 @@ def rate(
     Source: Clopper, Pearson (1934), "The use of confidence or fiducial limits illustrated in the
     case of the binomial".
 
-    >>> rate("power", 790, 1000, at_least=0.78).holds
+    >>> rate("covers", 980, 1000, at_least=0.93).holds
     'yes'
-    >>> rate("power", 770, 1000, at_least=0.78).holds, rate("power", 70, 100, at_least=0.8).holds
+    >>> rate("covers", 95, 100, at_least=0.93).holds, rate("covers", 80, 100, at_least=0.93).holds
     ('unsure', 'no')
     """
     tail = (1.0 - LEVEL) / 2.0
@@ -197,7 +197,7 @@ def _judged(
     holds: Holds | None = None
     if at_least is not None or at_most is not None:
         missed = high < least or low > most
-        holds = "yes" if least <= value <= most else "no" if missed else "unsure"
+        holds = "no" if missed else "yes" if least <= low and high <= most else "unsure"
     return Figure(
         name=name,
         # NumPy's floats are Python's, too, but JSON does not take them.

@@ -9,7 +9,7 @@ from bandit.cli import simulate_scenarios
 from bandit.cli.simulate import command
 from sims.datasets import DataSetUnavailable
 from sims.scenarios import SCENARIOS
-from sims.scenarios.base import Figure, Finding, Scenario, exact
+from sims.scenarios.base import Figure, Finding, Scenario, exact, rate
 from sims.worlds.base import World
 
 
@@ -84,6 +84,21 @@ def test_scenarios_end_with_1_if_a_claim_fails(
     done = simulate("scenarios", "--out", str(tmp_path))
     assert done.exit_code == 1
     assert "width FAILS" in done.output
+
+
+def test_scenarios_say_how_many_figures_are_unsure_and_end_with_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def study(seed: int, repetitions: int, executor: object) -> list[Figure]:
+        sure, unsure = (rate(f"of {n}", n * 95 // 100, n, at_least=0.93) for n in (1000, 100))
+        return [sure, unsure, exact("beside it: another", 1.0)]
+
+    open_claim = Scenario("width", "It covers.", "≥ 93 %", 1, 1, study)
+    monkeypatch.setattr(simulate_scenarios, "SCENARIOS", (open_claim,))
+    done = simulate("scenarios", "--out", str(tmp_path))
+    assert done.exit_code == 0, done.output
+    assert "width is not refuted, and not shown either" in done.output
+    assert "Of 2 figures with a target 1 holds, 1 is unsure, 0 fail." in done.output
 
 
 def test_scenarios_can_be_listed_without_running_them() -> None:

@@ -38,11 +38,34 @@ def test_interval_of_a_rate_is_the_exact_binomial_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "holds"), [(0.5, "yes"), (0.41, "yes"), (0.35, "unsure"), (0.1, "no"), (0.9, "no")]
+    ("value", "holds"),
+    [(0.5, "yes"), (0.41, "unsure"), (0.35, "unsure"), (0.65, "unsure"), (0.1, "no"), (0.9, "no")],
 )
-def test_figure_fails_only_if_it_misses_by_more_than_chance(value: float, holds: str) -> None:
+def test_figure_holds_or_fails_only_if_its_whole_interval_does(value: float, holds: str) -> None:
     found = mean("x", value + 0.4 * np.resize([-1.0, 1.0], 100), at_least=0.4, at_most=0.6)
     assert found.holds == holds
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "at_least", "at_most", "holds"),
+    [
+        (95, 100, 0.93, None, "unsure"),  # the interval starts at 88.7 %
+        (950, 1000, 0.93, None, "yes"),
+        (90, 1000, 0.93, None, "no"),
+        (112, 4000, None, 0.05, "yes"),  # 2.8 % [2.3, 3.4]
+        (190, 4000, None, 0.05, "unsure"),  # 4.75 % [4.1, 5.5]
+        (260, 4000, None, 0.05, "no"),
+    ],
+)
+def test_rate_near_its_target_is_unsure(
+    hits: int, n: int, at_least: float | None, at_most: float | None, holds: str
+) -> None:
+    assert rate("x", hits, n, at_least=at_least, at_most=at_most).holds == holds
+
+
+def test_number_without_error_is_never_unsure() -> None:
+    assert exact("x", 0.05, at_most=0.05).holds == "yes"
+    assert exact("x", 0.0500001, at_most=0.05).holds == "no"
 
 
 def test_figure_without_a_target_is_part_of_no_claim() -> None:
