@@ -12,7 +12,8 @@ import numpy as np
 from scipy.special import ndtr, softmax
 
 from bandit.ope import LoggedBatch
-from sims.scenarios.ope_worlds import Array, Judged
+from bandit.ope.arrays import Ints
+from sims.scenarios.ope_worlds import Array, Judged, World
 from sims.scenarios.thompson import best_probabilities
 
 CHUNK = 50_000
@@ -46,6 +47,9 @@ class Drawn(Protocol):
     def draw(self, rng: np.random.Generator, n: int) -> Rows:
         """`n` decisions."""
 
+    def __hash__(self) -> int:
+        """Its value is found once."""
+
 
 def judged(world: Drawn, rng: np.random.Generator, n: int) -> Judged:
     """A log of a world whose decisions do not depend on each other."""
@@ -75,10 +79,11 @@ def value_of(world: Drawn) -> float:
     return float(np.mean([(rows.worth * rows.target).sum(axis=1).mean() for rows in chunks]))
 
 
-def chosen(rng: np.random.Generator, pmf: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.int_]]:
+def chosen(rng: np.random.Generator, pmf: Array) -> Ints:
     """An action of each row."""
     action = (rng.random(len(pmf))[:, None] > pmf.cumsum(axis=1)).sum(axis=1)
-    return np.minimum(action, pmf.shape[1] - 1)
+    found: Ints = np.minimum(action, pmf.shape[1] - 1)
+    return found
 
 
 def greedy(scores: Array, epsilon: float) -> Array:
@@ -240,4 +245,4 @@ class Learning:
         return Judged(batch, np.eye(4)[segment], float(shares @ (chance * target).sum(axis=1)))
 
 
-WORLDS = (Classes(), Tempered(), Learning(), Purchases())
+WORLDS: tuple[World, ...] = (Classes(), Tempered(), Learning(), Purchases())

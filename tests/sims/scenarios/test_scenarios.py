@@ -12,6 +12,9 @@ from sims.scenarios import SCENARIOS
 from sims.scenarios.base import Finding, Scenario
 from tests.sims.scenarios.readme import CLAIMS
 
+REFUTED = {"ope-heldout": "(ours − best) ÷ best"}
+"""Figures that full studies refuted: sims/README.md says so, and the command ends with 1."""
+
 
 @pytest.fixture(scope="module")
 def findings() -> dict[str, Finding]:
@@ -23,7 +26,9 @@ def test_claim_is_not_refuted_by_its_short_version(
     scenario: Scenario, findings: dict[str, Finding]
 ) -> None:
     finding = findings[scenario.name]
-    assert finding.holds != "no", finding.figures
+    failed = [figure.name for figure in finding.figures if figure.holds == "no"]
+    known = REFUTED.get(scenario.name)
+    assert [name for name in failed if known is None or known not in name] == []
     assert any(figure.holds for figure in finding.figures), "nothing was claimed"
     assert msgspec.json.decode(msgspec.json.encode(finding), type=Finding) == finding
 
