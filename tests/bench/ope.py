@@ -112,7 +112,7 @@ def peer() -> Path:
     python = PEER / "bin" / "python"
     if not (PEER / "made").is_file():
         venv.create(PEER, with_pip=True, clear=True)
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [python, "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         needs = ("numpy<2", "scikit-learn<1.6", "pandas<3", "scipy<1.14", "tqdm", "pyyaml")
         subprocess.run([*pip, *needs, "setuptools<81"], check=True)
         subprocess.run([*pip, "--no-deps", "--ignore-requires-python", "obp==0.5.7"], check=True)
