@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from bandit.specs import Metric
 from tests.api.conftest import World
 
-METRIC = {"source": "outcome", "name": "revenue"}
+METRIC: dict[str, Any] = {"source": "outcome", "name": "revenue"}
 
 
 def put(client: TestClient[Litestar], body: dict[str, Any], **headers: str | bytes) -> Any:
@@ -19,15 +21,8 @@ def put(client: TestClient[Litestar], body: dict[str, Any], **headers: str | byt
 def test_definition_is_declared_shown_and_listed(client: TestClient[Litestar]) -> None:
     declared = put(client, METRIC)
     assert (declared.status_code, declared.headers["etag"]) == (201, '"1"')
-    assert declared.json() == {
-        "key": "revenue",
-        "project": "default",
-        "source": "outcome",
-        "name": "revenue",
-        "per": "unit",
-        "better": "higher",
-        "description": "",
-    }
+    assert declared.json() == msgspec.to_builtins(Metric(key="revenue", **METRIC))
+    assert declared.json()["better"] == "higher"  # a default is shown, too
     shown = client.get("/v1/metrics/revenue")
     assert (shown.content, shown.headers["etag"]) == (declared.content, '"1"')
     listed = client.get("/v1/metrics").json()

@@ -121,8 +121,8 @@ def test_experiment_page_shows_the_payloads_numbers(browser: Browser, dashboard:
     page, _ = open_page(browser)
     visit(page, dashboard.url, "experiment", "?experiment=feed-2026&level=99%20%25")
     as_of = page.get_by_text("Data as of").inner_text()
-    report = ReportService(dashboard.seeded.store, lambda: 0).experiment(
-        "feed-2026", alpha=0.01, at_ms=_moment(as_of)
+    report = ReportService(dashboard.seeded.store, lambda: _moment(as_of)).experiment(
+        "feed-2026", alpha=0.01
     )
     effect = report.effects[0].anytime
     page.get_by_text(report.verdict.headline, exact=True).wait_for()

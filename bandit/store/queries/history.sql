@@ -30,7 +30,7 @@ FROM unit_values_of_log(
     with_overs = {with_overs:Bool}, paths = {paths:Array(Array(String))},
     generation = {generation:String}, build = {build:UInt32}, shard = {shard:UInt64},
     shards_n = {shards_n:UInt64},
-    kinds = {kinds:Array(String)}, ends = {ends:Array(Int64)},
+    kinds = {kinds:Array(UInt8)}, ends = {ends:Array(Int64)},
     of_rewards = {of_rewards:Array(UInt8)}, bot_decisions = {bot_decisions:UInt64},
     closed_ms = {closed_ms:Int64}
 )

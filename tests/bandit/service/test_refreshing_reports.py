@@ -126,7 +126,7 @@ def test_kept_numbers_are_those_of_the_log(store: Store):
 
 
 def test_a_full_hour_and_a_midnight_are_kept_exactly(store: Store):
-    declare(store, *SPECS)
+    declare(store, *SPECS, at_ms=DAY - 1000)
     log = LogMaker(store, start_ms=DAY)
     decide(log, 10)
     refresh(store, DAY + 5000)
