@@ -10,15 +10,6 @@ def candidate_rows(run: EvaluationRun) -> list[Row]:
     return [_row(run, candidate) for candidate in run.candidates]
 
 
-def estimate_rows(run: EvaluationRun) -> list[Row]:
-    """One row per candidate and estimator."""
-    return [
-        {"candidate": candidate.name, "verdict": candidate.evaluation.verdict, **row}
-        for candidate in run.candidates
-        for row in candidate.evaluation.rows()
-    ]
-
-
 def _row(run: EvaluationRun, candidate: CandidateResult) -> Row:
     evaluation, gain = candidate.evaluation, candidate.gain
     late = candidate.late.best if candidate.late else None
