@@ -14,7 +14,15 @@ from bandit.service.reporting import ReportService
 from bandit.service.store_link import StoreLink
 from bandit.settings import Settings
 from bandit.store.opening import open_store
-from dashboard import page_experiment, page_health, page_overview, page_policies
+from dashboard import (
+    page_bandit,
+    page_decisions,
+    page_experiment,
+    page_health,
+    page_overview,
+    page_policies,
+    page_simulations,
+)
 from dashboard.source import Source
 
 # A file of ours: Streamlit fetches its own icons and emoji for the tab from other hosts.
@@ -66,7 +74,26 @@ def main() -> None:
         icon=":material/monitor_heart:",
         url_path="health",
     )
-    st.navigation([overview, experiment, policies, health], position="top").run()
+    bandit = st.Page(
+        partial(page_bandit.render, source),
+        title="Bandit",
+        icon=":material/trending_up:",
+        url_path="bandit",
+    )
+    decisions = st.Page(
+        partial(page_decisions.render, source),
+        title="Decisions",
+        icon=":material/manage_search:",
+        url_path="decisions",
+    )
+    simulations = st.Page(
+        partial(page_simulations.render, source),
+        title="Simulations",
+        icon=":material/casino:",
+        url_path="simulations",
+    )
+    pages = [overview, experiment, bandit, policies, decisions, health, simulations]
+    st.navigation(pages, position="top").run()
 
 
 main()

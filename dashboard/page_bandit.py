@@ -1,0 +1,13 @@
+"""Bandit: what a surface's policy shows, what it has learned, and what exploring costs."""
+
+from dashboard.parts import choose_surface, open_surface_page, show_age
+from dashboard.source import Source
+
+
+def render(source: Source) -> None:
+    """Draw the page."""
+    overview = open_surface_page(source, "Bandit")
+    if overview is None:
+        return
+    choose_surface(overview)
+    show_age(overview.as_of_ms, "")
