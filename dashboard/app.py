@@ -18,8 +18,9 @@ from dashboard import (
     page_bandit,
     page_decisions,
     page_experiment,
+    page_experiments,
     page_health,
-    page_overview,
+    page_planner,
     page_policies,
     page_simulations,
 )
@@ -55,12 +56,18 @@ def main() -> None:
         icon=":material/science:",
         url_path="experiment",
     )
-    overview = st.Page(
-        partial(page_overview.render, source, experiment),
-        title="Overview",
+    experiments = st.Page(
+        partial(page_experiments.render, source, experiment),
+        title="Experiments",
         icon=":material/home:",
-        url_path="overview",
+        url_path="experiments",
         default=True,
+    )
+    planner = st.Page(
+        partial(page_planner.render, source),
+        title="Planner",
+        icon=":material/calculate:",
+        url_path="planner",
     )
     policies = st.Page(
         partial(page_policies.render, source),
@@ -92,7 +99,16 @@ def main() -> None:
         icon=":material/casino:",
         url_path="simulations",
     )
-    pages = [overview, experiment, bandit, policies, decisions, health, simulations]
+    pages = [
+        experiments,
+        experiment,
+        planner,
+        bandit,
+        policies,
+        decisions,
+        health,
+        simulations,
+    ]
     st.navigation(pages, position="top").run()
 
 

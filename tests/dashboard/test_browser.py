@@ -25,7 +25,7 @@ from tests.dashboard.conftest import (
 pytestmark = pytest.mark.browser
 
 ARTIFACTS = ROOT / "artifacts"
-PAGES = ("overview", "experiment", "policies", "health")
+PAGES = ("experiments", "experiment", "policies", "health")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 TIMEOUT_MS = 60_000
 # Streamlit looks for its base path by asking below the page's address first.
@@ -77,7 +77,7 @@ def open_page(
 
 def visit(page: Page, url: str, name: str, query: str = "") -> None:
     """Open a page and wait until it and its charts are drawn."""
-    page.goto(f"{url}{'' if name == 'overview' else name}{query}")
+    page.goto(f"{url}{'' if name == 'experiments' else name}{query}")
     page.get_by_text("Data as of").wait_for()
     page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
     for chart in page.get_by_test_id("stVegaLiteChart").all():
@@ -154,7 +154,7 @@ def pick(page: Page, label: str, option: str) -> None:
 
 def test_overview_leads_to_the_experiment(browser: Browser, dashboard: Dashboard):
     page, _ = open_page(browser)
-    visit(page, dashboard.url, "overview")
+    visit(page, dashboard.url, "experiments")
     page.get_by_text("Effects, variants and reward over time").first.click()
     page.wait_for_url("**/experiment?*experiment=feed-2026*")
     page.get_by_role("heading", name="Effects").wait_for()
@@ -179,7 +179,7 @@ def test_a_dashboard_over_an_empty_store_says_the_next_step(browser: Browser, ga
     try:
         page, seen = open_page(browser)
         for name in PAGES:
-            page.goto(f"{url}{'' if name == 'overview' else name}")
+            page.goto(f"{url}{'' if name == 'experiments' else name}")
             page.get_by_text("Nothing is declared yet").wait_for()
         assert seen.complaints == []
         page.context.close()

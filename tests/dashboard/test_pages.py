@@ -18,7 +18,7 @@ from bandit.service.reporting_words import (
 from dashboard.source import Source
 from tests.dashboard.conftest import Seeded
 
-PAGES = ("page_overview", "page_experiment", "page_policies", "page_health")
+PAGES = ("page_experiments", "page_experiment", "page_policies", "page_health")
 TIMEOUT_S = 60
 
 
@@ -85,7 +85,7 @@ def failing(error: Exception) -> Callable[[], ReportService]:
 
 
 def test_overview_has_every_experiments_verdict(source: Source, reports: ReportService):
-    text = text_of(show("page_overview", source))
+    text = text_of(show("page_experiments", source))
     for experiment in reports.overview().experiments:
         assert experiment.key in text
         assert experiment.verdict.headline in text
@@ -192,11 +192,11 @@ def test_archived_experiments_are_shown_once_asked_for(source: Source):
     at = show("page_experiment", source, experiment="feed-2025", archived="shown")
     assert at.selectbox(key="experiment").value == "feed-2025"
     assert "It is archived" in text_of(at)
-    assert "Archived, and hidden here: 1" in text_of(show("page_overview", source))
+    assert "Archived, and hidden here: 1" in text_of(show("page_experiments", source))
 
 
 def test_a_surface_that_is_switched_off_can_not_be_overlooked(source: Source):
-    at = show("page_overview", source)
+    at = show("page_experiments", source)
     [banner] = [error.value for error in at.error if "kill switch" in error.value]
     assert "kill switch of checkout.upsell is on" in banner
     at = show("page_policies", source, surface="checkout.upsell")

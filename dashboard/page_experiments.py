@@ -1,4 +1,4 @@
-"""Overview: every experiment and every surface in a line."""
+"""Experiments: every experiment in a line, and every surface."""
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
@@ -24,7 +24,7 @@ def render(source: Source, experiment_page: StreamlitPage | None = None) -> None
     Args:
         experiment_page: Where an experiment's line leads.
     """
-    st.title("Overview")
+    st.title("Experiments")
     _live(source, experiment_page)
 
 
