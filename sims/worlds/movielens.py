@@ -39,6 +39,9 @@ class MovieLensWorld:
     Args:
         tables: The Parquet files `data`, `items` and `users`; see `sims.datasets`.
         offered_n: Candidates in a round; a user with fewer rated films asks about all of them.
+
+    Attributes:
+        viewers: All users, with all films that they rated.
     """
 
     name = "movielens"
@@ -53,7 +56,7 @@ class MovieLensWorld:
             ratings.column(name).to_numpy() for name in ("user_id", "movie_id", "rating")
         )
         self._offered_n = offered_n
-        self._viewers = [
+        self.viewers = [
             Viewer(
                 unit_id=f"user-{row['user_id']}",
                 context=msgspec.json.encode(features_of_user(row)),
@@ -66,7 +69,7 @@ class MovieLensWorld:
     def rounds(self, rng: np.random.Generator) -> Iterator[Round]:
         """Rounds without end: a random user and a random choice of the films that user rated."""
         while True:
-            viewer = self._viewers[int(rng.integers(len(self._viewers)))]
+            viewer = self.viewers[int(rng.integers(len(self.viewers)))]
             offered_n = min(self._offered_n, len(viewer.films))
             offered = rng.choice(len(viewer.films), size=offered_n, replace=False)
             rewards = tuple(map(float, viewer.likes[offered]))
