@@ -1,7 +1,8 @@
 """What several pages show the same way."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -14,7 +15,9 @@ from bandit.service.reporting_payloads import (
     Verdict,
 )
 from dashboard.charts import Drawing
+from dashboard.glossary import knows, meaning
 from dashboard.source import Source
+from dashboard.writing import Answer, Writer
 
 LEVELS = {"90 %": 0.10, "95 %": 0.05, "99 %": 0.01}
 NO_SURFACE = "No surface is declared: `PUT /v1/surfaces/{key}`."
@@ -51,11 +54,22 @@ def open_surface_page(source: Source, title: str) -> Overview | None:
     return overview
 
 
-def choose(label: str, options: Sequence[str], parameter: str, default: str = "") -> str:
-    """A choice that the page's address keeps, so that it can be sent to somebody."""
+def choose(
+    label: str, options: Sequence[str], parameter: str, default: str = "", *, word: str = ""
+) -> str:
+    """A choice that the page's address keeps, so that it can be sent to somebody.
+
+    Args:
+        label: Of the box.
+        options: What there is to choose from.
+        parameter: Name in the address.
+        default: What is chosen if the address says nothing, or what there is not.
+        word: Of the glossary, for a tooltip.
+    """
     wanted = st.query_params.get(parameter, default)
     index = options.index(wanted) if wanted in options else 0
-    chosen = st.selectbox(label, options, index=index, key=parameter)
+    tooltip = meaning(word) if word else None
+    chosen = st.selectbox(label, options, index=index, key=parameter, help=tooltip)
     st.query_params[parameter] = chosen
     return chosen
 
@@ -68,12 +82,12 @@ def ordered_experiments(overview: Overview) -> list[ExperimentHeadline]:
 def choose_surface(overview: Overview) -> str:
     """One of the surfaces, the busiest first."""
     ordered = sorted(overview.surfaces, key=lambda surface: -surface.decisions_n)
-    return choose("Surface", [surface.key for surface in ordered], "surface")
+    return choose("Surface", [surface.key for surface in ordered], "surface", word="surface")
 
 
 def choose_level() -> float:
     """Which intervals to show; returns alpha."""
-    return LEVELS[choose("Level of the intervals", list(LEVELS), "level", "95 %")]
+    return LEVELS[choose("Level of the intervals", list(LEVELS), "level", "95 %", word="level")]
 
 
 def show_age(as_of_ms: int, problem: str) -> None:
@@ -139,8 +153,17 @@ def show_chart(drawing: Drawing | None, otherwise: str = "") -> None:
 
 
 def show_table(rows: Sequence[Mapping[str, object]]) -> None:
-    """A small table of texts; it scrolls inside itself on a narrow screen."""
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    """A small table of texts; it scrolls inside itself on a narrow screen.
+
+    A column that is called by a word of the glossary has its meaning as a tooltip.
+    """
+    table = pd.DataFrame(rows)
+    st.dataframe(table, hide_index=True, width="stretch", column_config=tooltips(table.columns))
+
+
+def tooltips(columns: Iterable[str]) -> dict[str, Any]:
+    """`column_config` of those columns that the glossary knows."""
+    return {name: st.column_config.Column(help=meaning(name)) for name in columns if knows(name)}
 
 
 def with_counts(
@@ -176,3 +199,45 @@ def show_downloads(name: str, *, csv: str, payload: bytes) -> None:
         icon=":material/download:",
         on_click="ignore",
     )
+
+
+READ_ONLY = "This session may only read. Sign in with an API key that has the scope `admin`."
+
+
+def show_write_button(
+    writer: Writer | None, label: str, *, key: str, icon: str | None = None, confirm: str = ""
+) -> bool:
+    """A button that changes something; for who may not, one that can not be pressed and says why.
+
+    Args:
+        writer: Of this session; None if it may only read.
+        label: What is done.
+        key: Of the widget.
+        icon: `:material/…:`.
+        confirm: What the change means: it is shown first, with a button of its own.
+
+    Returns:
+        Whether it was pressed: then call `writer`, and `show_answer`.
+    """
+    if writer is None:
+        st.button(label, key=key, icon=icon, disabled=True, help=READ_ONLY)
+        return False
+    if not confirm:
+        return st.button(label, key=key, icon=icon)
+    with st.popover(label, icon=icon):
+        st.markdown(confirm)
+        return st.button(label, key=key, type="primary")
+
+
+def show_answer(answer: Answer, done: str) -> None:
+    """What the API said to a change: that it was done, that somebody else was first, or why not."""
+    if answer.is_done:
+        st.success(done, icon=":material/check_circle:")
+    elif answer.is_conflict:
+        st.warning(
+            f"Nothing was changed, because somebody else changed it meanwhile: {answer.in_words}. "
+            "Load it again, and make your change to what is there now.",
+            icon=":material/call_merge:",
+        )
+    else:
+        st.error(f"Nothing was changed: {answer.in_words}.", icon=":material/error:")
