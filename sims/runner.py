@@ -1,31 +1,15 @@
-"""Run a policy in a world, in process, with the functions that serve."""
+"""Run one policy in one world with one seed, in process, with the functions that serve."""
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from typing import cast
+from collections.abc import Callable
 
-import numpy as np
-
-from bandit.event_id import make_event_id, surface_tag
-from bandit.policies import (
-    LearningPolicy,
-    Lesson,
-    Policy,
-    build,
-    check_spec,
-    draw_ranking,
-    seed_of,
-    with_floor,
-)
 from bandit.records import Record
 from bandit.specs import PolicySpec
+from sims.learners import SURFACE, Declared, Digested
+from sims.running.draws import FIRST_MS, SALT
+from sims.running.playing import Floats, Game, Timing, play
 from sims.worlds.base import World
 
-SURFACE = "simulation"
-CHECKPOINTS = 100
-SALT = b"bandit simulate"
-"""A simulation keeps no secret; its draws must be equal on every machine."""
-FIRST_MS = 1_700_000_000_000
+__all__ = ["FIRST_MS", "SALT", "SURFACE", "Checkpoint", "Run", "run"]
 
 
 class Checkpoint(Record, frozen=True, kw_only=True):
@@ -71,14 +55,6 @@ class Run(Record, frozen=True, kw_only=True):
         return (self.reward - start.reward) / (self.rounds_n - start.rounds_n)
 
 
-class Step(Record, frozen=True, kw_only=True):
-    """What one round came to."""
-
-    reward: float
-    regret: float
-    lesson: Lesson
-
-
 def run(
     world: World,
     spec: PolicySpec,
@@ -102,56 +78,23 @@ def run(
     Raises:
         BadSpec: `spec` can not be served.
     """
-    check_spec(spec)
-    policy = build(spec)
-    learner = cast(LearningPolicy, policy) if spec.learns else None
-    waiting: deque[Lesson] = deque()
-    reward = regret = 0.0
-    checkpoints = []
-    marks = set(np.linspace(0, rounds_n, min(CHECKPOINTS, rounds_n) + 1, dtype=int).tolist())
-    for done, step in enumerate(_steps(world, policy, spec.floor, rounds_n, seed), 1):
-        reward += step.reward
-        regret += step.regret
-        waiting.append(step.lesson)
-        if len(waiting) > delay_n:
-            lesson = waiting.popleft()
-            if learner:
-                learner.learn(lesson)
-        if done in marks:
-            checkpoints.append(Checkpoint(rounds_n=done, reward=reward, regret=regret))
-            watch(done, reward)
+    game = Game(world, Declared(spec), seed, Timing(delay_n))
+    checkpoints: list[Checkpoint] = []
+
+    def note(done: int, sums: Floats) -> None:
+        reward, _, regret = sums.tolist()
+        checkpoints.append(Checkpoint(rounds_n=done, reward=reward, regret=regret))
+        watch(done, reward)
+
+    play(game, rounds_n, note)
     return Run(
         world=world.name,
         policy=spec,
         seed=seed,
         rounds_n=rounds_n,
         delay_n=delay_n,
-        reward=reward,
-        regret=regret,
-        digest=learner.digest() if learner else "",
+        reward=checkpoints[-1].reward,
+        regret=checkpoints[-1].regret,
+        digest=game.learner.digest() if isinstance(game.learner, Digested) else "",
         checkpoints=tuple(checkpoints),
     )
-
-
-def _steps(world: World, policy: Policy, floor: float, rounds_n: int, seed: int) -> Iterator[Step]:
-    """Decide each round as the service does; whoever takes a step may teach before the next."""
-    for_rounds, for_ids = np.random.default_rng(seed).spawn(2)
-    tag = surface_tag(SURFACE)
-    rounds = world.rounds(for_rounds)
-    for number in range(rounds_n):
-        this = next(rounds)
-        event_id = make_event_id(FIRST_MS + number, tag, for_ids.bytes(6), SALT)
-        pmf = with_floor(policy.pmf(this.context, this.actions), floor)
-        ranking, propensities = draw_ranking(pmf, 1, seed_of(event_id, SALT))
-        reward = this.reward(ranking[0])
-        yield Step(
-            reward=reward,
-            regret=this.regret(ranking[0]),
-            lesson=Lesson(
-                context=this.context,
-                actions=this.actions,
-                drawn=ranking[0],
-                propensity=propensities[0],
-                reward=reward,
-            ),
-        )
