@@ -5,7 +5,6 @@ import selectors
 import subprocess
 import sys
 import urllib.request
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from bandit.store.client import Store
-from bandit.store.migrations import migrate
+from tests.databases import Databases
 
 START_S = 30.0
 
@@ -103,13 +102,23 @@ def clickhouse_url(request: pytest.FixtureRequest) -> str:
     return running.url()
 
 
+@pytest.fixture(scope="session")
+def databases(clickhouse_url: str) -> Iterator[Databases]:
+    """Where tests get databases from, and give them back to."""
+    pool = Databases(clickhouse_url)
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def store(clickhouse_url: str) -> Iterator[Store]:
-    """A store connected to a fresh, migrated database that is dropped at the end."""
-    connected = Store.connect(clickhouse_url, database=f"test_{uuid.uuid4().hex}")
-    try:
-        migrate(connected)
-        yield connected
-    finally:
-        connected.apply("DROP DATABASE IF EXISTS $database SYNC", in_database=False)
-        connected.close()
+def store(databases: Databases, request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A store connected to an empty, migrated database of its own."""
+    yield from lent(databases, request)
+
+
+def lent(databases: Databases, request: pytest.FixtureRequest) -> Iterator[Store]:
+    """For a fixture of any scope: an empty database, which is not used again if a test failed."""
+    failed_n = request.session.testsfailed
+    borrowed = databases.lend()
+    yield borrowed
+    databases.take_back(borrowed, is_sound=request.session.testsfailed == failed_n)
