@@ -21,6 +21,7 @@ from api.definitions import definition_routes
 from api.evaluations import evaluation_routes
 from api.health import live, ready
 from api.hot import rank_route, rewards_route
+from api.keys import show_own_key
 from api.metrics import metrics
 from api.observing import counter_of, look
 from api.ofrep import ofrep_routes
@@ -131,6 +132,7 @@ def _guarded(services: Services) -> Router:
             assign,
             get_decision,
             replay_decision,
+            show_own_key,
             *definition_routes(),
             catalogue_routes(),
             promotion_routes(),

@@ -19,6 +19,10 @@ Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 URLS = ("clickhouse_url", "clickhouse_read_url")
 """Settings that hold a password."""
+PLAIN_URLS = ("api_url", "dashboard_url", "oidc_metadata_url")
+"""Settings that are an address, of which nobody needs a password."""
+SECRETS = ("salt", "dashboard_password", "dashboard_key", "oidc_client_secret")
+"""Settings that are one."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,7 +43,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Whether requests must bring an API key; off is refused where other machines can ask."""
     rate_limit: Positive = 2000.0
     """Requests a second that a key may make of one worker, unless the key has its own limit."""
+    dashboard_host: str = "127.0.0.1"
     dashboard_port: Port = 8501
+    dashboard_sign_in: Literal["auto", "off", "password", "key", "oidc"] = "auto"
+    """How people sign in to the dashboard; `auto`: as the settings below give it, or not at all."""
+    dashboard_password: str | None = None
+    """One for all who may see the dashboard."""
+    dashboard_key: str | None = None
+    """The API key the dashboard reads and writes as, unless people sign in with their own."""
+    dashboard_url: str | None = None
+    """Where browsers find the dashboard: OIDC sends them back there."""
+    api_url: str | None = None
+    """Where the dashboard finds the API; without it, `host` and `port`."""
+    oidc_metadata_url: str | None = None
+    """The provider's `…/.well-known/openid-configuration`."""
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = None
+    oidc_allowed: str = ""
+    """Who may come in: addresses, `@example.org` or `*`, with commas between."""
     gateway_port: Port = 8123
     clickhouse_url: str | None = None
     """A real ClickHouse; without it the embedded gateway is started and used."""
@@ -125,10 +146,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 text = text.replace(f"`$.{name}`", f"{var} = {environ.get(var)!r}")
             raise SettingsError(text) from exc
         settings._check_urls()
+        settings._check_sign_in()
         return settings
 
     def _check_urls(self) -> None:
         """Refuse addresses that nobody could connect to; they hold passwords, so none is shown."""
+        for name in PLAIN_URLS:
+            url = getattr(self, name)
+            if url is not None and not _is_address(url):
+                raise SettingsError(
+                    f"BANDIT_{name.upper()} is {url!r}, must be http(s)://host:port"
+                )
         for name in URLS:
             url = getattr(self, name)
             if url is not None and not _is_address(url):
@@ -142,11 +170,49 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 "the embedded ClickHouse has a user of its own who may only read"
             )
 
+    @property
+    def api_base_url(self) -> str:
+        """Where the API answers this host's other processes.
+
+        >>> Settings(host="0.0.0.0").api_base_url
+        'http://127.0.0.1:8080'
+        """
+        return self.api_url or f"http://{reachable(self.host)}:{self.port}"
+
+    @property
+    def sign_in(self) -> Literal["off", "password", "key", "oidc"]:
+        """How people sign in to the dashboard."""
+        if self.dashboard_sign_in != "auto":
+            return self.dashboard_sign_in
+        if self.oidc_metadata_url:
+            return "oidc"
+        return "password" if self.dashboard_password else "off"
+
+    def _check_sign_in(self) -> None:
+        """Refuse a sign-in of which a part is missing, or that nobody could mean."""
+        names = ("oidc_metadata_url", "oidc_client_id", "oidc_client_secret", "dashboard_url")
+        needed = {
+            "password": ("dashboard_password",),
+            "oidc": (*names, "oidc_allowed"),
+        }.get(self.sign_in, ())
+        missing = [f"BANDIT_{name.upper()}" for name in needed if not getattr(self, name)]
+        if missing:
+            raise SettingsError(
+                f"people sign in to the dashboard by {self.sign_in}, and "
+                f"{', '.join(missing)} is not set, must be"
+            )
+        if self.dashboard_sign_in == "auto" and self.oidc_metadata_url and self.dashboard_password:
+            raise SettingsError(
+                "BANDIT_DASHBOARD_PASSWORD and BANDIT_OIDC_METADATA_URL are both set, must be one "
+                "of them, or BANDIT_DASHBOARD_SIGN_IN must say which"
+            )
+
     def __repr__(self) -> str:
-        """Without what must not reach a log: the salt, and the password inside the URL."""
+        """Without what must not reach a log: secrets, and the password inside an address."""
         shown = {name: getattr(self, name) for name in self.__struct_fields__}
-        shown["salt"] = self.salt and "***"
-        for name in URLS:
+        for name in SECRETS:
+            shown[name] = shown[name] and "***"
+        for name in (*URLS, *PLAIN_URLS):
             if shown[name]:
                 shown[name] = re.sub(r"(//[^/@:]*):.*@", r"\1:***@", shown[name])
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
@@ -165,6 +231,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def store_dir(self) -> Path:
         """The embedded ClickHouse's directory."""
         return self.data_dir / "clickhouse"
+
+
+def reachable(host: str) -> str:
+    """An address that reaches a server which listens on `host`, as in a URL.
+
+    >>> [reachable(host) for host in ("0.0.0.0", "::", "10.1.2.3")]
+    ['127.0.0.1', '[::1]', '10.1.2.3']
+    """
+    any_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+    host = any_address.get(host, host)
+    return f"[{host}]" if ":" in host else host
 
 
 def _is_address(url: str) -> bool:

@@ -119,4 +119,5 @@ def meaning(*words: str) -> str:
 
 def knows(word: str) -> bool:
     """Whether there is a tooltip for it."""
-    return ALIASES.get(word, word) in WORDS | MORE
+    row = ALIASES.get(word, word)
+    return row in WORDS or row in MORE

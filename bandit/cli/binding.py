@@ -19,17 +19,17 @@ def require_keys(host: str, auth: str) -> None:
         )
 
 
-def require_loopback(host: str) -> None:
-    """Refuse to be reachable from other machines.
+def require_sign_in(host: str, sign_in: str) -> None:
+    """Refuse to show the dashboard to other machines without asking who they are.
 
     Raises:
-        UsageError: `host` is not loopback.
+        UsageError: `host` is not loopback, and nobody must sign in.
     """
-    if not is_loopback(host):
+    if sign_in == "off" and not is_loopback(host):
         raise click.UsageError(
-            f"--host {host} can be reached from other machines, and the dashboard asks nobody who "
-            "they are: must be loopback; put a proxy that authenticates in front of it, or forward "
-            "the port over ssh"
+            f"host {host} can be reached from other machines, and the dashboard asks nobody who "
+            "they are: must be loopback, or people must sign in: set BANDIT_DASHBOARD_PASSWORD, "
+            "BANDIT_DASHBOARD_SIGN_IN=key or BANDIT_OIDC_METADATA_URL"
         )
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import click
 import httpx
 
-from bandit.cli.binding import free_port, require_keys
+from bandit.cli.binding import free_port, require_keys, require_sign_in
 from bandit.cli.child import Child, Pulse
 from bandit.cli.listeners import Listeners
 from bandit.cli.processes import Processes
@@ -22,7 +22,7 @@ from bandit.cli.supervisor import Supervisor
 from bandit.cli.wiring import project_salt
 from bandit.errors import SettingsError
 from bandit.logs import wrapped
-from bandit.settings import Settings
+from bandit.settings import Settings, reachable
 
 NAMES = ("gateway", "drain", "api", "learn", "refresh", "dashboard")
 """What can run here, in the order to start; it is ended in the opposite one.
@@ -85,6 +85,8 @@ def run(settings: Settings, names: Sequence[str] = NAMES) -> None:
         UsageError: An address that must not be used, or is used already.
     """
     require_keys(settings.host, settings.auth)
+    if "dashboard" in names:
+        require_sign_in(settings.dashboard_host, settings.sign_in)
     found = addresses(settings, names)
     for address in found:
         url = httpx.URL(address.url)
@@ -242,11 +244,13 @@ def environ_of(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]
 
 def addresses(settings: Settings, names: Sequence[str] = NAMES) -> list[Address]:
     """Where those children answer that do."""
-    api = f"http://{_reachable(settings.host)}:{settings.port}"
+    api = f"http://{reachable(settings.host)}:{settings.port}"
     found = {
         "api": Address("API", api, "/health/ready"),
         "dashboard": Address(
-            "Dashboard", f"http://127.0.0.1:{settings.dashboard_port}", "/_stcore/health"
+            "Dashboard",
+            f"http://{reachable(settings.dashboard_host)}:{settings.dashboard_port}",
+            "/_stcore/health",
         ),
         "gateway": Address("ClickHouse", f"http://127.0.0.1:{settings.gateway_port}", "/ping"),
     }
@@ -285,10 +289,3 @@ def _answers(address: Address) -> bool:
     except httpx.HTTPError:
         return False
     return response.status_code == 200
-
-
-def _reachable(host: str) -> str:
-    """An address that reaches a server which listens on `host`."""
-    any_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-    host = any_address.get(host, host)
-    return f"[{host}]" if ":" in host else host

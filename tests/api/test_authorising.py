@@ -119,6 +119,7 @@ def test_a_revoked_key_ends_while_workers_run(
         ("reward", "POST", "/s/home.feed/personalizer/v1.0/events/e/activate", None),
         ("read", "GET", "/v1/metrics", None),
         ("read", "GET", "/v1/surfaces/home.feed", None),
+        ("read", "GET", "/v1/keys/self", None),
         ("read", "GET", "/metrics", None),
         ("admin", "PUT", "/v1/metrics/revenue", METRIC),
         ("admin", "PUT", "/v1/surfaces/home.feed/catalogue", {"upsert": [{"id": "a"}]}),
@@ -140,6 +141,23 @@ def test_a_key_does_what_its_scopes_say_and_nothing_else(
     assert world.journal_bytes == before
     allowed = client.request(method, path, json=body, headers=bearer(texts[scope]))
     assert allowed.status_code not in (401, 403), allowed.text
+
+
+def test_a_key_is_told_what_it_may_do_and_nothing_secret(
+    scoped: tuple[World, TestClient[Litestar], dict[str, str]], tmp_path: Path
+) -> None:
+    _, client, texts = scoped
+    text = texts["not-admin"]
+    answer = client.get("/v1/keys/self", headers=bearer(text))
+    assert answer.json() == {
+        "project": "default",
+        "key_id": text[7:15],
+        "client": "not-admin",
+        "scopes": ["rank", "read", "reward"],
+    }
+    with TestClient(World(tmp_path).app()) as open_to_all:
+        nobody = open_to_all.get("/v1/keys/self").json()
+    assert nobody == {"project": None, "key_id": "", "client": "", "scopes": sorted(SCOPES)}
 
 
 def test_every_protocol_is_refused_in_its_own_shape(client: TestClient[Litestar]) -> None:

@@ -98,6 +98,7 @@ def cases() -> dict[tuple[str, str], Case]:
         ("GET", "/v1/reports/surfaces/{key}/exploration"): Case(
             "/v1/reports/surfaces/home.feed/exploration", works=0
         ),
+        ("GET", "/v1/keys/self"): Case("/v1/keys/self"),
         ("GET", "/v1/evaluations"): Case("/v1/evaluations?surface=home.feed"),
         ("GET", "/v1/evaluations/{id}"): Case("/v1/evaluations/e1", works=404),
     }

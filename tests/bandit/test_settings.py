@@ -54,7 +54,14 @@ def test_marks_of_a_disk_do_not_fall() -> None:
 
 
 def test_secrets_do_not_show_in_repr() -> None:
-    settings = Settings(salt="hush", clickhouse_url="https://u:hunter2@db:8443")
+    settings = Settings(
+        salt="hush",
+        dashboard_password="hush",
+        dashboard_key="hush",
+        oidc_client_secret="hush",
+        clickhouse_url="https://u:hunter2@db:8443",
+        api_url="https://u:hunter2@api",
+    )
     assert "hush" not in repr(settings)
     assert "hunter2" not in repr(settings)
     for url in ("https://r:hunter2@db", "https://r:hun:t@er2@db", "https://r:h@un/ter2@db"):
@@ -79,6 +86,47 @@ def test_an_address_that_is_none_is_refused_without_its_password(name: str, url:
     with pytest.raises(SettingsError, match=f"{name} is no address, must be") as caught:
         Settings.from_environ(given)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({}, "off"),
+        ({"DASHBOARD_PASSWORD": "hush"}, "password"),
+        ({"DASHBOARD_SIGN_IN": "key"}, "key"),
+        ({"DASHBOARD_PASSWORD": "hush", "DASHBOARD_SIGN_IN": "off"}, "off"),
+    ],
+)
+def test_people_sign_in_as_the_settings_give_it(given: dict[str, str], found: str) -> None:
+    environ = {f"BANDIT_{name}": value for name, value in given.items()}
+    assert Settings.from_environ(environ).sign_in == found
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"DASHBOARD_SIGN_IN": "password"}, "by password, and BANDIT_DASHBOARD_PASSWORD is not"),
+        ({"OIDC_METADATA_URL": "https://id"}, "BANDIT_OIDC_CLIENT_ID, .*BANDIT_OIDC_ALLOWED"),
+        ({"API_URL": "api:8080"}, "BANDIT_API_URL is no address, must be"),
+    ],
+)
+def test_half_of_a_sign_in_is_refused(given: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        Settings.from_environ({f"BANDIT_{name}": value for name, value in given.items()})
+
+
+def test_two_ways_to_sign_in_are_refused_unless_one_is_named() -> None:
+    both = {
+        "BANDIT_DASHBOARD_PASSWORD": "hush",
+        "BANDIT_DASHBOARD_URL": "https://dash",
+        "BANDIT_OIDC_METADATA_URL": "https://id",
+        "BANDIT_OIDC_CLIENT_ID": "c",
+        "BANDIT_OIDC_CLIENT_SECRET": "s",
+        "BANDIT_OIDC_ALLOWED": "*",
+    }
+    with pytest.raises(SettingsError, match="must be one of them"):
+        Settings.from_environ(both)
+    assert Settings.from_environ(both | {"BANDIT_DASHBOARD_SIGN_IN": "oidc"}).sign_in == "oidc"
 
 
 def test_a_reader_of_its_own_needs_a_server_of_its_own() -> None:

@@ -1,7 +1,7 @@
 import click
 import pytest
 
-from bandit.cli.binding import require_keys, require_loopback
+from bandit.cli.binding import require_keys, require_sign_in
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "example.org"])
@@ -16,7 +16,10 @@ def test_a_loopback_address_needs_none(host: str) -> None:
     require_keys(host, "off")
 
 
-def test_the_dashboard_is_for_this_machine_only() -> None:
-    require_loopback("127.0.0.1")
-    with pytest.raises(click.UsageError, match="must be loopback"):
-        require_loopback("0.0.0.0")
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "example.org"])
+def test_the_dashboard_is_for_this_machine_only_unless_people_sign_in(host: str) -> None:
+    require_sign_in("127.0.0.1", "off")
+    with pytest.raises(click.UsageError, match="BANDIT_DASHBOARD_PASSWORD"):
+        require_sign_in(host, "off")
+    for sign_in in ("password", "key", "oidc"):
+        require_sign_in(host, sign_in)
