@@ -155,7 +155,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             url = getattr(self, name)
             if url is not None and not _is_address(url):
                 raise SettingsError(
-                    f"BANDIT_{name.upper()} is {url!r}, must be http(s)://host:port"
+                    f"BANDIT_{name.upper()} is no address, must be http(s)://host:port"
                 )
         for name in URLS:
             url = getattr(self, name)
