@@ -7,7 +7,7 @@ from bandit.errors import RecordError
 from bandit.service.judging_estimates import Comparison
 from bandit.service.judging_families import judged_together
 from bandit.service.judging_looks import Looks, looks_of, metric_of, progress_of
-from bandit.service.judging_outlook import outlook, warnings_of
+from bandit.service.judging_outlook import outlook, silence_of, warnings_of
 from bandit.service.judging_payloads import (
     GroupCounts,
     MetricEffect,
@@ -217,6 +217,7 @@ def _effect(
         for one in case.numbers.slices
         if one.by == FIRST_DAY and one.numbers.metric == metric.key
     ]
+    silence = silence_of(found, days)
     return MetricEffect(
         metric=metric.key,
         description=metric.description,
@@ -238,7 +239,8 @@ def _effect(
         unripe_n=found.count("unripe_n"),
         none_n=found.count("none_n"),
         capped_n=found.count("capped_n"),
-        warnings=warnings_of(found, days, metric.cap_quantile is not None),
+        silence=silence,
+        warnings=warnings_of(found, silence, metric.cap_quantile is not None),
     )
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from bandit.service.judging_estimates import Comparison
-from bandit.service.judging_payloads import MetricOutlook, SequentialMode
+from bandit.service.judging_payloads import MetricOutlook, MetricSilence, SequentialMode
 from bandit.service.judging_tests import TUNED_FOR
 from bandit.stats import Effect, Estimate, JointMoments, Outlook, outlook_of
 from bandit.stats.fixed import critical_value
@@ -103,23 +103,34 @@ def units_per_day(numbers: ExperimentNumbers, keys: Sequence[str]) -> float | No
     return units_n * DAY_MS / span_ms
 
 
+def silence_of(found: Comparison, slices: Sequence[SliceNumbers]) -> MetricSilence | None:
+    """Whether nothing of a metric comes in, or has ceased to.
+
+    Args:
+        found: The metric and its variants.
+        slices: By first day.
+    """
+    whole = _both(found.numbers, found.keys)
+    if found.metric.type != "quantile" and _is_silent(whole):
+        return MetricSilence(units_n=whole.n)
+    if not whole.n and (none_n := found.count("none_n")):
+        return MetricSilence(units_n=none_n)
+    return _silent_lately(found, slices)
+
+
 def warnings_of(
-    found: Comparison, slices: Sequence[SliceNumbers], cap_wanted: bool
+    found: Comparison, silence: MetricSilence | None, cap_wanted: bool
 ) -> tuple[str, ...]:
     """Codes of what the reader of a metric should know.
 
     Args:
         found: The metric and its variants.
-        slices: By first day.
+        silence: What is known of its ceasing.
         cap_wanted: Whether a cap is to be found from the units.
     """
     codes = []
-    whole = _both(found.numbers, found.keys)
-    silent = found.metric.type != "quantile" and _is_silent(whole)
-    if silent or (not whole.n and found.count("none_n")):
-        codes.append("no_events")
-    elif _silent_lately(found, slices):
-        codes.append("silent_lately")
+    if silence is not None:
+        codes.append("no_events" if silence.since is None else "silent_lately")
     if found.count("unripe_n"):
         codes.append("units_wait_for_window")
     if cap_wanted and found.numbers.cap is None:
@@ -138,7 +149,7 @@ def _is_silent(found: JointMoments) -> bool:
     return found.n > 0 and found.means[0] == 0.0 and found.cross[0][0] == 0.0
 
 
-def _silent_lately(found: Comparison, slices: Sequence[SliceNumbers]) -> bool:
+def _silent_lately(found: Comparison, slices: Sequence[SliceNumbers]) -> MetricSilence | None:
     """Whether units of the newest days have no event although surely some were expected.
 
     A unit's chance of one is at least mean²/(mean² + variance) of the days before, by
@@ -146,18 +157,21 @@ def _silent_lately(found: Comparison, slices: Sequence[SliceNumbers]) -> bool:
     """
     days = sorted(slices, key=lambda one: one.value)
     quiet = JointMoments.none(len(found.numbers.columns))
-    days_n = 0
+    days_n, since = 0, ""
     while days:
         newest = _both(days[-1].numbers, found.keys)
         if newest.n and not _is_silent(newest):
             break
-        quiet, days_n = quiet + newest, days_n + 1
+        quiet, days_n, since = quiet + newest, days_n + 1, days[-1].value
         days.pop()
     before = JointMoments.none(len(found.numbers.columns))
     for day in days:
         before = before + _both(day.numbers, found.keys)
     if days_n < 2 or before.n < 2:
-        return False
+        return None
     mean, variance = before.means[0], before.cross[0][0] / (before.n - 1)
     chance = mean**2 / (mean**2 + variance) if mean else 0.0
-    return quiet.n * chance >= SURE
+    expected = quiet.n * chance
+    if expected < SURE:
+        return None
+    return MetricSilence(since=since, units_n=quiet.n, expected_n=expected)

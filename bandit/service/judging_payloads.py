@@ -133,6 +133,21 @@ class MetricOutlook(Record, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class MetricSilence(Record, frozen=True, kw_only=True):
+    """A metric of which nothing comes in any more, or never did.
+
+    Attributes:
+        since: First day (UTC) whose units have no event, `2026-11-23`; None: no unit ever had one.
+        units_n: Of both variants, from then on.
+        expected_n: Of these, so many at least should have had one, by the units before; None
+            without any before.
+    """
+
+    since: str | None = None
+    units_n: int
+    expected_n: float | None = None
+
+
 class MetricEffect(Record, frozen=True, kw_only=True):
     """One metric of one treatment against the control, judged in several ways from the same units.
 
@@ -156,6 +171,7 @@ class MetricEffect(Record, frozen=True, kw_only=True):
         unripe_n: Units of both variants whose window is not over, so they do not count yet.
         none_n: Those without an event, which a mean leaves out.
         capped_n: Those above the cap.
+        silence: Since when nothing of it comes in, and how many units that is; None if it does.
         warnings: Codes of what the reader should know.
     """
 
@@ -179,6 +195,7 @@ class MetricEffect(Record, frozen=True, kw_only=True):
     unripe_n: int = 0
     none_n: int = 0
     capped_n: int = 0
+    silence: MetricSilence | None = None
     warnings: tuple[str, ...] = ()
 
     def by(self, sequential: SequentialMode) -> Effect:

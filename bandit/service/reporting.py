@@ -14,7 +14,7 @@ from bandit.service.evaluation_artefact import EvaluationHeadline, EvaluationSer
 from bandit.service.judging import Judged
 from bandit.service.projects import seen_by
 from bandit.service.reporting_agreement import agreement_of
-from bandit.service.reporting_declared import Declared
+from bandit.service.reporting_declared import REWARD, Declared
 from bandit.service.reporting_exploration import (
     Exploration,
     ExplorationQuestion,
@@ -47,8 +47,10 @@ from bandit.service.reporting_payloads import (
     Overview,
     SequentialMode,
     SurfaceReport,
+    TimeMark,
 )
 from bandit.service.reporting_series import NO_SERIES, series_of
+from bandit.service.reporting_timeline import arrivals_of, marks_of
 from bandit.service.reporting_values import group_of, values_of, yardstick_of
 from bandit.specs import Experiment, PolicySpec
 from bandit.store.client import Store
@@ -291,7 +293,7 @@ class ReportService:
             at_ms=self._now_ms() if at_ms is None else at_ms,
             n=n,
         )
-        return history_of(judging, kept, alpha, metric)
+        return history_of(judging, kept, alpha, metric, self._marks(judging, at_ms))
 
     def overview(
         self, alpha: float = 0.05, at_ms: int | None = None, *, archived: bool = False
@@ -352,6 +354,16 @@ class ReportService:
         )
         return [each.numbers for each in kept]
 
+    def _marks(self, judging: Judging, at_ms: int | None) -> tuple[TimeMark, ...]:
+        """What was changed of an experiment, its surface and its metrics, up to a time."""
+        others = [] if judging.surface is None else [("surface", judging.surface.key)]
+        others += [("metric", metric.key) for metric in judging.metrics if metric is not REWARD]
+        return marks_of(
+            self._definitions.history("experiment", judging.experiment.key),
+            [self._definitions.history(kind, key) for kind, key in others],
+            at_ms,
+        )
+
     def _newest_snapshots(
         self, policies: Sequence[PolicySpec], at_ms: int
     ) -> dict[str, SnapshotCounts]:
@@ -398,14 +410,15 @@ class ReportService:
         read: Read,
         alpha: float,
     ) -> ExperimentHeadline:
+        definition = asked.declared.definition("experiment", experiment.key)
         if isinstance(judging, BanditError):
-            return broken_headline(experiment, judging)
+            return broken_headline(definition, judging)
         found = self._numbers.experiment(judging, asked.when, read)
         try:
             judged = judging.judge(found.numbers, alpha, None, self._looks(judging, found.as_of_ms))
         except RecordError as exc:  # the others must be shown all the same
-            return broken_headline(experiment, exc)
-        return headline_of(experiment, judged, found.as_of_ms)
+            return broken_headline(definition, exc)
+        return headline_of(definition, judged, found.as_of_ms)
 
 
 def _report(
@@ -427,6 +440,7 @@ def _report(
         status=experiment.status,
         description=experiment.description,
         control=experiment.control,
+        arrivals=arrivals_of(found.numbers, [variant.key for variant in experiment.variants]),
         **judged._asdict(),
     )
 

@@ -4,7 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from bandit.errors import RecordError
 from bandit.service.reporting_numbers import Judging
-from bandit.service.reporting_payloads import ExperimentHistory, HistoryPoint, MetricEffect
+from bandit.service.reporting_payloads import (
+    ExperimentHistory,
+    HistoryPoint,
+    MetricEffect,
+    TimeMark,
+)
 from bandit.store.kept import Kept
 
 NOTHING_KEPT = (
@@ -14,7 +19,11 @@ NOTHING_KEPT = (
 
 
 def history_of(
-    judging: Judging, kept: Sequence[Kept], alpha: float, metric: str | None = None
+    judging: Judging,
+    kept: Sequence[Kept],
+    alpha: float,
+    metric: str | None = None,
+    marks: tuple[TimeMark, ...] = (),
 ) -> ExperimentHistory:
     """An experiment's effects over time, with the band that holds at every look.
 
@@ -23,6 +32,7 @@ def history_of(
         kept: Oldest first.
         alpha: 1 − the level of the bands.
         metric: Only this one; None: all of them.
+        marks: What happened meanwhile.
 
     Raises:
         RecordError: It is not judged by that metric.
@@ -36,6 +46,7 @@ def history_of(
         as_of_ms=kept[-1].as_of_ms if kept else None,
         generation=judging.plan.generation,
         points=tuple(point for each in kept for point in _points(judging, each, alpha, metric)),
+        marks=marks,
         next_step="" if kept else NOTHING_KEPT,
     )
 

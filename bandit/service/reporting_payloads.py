@@ -20,11 +20,13 @@ from bandit.service.judging_payloads import (
 )
 from bandit.service.reporting_agreement import Agreement
 from bandit.service.reporting_exploration import Exploration
+from bandit.service.reporting_timeline import Arrivals, TimeMark
 from bandit.stats import Srm
 from bandit.stats.sequential import SequentialSrm
 
 __all__ = [
     "Agreement",
+    "Arrivals",
     "Bayes",
     "ExperimentHeadline",
     "ExperimentHistory",
@@ -32,6 +34,7 @@ __all__ = [
     "Exploration",
     "GroupCounts",
     "Health",
+    "HealthState",
     "HistoryPoint",
     "Latency",
     "Learning",
@@ -53,10 +56,12 @@ __all__ = [
     "SnapshotMark",
     "SurfaceHeadline",
     "SurfaceReport",
+    "TimeMark",
     "Verdict",
     "Yardstick",
 ]
 
+HealthState = Literal["fine", "attention", "broken", "unknown"]
 NumbersSource = Literal["kept", "log"]
 """Where a report's numbers are from."""
 
@@ -264,6 +269,7 @@ class ExperimentReport(Record, frozen=True, kw_only=True):
         srm_sequential: The same, as may be watched; it decides unless `sequential` is `fixed`.
         segments: Effects by the values of the experiment's `segments`.
         plan: Where a planned experiment is; None without a plan.
+        arrivals: When its units came.
         values: Of the policies of the surface, from the whole surface's log.
         agreement: What each arm's log foretold of the other arms, beside what these earned; only
             between policies.
@@ -294,6 +300,7 @@ class ExperimentReport(Record, frozen=True, kw_only=True):
     effects: tuple[MetricEffect, ...]
     segments: tuple[SegmentFinding, ...] = ()
     plan: PlanProgress | None = None
+    arrivals: Arrivals | None = None
     values: tuple[PolicyValue, ...]
     agreement: tuple[Agreement, ...] = ()
     series: Series
@@ -362,6 +369,15 @@ class ExperimentHeadline(Record, frozen=True, kw_only=True):
     Attributes:
         as_of_ms: The time that its numbers are of; None if it can not be judged.
         surface: None if its variants are payloads.
+        sequential: Which interval decides.
+        owner: Whom to ask about it: as declared, or who declared its newest version.
+        health: Whether its numbers may be believed: `fine`, `attention`, `broken`, or `unknown`
+            while there are none.
+        health_reason: What is the matter, in plain words; empty if it is fine.
+        days_left: Until the effect one cares about can be told, or until a plan is over, at the
+            pace of the last week; 0 once it can be.
+        days_left_reason: Why there is no such number: `not_running`, `no_estimate`, `no_effect`,
+            `no_arrivals`.
     """
 
     key: str
@@ -369,7 +385,13 @@ class ExperimentHeadline(Record, frozen=True, kw_only=True):
     surface: str | None
     status: str
     as_of_ms: int | None = None
+    sequential: SequentialMode = "anytime"
+    owner: str = ""
     units_n: int
+    health: HealthState = "unknown"
+    health_reason: str = ""
+    days_left: float | None = None
+    days_left_reason: str | None = None
     verdict: Verdict
     primary: tuple[MetricEffect, ...]
 
@@ -408,6 +430,7 @@ class ExperimentHistory(Record, frozen=True, kw_only=True):
         as_of_ms: The newest time that is in it; None if nothing is kept yet.
         generation: Only numbers that were made by these definitions are in it.
         points: By time, metric and treatment.
+        marks: What was changed meanwhile, and the experiment's notes, in order of time.
         next_step: What to do if there is nothing to see yet; else empty.
     """
 
@@ -416,6 +439,7 @@ class ExperimentHistory(Record, frozen=True, kw_only=True):
     as_of_ms: int | None
     generation: str
     points: tuple[HistoryPoint, ...]
+    marks: tuple[TimeMark, ...] = ()
     next_step: str = ""
 
 

@@ -21,8 +21,8 @@ def effect_rows(effects: Sequence[MetricEffect]) -> list[Row]:
 
     First as at one planned look; fields that start with `anytime_` are of the judgement that holds
     at any look, with `planned_` at planned ones, with `non_inferiority_` of a guardrail's test,
-    with `bayes_`, `outlook_` and `trend_` of these. The variants' keys are `control_variant` and
-    `treatment_variant`, because `control` and `treatment` are their means.
+    with `bayes_`, `outlook_`, `trend_` and `silence_` of these. The variants' keys are
+    `control_variant` and `treatment_variant`, because `control` and `treatment` are their means.
     """
     return [
         {
@@ -42,6 +42,7 @@ def effect_rows(effects: Sequence[MetricEffect]) -> list[Row]:
             **_named("bayes", found.bayes),
             **_named("outlook", found.outlook),
             **_named("trend", found.trend),
+            **_named("silence", found.silence),
             "unripe_n": found.unripe_n,
             "none_n": found.none_n,
             "capped_n": found.capped_n,

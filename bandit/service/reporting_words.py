@@ -45,6 +45,7 @@ REASONS = {
     # of what is still to come
     "no_estimate": "there is no standard error to start from yet",
     "no_effect": "no number of units would find it",
+    "not_running": "it is not running",
     "no_arrivals": "no new units come, so no time can be told",
     # of segments and days
     "few_segments": "fewer than two segments have units enough to compare",

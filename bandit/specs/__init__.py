@@ -5,7 +5,7 @@ checked by `bandit.service.defining` when it is declared.
 """
 
 from bandit.specs.base import BUCKETS, Bucket, Ranges, Share, Spec, check_ranges
-from bandit.specs.experiments import Experiment, Layer, Variant
+from bandit.specs.experiments import Experiment, Layer, Note, Variant
 from bandit.specs.metrics import Denominator, Metric, MetricType
 from bandit.specs.policies import (
     BUILT_IN,
@@ -42,6 +42,7 @@ __all__ = [
     "Layer",
     "Metric",
     "MetricType",
+    "Note",
     "NumericFeature",
     "Part",
     "PolicySpec",

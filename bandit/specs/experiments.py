@@ -28,6 +28,18 @@ class Variant(Record, frozen=True, kw_only=True):
         check_depth("payload", self.payload)
 
 
+class Note(Record, frozen=True, kw_only=True):
+    """Something that happened while an experiment ran, for whoever reads its charts.
+
+    Attributes:
+        at_ms: When, in milliseconds since 1970 (UTC), up to the year 2199.
+        text: What.
+    """
+
+    at_ms: Annotated[int, msgspec.Meta(ge=0, le=7_258_118_400_000)]
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+
 class Experiment(Spec, frozen=True, kw_only=True):
     """A randomised comparison: of policies on one surface, or of payloads.
 
@@ -53,6 +65,8 @@ class Experiment(Spec, frozen=True, kw_only=True):
             first decision it is also reported.
         bot_decisions: A unit with more decisions than this is taken for a bot and left out.
         status: Units are assigned while `running`.
+        owner: Whom to ask about it; empty: whoever declared its newest version.
+        notes: What happened while it ran, shown on the time axis of its charts.
     """
 
     kind: ClassVar[str] = "experiment"
@@ -78,6 +92,8 @@ class Experiment(Spec, frozen=True, kw_only=True):
     bot_decisions: Annotated[int, msgspec.Meta(ge=1, le=10**9)] | None = 10_000
     status: Literal["draft", "running", "stopped", "archived"] = "draft"
     description: str = ""
+    owner: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    notes: Annotated[list[Note], msgspec.Meta(max_length=100)] = []
 
     def __post_init__(self) -> None:
         keys = [variant.key for variant in self.variants]
