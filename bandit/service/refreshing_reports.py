@@ -13,16 +13,18 @@ import msgspec
 
 from bandit.errors import BanditError, StoreUnavailable
 from bandit.logs import tell
+from bandit.service.refreshing_allocation import keep_allocation
 from bandit.service.refreshing_times import looks_in, over_at_ms, targets_of
 from bandit.service.reporting_declared import Declared
 from bandit.service.reporting_numbers import Judging, ReportNumbers, judging_of, watching_of
 from bandit.specs import Experiment, Surface
+from bandit.store.allocation import Allocations
 from bandit.store.client import Store
 from bandit.store.definitions import Definition, Definitions
 from bandit.store.drained import SILENT_AFTER_MS
 from bandit.store.kept import FOR_GOOD_S, REFRESHER, Kept, KeptNumbers, Kind, Numbers
 from bandit.store.numbers import ExperimentNumbers
-from bandit.store.numbers_surface import RefresherNumbers
+from bandit.store.numbers_surface import RefresherNumbers, SurfaceNumbers
 from bandit.store.tail import Tail
 from bandit.store.unit_numbers import UnitNumbers
 from bandit.store.unit_plan import UnitPlan
@@ -108,6 +110,7 @@ class ReportRefresher:
         self._definitions = Definitions(store)
         self._kept = KeptNumbers(store)
         self._numbers = ReportNumbers(store)
+        self._allocations = Allocations(store)
         self._units: Units = units or UnitNumbers(store)
         self._tail = Tail(store, silent_after_ms=silent_after_ms)
         self._now_ms = now_ms
@@ -229,6 +232,7 @@ class ReportRefresher:
         spec = thing.definition.spec
         if isinstance(spec, Surface):
             watching = watching_of(self._declared, spec, through_ms)
+            keep_allocation(self._kept, self._allocations, spec.key, through_ms)
             return self._keep_new(
                 thing,
                 watching.generation,
@@ -379,6 +383,6 @@ def _is_old(before: Numbers, after: Numbers) -> bool:
 def _timeless(numbers: Numbers) -> Numbers:
     if isinstance(numbers, ExperimentNumbers):
         return msgspec.structs.replace(numbers, closed_ms=0, source="log")
-    if isinstance(numbers, RefresherNumbers):
+    if not isinstance(numbers, SurfaceNumbers):
         return numbers
     return msgspec.structs.replace(numbers, as_of_ms=0, closed_ms=0)

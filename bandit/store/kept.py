@@ -1,8 +1,9 @@
 """What reports have computed, kept with the time it is of, so that reading one costs no scan.
 
-A row is `bandit.store.numbers` of one experiment, `bandit.store.numbers_surface` of one surface, or
-what a refresher says of itself. Rows go by themselves (a TTL, see migration 0011): those of a
-midnight (UTC) stay for good, those of a full hour 60 days, all others an hour.
+A row is `bandit.store.numbers` of one experiment, `bandit.store.numbers_surface` or
+`bandit.store.allocation` of one surface, or what a refresher says of itself. Rows go by themselves
+(a TTL, see migration 0011): those of a midnight (UTC) stay for good, those of a full hour 60 days,
+all others an hour.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from bandit.records import Record
+from bandit.store.allocation import FORMAT as ALLOCATION_FORMAT
+from bandit.store.allocation import AllocationNumbers
 from bandit.store.client import ONE_ORDER, Store
 from bandit.store.numbers import FORMAT, ExperimentNumbers
 from bandit.store.numbers_surface import SURFACE_FORMAT, RefresherNumbers, SurfaceNumbers
@@ -28,15 +31,16 @@ MOST_LOOKS = 10_000
 REFRESHER = "reports"
 """Key under which every refresher says what it did last."""
 
-Kind = Literal["experiment", "surface", "look", "refresher"]
+Kind = Literal["experiment", "surface", "look", "refresher", "allocation"]
 """A `look` is an experiment's numbers when a part of its plan was in; looks stay for good."""
-Numbers = ExperimentNumbers | SurfaceNumbers | RefresherNumbers
+Numbers = ExperimentNumbers | SurfaceNumbers | RefresherNumbers | AllocationNumbers
 
 _TYPES: Mapping[str, tuple[type[Record], int]] = {
     "experiment": (ExperimentNumbers, FORMAT),
     "surface": (SurfaceNumbers, SURFACE_FORMAT),
     "look": (ExperimentNumbers, FORMAT),
     "refresher": (RefresherNumbers, SURFACE_FORMAT),
+    "allocation": (AllocationNumbers, ALLOCATION_FORMAT),
 }
 
 

@@ -65,7 +65,10 @@ class UnitErasures:
         oldest_ms = self._oldest_ms()
         expired = {key for _, key, first_ms in rows if 0 < first_ms <= oldest_ms}
         again = ({*experiments, *keys.values()} - expired, set(surfaces) if not expired else set())
-        for kind, found in zip(("experiment", "surface"), again, strict=True):
+        of_surfaces = again[1]
+        for kind, found in zip(
+            ("experiment", "surface", "allocation"), (*again, of_surfaces), strict=True
+        ):
             if found:
                 self._store.command("erase_kept_numbers", kind=kind, keys=sorted(found))
         ids = [place.place for place in places]
