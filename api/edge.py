@@ -36,6 +36,7 @@ from api.reports import (
     report_exploration,
     report_history,
     report_overview,
+    report_sql,
     report_surface,
 )
 from api.security import HEADERS
@@ -142,6 +143,7 @@ def _guarded(services: Services) -> Router:
             report_overview,
             report_experiment,
             report_history,
+            report_sql,
             report_surface,
             report_exploration,
             report_actions,

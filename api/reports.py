@@ -12,6 +12,7 @@ from bandit.service.key_ring import Principal
 from bandit.service.reporting import ExperimentReport, Overview, ReportService, SurfaceReport
 from bandit.service.reporting_exploration import Exploration, ExplorationQuestion
 from bandit.service.reporting_payloads import ExperimentHistory, SequentialMode
+from bandit.service.reporting_sql import ReportSql
 from bandit.service.reporting_times import LAST_MS, moment_ms
 from bandit.store.kept import POINTS
 
@@ -80,6 +81,22 @@ def report_history(
     return _reports(services, principal).history(
         key, alpha, n, time_asked(at, at_ms), metric=metric
     )
+
+
+@get("/v1/reports/experiments/{key:str}/sql", sync_to_thread=True)
+def report_sql(
+    key: FromPath[str],
+    services: NamedDependency[Services],
+    principal: NamedDependency[Principal],
+    at: At = None,
+    at_ms: AsOf = None,
+    metric: FromQuery[str | None] = None,
+) -> ReportSql:
+    """Report the SQL behind an experiment's numbers, with its parameters; it is not run.
+
+    Each statement makes one metric's numbers from the log itself; kept numbers are the same sums.
+    """
+    return _reports(services, principal).sql(key, time_asked(at, at_ms), metric=metric)
 
 
 @get("/v1/reports/surfaces/{key:str}", sync_to_thread=True)

@@ -50,6 +50,7 @@ from bandit.service.reporting_payloads import (
     TimeMark,
 )
 from bandit.service.reporting_series import NO_SERIES, series_of
+from bandit.service.reporting_sql import ReportSql, sql_of
 from bandit.service.reporting_timeline import arrivals_of, marks_of
 from bandit.service.reporting_values import group_of, values_of, yardstick_of
 from bandit.specs import Experiment, PolicySpec
@@ -102,6 +103,7 @@ class ReportService:
         definitions = Definitions(store)
         self._definitions = seen_by(project, lambda: definitions)()
         self._evaluations = EvaluationService(store, code_version="", project=project)
+        self._store = store
         self._reports = Reports(store)
         self._numbers = ReportNumbers(store)
         self._kept = KeptNumbers(store)
@@ -294,6 +296,29 @@ class ReportService:
             n=n,
         )
         return history_of(judging, kept, alpha, metric, self._marks(judging, at_ms))
+
+    def sql(self, key: str, at_ms: int | None = None, *, metric: str | None = None) -> ReportSql:
+        """The SQL behind an experiment's report; it is not run.
+
+        Args:
+            key: Of the experiment.
+            at_ms: As of when; None: of the newest numbers that are kept, or of now.
+            metric: Only of this one; None: of all of them.
+
+        Raises:
+            NotDeclared: No such experiment, or not what it names.
+            RecordError: It is not judged by that metric.
+            StoreUnavailable: The store did not answer.
+        """
+        declared = Declared(self._definitions, at_ms)
+        experiment = declared.definition("experiment", key).spec
+        assert isinstance(experiment, Experiment)
+        judging = judging_of(declared, experiment)
+        until_ms = self._now_ms() if at_ms is None else at_ms
+        kept = self._kept.newest("experiment", key, until_ms, judging.plan.generation)
+        as_of_ms = kept.as_of_ms if kept is not None and at_ms is None else until_ms
+        numbers = None if kept is None else kept.numbers
+        return sql_of(self._store, declared, judging, as_of_ms, numbers, metric)
 
     def overview(
         self, alpha: float = 0.05, at_ms: int | None = None, *, archived: bool = False

@@ -6,13 +6,14 @@ It speaks HTTP through `clickhouse-connect`, to the embedded gateway or to a rea
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.datatypes.base import ClickHouseType
 from clickhouse_connect.datatypes.registry import get_from_name
 from clickhouse_connect.driver import httputil
+from clickhouse_connect.driver.binding import format_bind_value
 from clickhouse_connect.driver.httpclient import HttpClient
 from urllib3 import PoolManager, Timeout
 
@@ -38,6 +39,32 @@ _ON_CLUSTER: dict[str, object] = {
 }
 ONE_ORDER: dict[str, object] = {"insert_quorum_parallel": 0}
 """For inserts into tables whose rows compete: replicas agree on which was first."""
+
+
+class Statement(NamedTuple):
+    """A named query with what it is asked with.
+
+    Attributes:
+        name, description: Of the query.
+        sql: Its text, with `{name:Type}` where a parameter goes.
+        parameters: The text of each, as the server reads it: what `SET param_<name>` takes.
+    """
+
+    name: str
+    description: str
+    sql: str
+    parameters: dict[str, str]
+
+
+def statement(name: str, **parameters: object) -> Statement:
+    """A named query with its parameters as text; nothing is asked.
+
+    >>> statement("definition_history", kind="metric", key="click").parameters
+    {'kind': 'metric', 'key': 'click'}
+    """
+    query, bound = _bound(name, parameters)
+    texts = {key: str(format_bind_value(value)) for key, value in bound.items()}
+    return Statement(query.name, query.description, query.sql, texts)
 
 
 class Store:

@@ -8,7 +8,7 @@ from bandit.errors import StoreUnavailable
 from bandit.logs import event
 from bandit.stats import OrderStatistics
 from bandit.stats.quantiles import SPREAD
-from bandit.store.client import Store
+from bandit.store.client import Statement, Store, statement
 from bandit.store.numbers import ExperimentNumbers
 from bandit.store.unit_answers import (
     ALL,
@@ -70,6 +70,32 @@ class UnitNumbers:
         known = {m: cap for m, (cap, at_ms) in steps.progress().caps.items() if at_ms <= closed_ms}
         caps = given_caps(plan) | self._found_caps(plan, whole | ALONE, known)
         return self._numbers(plan, whole, shards, sums, caps, "log")
+
+    def statements(self, plan: UnitPlan, closed_ms: int, caps: Caps) -> list[Statement]:
+        """The SQL that makes the numbers of a plan without segments from the raw rows.
+
+        Args:
+            plan: What to add up; of an experiment without segments.
+            closed_ms: Decisions up to then have all their rewards.
+            caps: That hold, by metric.
+        """
+        span = {"from_ms": -1, "reach_ms": 0, "through_ms": closed_ms}
+        whole = plan.judged() | span | {"generation": "", "build": 0, "closed_ms": closed_ms}
+        sliced: Bound = {"segment_names": [], "segment_tops": []}
+        found = []
+        if plan.surface is not None:
+            found.append(statement("unit_sums", **(plan.joined() | span | ALONE)))
+        for place, metric in enumerate(plan.metrics, 1):
+            if metric.cap_quantile is not None:
+                at = {"place": place, "quantile": metric.cap_quantile}
+                found.append(statement("unit_cap_of_log", **(whole | ALONE | at)))
+        given = _moments_given(plan, given_caps(plan) | caps)
+        found.append(statement("unit_moments_of_log", **(whole | sliced | ALONE | given)))
+        for place, metric in enumerate(plan.metrics, 1):
+            if metric.quantile is not None:
+                at = {"place": place, "quantile": metric.quantile, "spread": SPREAD}
+                found.append(statement("unit_orders_of_log", **(whole | sliced | ALONE | at)))
+        return found
 
     def advance(self, plan: UnitPlan, closed_ms: int) -> None:
         """Bring the states of the units up to a time; from the log anew where they were spoilt.
@@ -229,16 +255,7 @@ class UnitNumbers:
         return {"segment_names": names, "segment_tops": tops}
 
     def _groups(self, plan: UnitPlan, given: Bound, caps: Caps) -> list[Group]:
-        rows = self._rows(
-            "unit_moments",
-            given,
-            caps=[caps.get(metric.key, ANY) for metric in plan.metrics],
-            with_cap=plan.has_caps,
-            with_windows=any(metric.window_s is not None for metric in plan.metrics),
-            with_divisor=plan.has_divisors,
-            with_covariate_divisor=plan.has_covariate_divisors,
-            blocks_n=len(plan.blocks),
-        )
+        rows = self._rows("unit_moments", given, **_moments_given(plan, caps))
         return [Group(*row) for row in rows]
 
     def _orders(self, plan: UnitPlan, given: Bound) -> Orders:
@@ -283,6 +300,18 @@ class UnitNumbers:
 def given_caps(plan: UnitPlan) -> Caps:
     """Caps that the metrics say themselves."""
     return {metric.key: metric.cap for metric in plan.metrics if metric.cap is not None}
+
+
+def _moments_given(plan: UnitPlan, caps: Caps) -> Bound:
+    """Parameters of what moments are made of, beside who counts."""
+    return {
+        "caps": [caps.get(metric.key, ANY) for metric in plan.metrics],
+        "with_cap": plan.has_caps,
+        "with_windows": any(metric.window_s is not None for metric in plan.metrics),
+        "with_divisor": plan.has_divisors,
+        "with_covariate_divisor": plan.has_covariate_divisors,
+        "blocks_n": len(plan.blocks),
+    }
 
 
 def _of_states(plan: UnitPlan, step: Step) -> Bound:
