@@ -1,25 +1,21 @@
 """`bandit demo`: run the whole loop on real data, and prove that it worked."""
 
 import asyncio
-import fcntl
 import logging
 import os
-import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 import httpx
-import msgspec
 import numpy as np
 from rich.console import Console
 
-from bandit.cli.binding import free_port
+from bandit.cli.own_service import fresh_folder, own_settings
 from bandit.cli.up import addresses, running, table
 from bandit.cli.wiring import open_store, project_salt
 from bandit.errors import BanditError
@@ -40,9 +36,6 @@ from sims.worlds.base import World
 DECISIONS_N, RATE_PER_S = 8000, 130.0
 REPLAYED_N = 1000
 SETTLE_S = 60.0
-HOST = "127.0.0.1"
-MARKER = ".bandit-demo"
-"""In a folder that a demo made, and so may be emptied by the next one; locked while one runs."""
 
 
 class Plan(NamedTuple):
@@ -107,8 +100,8 @@ def command(
             rate,
             seed,
         )
-        with _fresh(data_dir or settings.data_dir / "demo") as folder:
-            own = _settings(settings, folder, port, dashboard_port)
+        with fresh_folder(data_dir or settings.data_dir / "demo") as folder:
+            own = own_settings(settings, folder, port, dashboard_port)
             passed = _run(console, own, plan, once=once)
     except DataSetUnavailable as exc:
         raise click.ClickException(f"{exc}; --world synthetic needs no data") from exc
@@ -179,51 +172,6 @@ def _world(console: Console, name: str, cache: Path) -> World:
     world = WORLDS[name](cache)
     console.print(world.about)
     return world
-
-
-def _settings(settings: Settings, folder: Path, port: int, dashboard_port: int) -> Settings:
-    """Settings of a service that nobody else uses."""
-    ports = [port, dashboard_port, 0]
-    while 0 in ports or len(set(ports)) < len(ports):
-        ports = [free_port(HOST, given) for given in (port, dashboard_port, 0)]
-    return msgspec.structs.replace(
-        settings,
-        data_dir=folder,
-        host=HOST,
-        auth="off",
-        port=ports[0],
-        dashboard_port=ports[1],
-        gateway_port=ports[2],
-        clickhouse_url=None,
-        clickhouse_read_url=None,
-        clickhouse_cluster=None,
-    )
-
-
-@contextmanager
-def _fresh(folder: Path) -> Iterator[Path]:
-    """An empty folder of the demo's own, for as long as it runs.
-
-    Raises:
-        ClickException: Something else is in it, or another demo runs there.
-    """
-    marker = folder / MARKER
-    if folder.exists() and any(folder.iterdir()) and not marker.exists():
-        raise click.ClickException(
-            f"{folder} holds something that no demo made, must be empty or another --data-dir"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    with marker.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise click.ClickException(f"another demo runs in {folder}") from None
-        for old in folder.iterdir():
-            if old.is_dir():
-                shutil.rmtree(old)
-            elif old != marker:
-                old.unlink()
-        yield folder
 
 
 def _stay(console: Console) -> None:

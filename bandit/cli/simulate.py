@@ -13,6 +13,7 @@ from bandit.cli.simulate_aa import command as aa
 from bandit.cli.simulate_fraud import command as fraud
 from bandit.cli.simulate_obd import command as obd
 from bandit.cli.simulate_scenarios import command as scenarios
+from bandit.cli.simulate_service import command as service
 from bandit.cli.simulate_slots import command as slots
 from bandit.errors import BanditError
 from bandit.settings import Settings
@@ -91,6 +92,7 @@ command.add_command(fraud)
 command.add_command(obd)
 command.add_command(scenarios)
 command.add_command(aa)
+command.add_command(service)
 
 
 def spec_of(text: str, number: int, floor: float) -> PolicySpec:

@@ -2,7 +2,7 @@
 
 import multiprocessing
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,6 +85,11 @@ def show(console: Console, finding: Finding) -> None:
         f"{finding.repetitions:,} repetitions, seed {finding.seed}. {counted(finding)}",
         highlight=False,
     )
+    console.print(figure_table(finding.figures))
+
+
+def figure_table(figures: Sequence[Figure]) -> Table:
+    """Each figure beside its target."""
     table = Table(
         Column("figure", overflow="fold"),
         Column("got", justify="right"),
@@ -94,7 +99,7 @@ def show(console: Console, finding: Finding) -> None:
         box=None,
         header_style="bold",
     )
-    for figure in finding.figures:
+    for figure in figures:
         table.add_row(
             figure.name,
             f"{figure.value:.4g}",
@@ -102,7 +107,7 @@ def show(console: Console, finding: Finding) -> None:
             target_of(figure),
             figure.holds or "(beside it)",
         )
-    console.print(table)
+    return table
 
 
 def counted(finding: Finding) -> str:

@@ -35,3 +35,10 @@ FROM (
     GROUP BY event_id, reward_id, decision_ts
     HAVING min(ts) >= decision_ts + toIntervalMillisecond({window_ms:Int64})
 )
+
+-- name: audit_pmfs
+-- What each decision of a surface was drawn from.
+SELECT toString(event_id) AS event_id, any(pmf) AS pmf
+FROM decisions
+WHERE surface = {surface:String}
+GROUP BY event_id
