@@ -12,7 +12,7 @@ from sims.worlds.base import World
 from sims.worlds.fatigue import TiredWorld
 from sims.worlds.formulas import FormulaWorld
 from sims.worlds.meetings import MeetingWorld
-from sims.worlds.modified import modified
+from sims.worlds.modified import Modifier, modified
 from sims.worlds.modifiers import Change, Late, Lies, Lost, NewActions, Twice
 from sims.worlds.movielens import MovieLensWorld
 from sims.worlds.multiclass import from_arrays
@@ -67,10 +67,13 @@ def open_world(text: str, cache: Path) -> World:
     first, *laws = text.split("+")
     if first not in WORLDS:
         raise BadSpec(f"world is {first!r}, must be one of {', '.join(sorted(WORLDS))}")
-    parsed = [_law(law) for law in laws]
+    parsed = [(law, _law(law)) for law in laws]
     world = WORLDS[first](cache)
-    for law in parsed:
-        world = law(world)
+    for law, put in parsed:
+        try:
+            world = put(world)
+        except TypeError as exc:
+            raise BadSpec(f"law {law!r} has other numbers than it takes: {exc}") from exc
     return world
 
 
@@ -97,5 +100,5 @@ def _under(kind: type, *given: object) -> Callable[[World], World]:
     names = kind.__struct_fields__  # type: ignore[attr-defined]
     if len(given) > len(names):
         raise TypeError(f"it takes {len(names)}, and {len(given)} are given")
-    law = msgspec.convert(dict(zip(names, given, strict=False)), kind)
+    law: Modifier = msgspec.convert(dict(zip(names, given, strict=False)), kind)
     return lambda world: modified(world, law)
