@@ -7,9 +7,13 @@ import os
 import time
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+import httpx
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
+from bandit.errors import BanditError
 from bandit.service.reporting import ReportService
 from bandit.service.store_link import StoreLink
 from bandit.settings import Settings
@@ -24,32 +28,90 @@ from dashboard import (
     page_policies,
     page_simulations,
 )
+from dashboard.access import Attempts, KeyBook
+from dashboard.signing_in import Door, show_door, show_viewer, viewer_of
 from dashboard.source import Source
+from dashboard.writing import TIMEOUT_S, Writer
 
 # A file of ours: Streamlit fetches its own icons and emoji for the tab from other hosts.
 ICON = Path(__file__).with_name("icon.svg")
+ASKED_S = 2.0
+"""How long a page waits to be told what its key may do."""
+
+
+class Shared(NamedTuple):
+    """What all sessions have in common."""
+
+    settings: Settings
+    door: Door
+    link: StoreLink
 
 
 @st.cache_resource(show_spinner=False)
-def _source() -> Source:
-    """One connection and one memory of reports for all viewers: everybody may see everything."""
+def _shared() -> Shared:
+    """Made once; nobody is asked anything yet."""
     settings = Settings.from_environ(os.environ)
     connect = partial(open_store, settings, os.urandom, readonly=True)
-    link = StoreLink(connect, monotonic_s=time.monotonic)
+    ways = httpx.HTTPTransport(limits=httpx.Limits(max_connections=32))
+
+    def writer(key: str, author: str = "", timeout_s: float = TIMEOUT_S) -> Writer:
+        return Writer(
+            settings.api_base_url, key, author=author, transport=ways, timeout_s=timeout_s
+        )
+
+    door = Door(
+        sign_in=settings.sign_in,
+        password=settings.dashboard_password or "",
+        key=settings.dashboard_key or "",
+        allowed=settings.oidc_allowed,
+        book=KeyBook(lambda key: writer(key, timeout_s=ASKED_S).who(), monotonic_s=time.monotonic),
+        attempts=Attempts(monotonic_s=time.monotonic),
+        writer=writer,
+    )
+    return Shared(settings, door, StoreLink(connect, monotonic_s=time.monotonic))
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _source(project: str | None) -> Source:
+    """One memory of reports for all who see the same project, and for nobody else."""
+    shared = _shared()
     return Source(
         lambda: ReportService(
-            link.store(),
+            shared.link.store(),
             lambda: time.time_ns() // 1_000_000,
-            silent_after_ms=settings.silent_host_ms,
+            project,
+            silent_after_ms=shared.settings.silent_host_ms,
         ),
         monotonic_s=time.monotonic,
     )
 
 
 def main() -> None:
-    """Show the page that the address names."""
+    """Show the page that the address names, to who may see it."""
     st.set_page_config(page_title="bandit", page_icon=str(ICON), layout="wide")
-    source = _source()
+    door = _shared().door
+    viewer, problem = viewer_of(door, st.session_state)
+    if viewer is None:
+        # The address is kept, and what it names is shown once they have signed in.
+        st.navigation(_pages(_nothing(problem), None), position="hidden")
+        show_door(door, problem)
+        return
+    source = _source(viewer.project).of_viewer(viewer.problem)
+    st.navigation(_pages(source, viewer.writer), position="top").run()
+    show_viewer(door, viewer)
+
+
+def _nothing(problem: str) -> Source:
+    """A source that tells nobody anything."""
+
+    def refuse() -> ReportService:
+        raise BanditError(problem or "sign in first")
+
+    return Source(refuse, monotonic_s=time.monotonic)
+
+
+def _pages(source: Source, writer: Writer | None) -> list[StreamlitPage]:
+    """Every page, in the order of the menu."""
     experiment = st.Page(
         partial(page_experiment.render, source),
         title="Experiment",
@@ -99,7 +161,7 @@ def main() -> None:
         icon=":material/casino:",
         url_path="simulations",
     )
-    pages = [
+    return [
         experiments,
         experiment,
         planner,
@@ -109,7 +171,6 @@ def main() -> None:
         health,
         simulations,
     ]
-    st.navigation(pages, position="top").run()
 
 
 main()

@@ -1,5 +1,6 @@
 """Where pages get reports: shared between viewers for a moment, kept while the store is away."""
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -82,6 +83,18 @@ class Source:
         self._kept: OrderedDict[Name, _Kept] = OrderedDict()
         self._guard = threading.Lock()
         self._making: dict[Name, threading.Lock] = {}
+        self._ended: Callable[[], str] = str
+
+    def of_viewer(self, ended: Callable[[], str]) -> "Source":
+        """The same reports, for as long as somebody may see them.
+
+        Args:
+            ended: Why they may not any more; empty while they may. Asked before each report, since
+                a page that is open makes itself anew without asking anything else.
+        """
+        theirs = copy.copy(self)
+        theirs._ended = ended
+        return theirs
 
     def overview(self, alpha: float, *, archived: bool = False) -> Fetched[Overview]:
         """One line about everything, archived experiments only if asked for."""
@@ -101,6 +114,9 @@ class Source:
         return self._fetch(("evaluations", surface), lambda r: r.evaluations(surface))
 
     def _fetch(self, name: Name, make: Callable[[Reporter], Payload]) -> Fetched[Payload]:
+        ended = self._ended()
+        if ended:
+            return Fetched(None, ended)
         with self._guard:
             kept = self._kept.get(name)
             lock = self._making.setdefault(name, threading.Lock())
