@@ -167,7 +167,9 @@ def _try_password(door: Door, given: str) -> str:
 def _try_key(door: Door, given: str) -> str:
     """Come in with a key, or why not."""
     given = given.strip()
-    who, problem = door.book.who(given) if given else (None, "no key was given")
+    who, problem = None, "a key is a text that begins with `bandit_`"
+    if given.startswith("bandit_") and given.isascii() and given.isprintable():
+        who, problem = door.book.who(given)
     if who is None or not who.may_read:
         door.attempts.note_wrong(st.context.ip_address or "loopback")
         return f"That key lets nobody in: {problem or 'it must have the scope `read`'}."

@@ -94,9 +94,9 @@ class Writer:
             transport: How requests travel; None: over the network.
             timeout_s: How long to wait for an answer.
         """
-        headers = {"authorization": f"Bearer {key}"} if key else {}
+        headers = [(b"authorization", f"Bearer {key}".encode())] if key else []
         if author:
-            headers["bandit-author"] = author.encode().decode("latin-1")
+            headers.append((b"bandit-author", author.encode()))
         self._timeout_s = timeout_s
         # No proxy of the environment comes between, and no redirect takes the key elsewhere.
         self._client = httpx.Client(
