@@ -153,6 +153,20 @@ class Linear:
         means = np.einsum("ki,i->k", stack.mean, x)  # less prior_mean, which all have in common
         return normal_argmax(means, self.parameters.scale * np.sqrt(variances))
 
+    def feature_weights(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """What 1 of a feature of the context adds to the mean reward of an action.
+
+        Args:
+            pairs: Name of the feature ('' for the constant) and id of the action; 0 is what shares
+                a coordinate, or was never learned.
+        """
+        places = {name: place for place, name in enumerate(self._coordinates.names, start=1)}
+        places[""] = 0
+        return [
+            float(self._solve(id_).mean[places[name]]) if name in places else 0.0
+            for name, id_ in pairs
+        ]
+
     def check(self, lesson: Lesson) -> None:
         """Refuse a lesson that `learn` would refuse."""
         check_lesson(lesson)

@@ -208,6 +208,15 @@ class Encoded:
         self._policy = make(inner)
         self._seen = _seen(self._text, self._numeric.learned())
 
+    @property
+    def inside(self) -> LearningPolicy:
+        """The policy that sees features as `seen` gives them."""
+        return self._policy
+
+    def seen(self, context: bytes, actions: Sequence[Action]) -> tuple[bytes, tuple[Action, ...]]:
+        """Context and actions as the policy inside sees them."""
+        return self._context(context), self._offered(actions)
+
     def pmf(self, context: bytes, actions: Sequence[Action], slot: bytes = b"") -> list[float]:
         """The policy's, of the features as it sees them; see `bandit.policies.base.Policy`."""
         return self._policy.pmf(self._context(context), self._offered(actions), slot)

@@ -59,6 +59,7 @@ from bandit.policies.vw_costs import (
     Offered,
     costs_of,
     flat_weights,
+    weight_of,
 )
 from bandit.records import Action
 
@@ -148,6 +149,34 @@ class VowpalWabbit:
             RecordError: A number that could harm the model; nothing was learned.
         """
         self.learn_prepared([self.prepared(lesson)])
+
+    def feature_weights(self, pairs: Sequence[tuple[str, str]]) -> list[float] | None:
+        """What 1 of a feature, or of the product of two, adds to the predicted reward of an action.
+
+        Args:
+            pairs: Name of a feature of the context ('' for none) and of one of the action.
+
+        Returns:
+            None where the weights can not be told apart: several models, or an explorer that only
+            VW itself can answer. 0 for pairs that this policy does not look at.
+        """
+        if self._explorer is None or self._weights is None:
+            return None
+        found: list[float] = []
+        for context, action in pairs:
+            index = np.array([_index("A", action)], dtype=np.uint64)
+            arrays = [Arrays(np.array([_index("U", context)], dtype=np.uint64), _ONE)]
+            if not context or "U" not in self._explorer.letters:
+                arrays = []
+            is_looked_at = bool(arrays) if context else self._explorer.linear
+            cost = weight_of(self._weights, index, arrays) if is_looked_at else 0.0
+            found.append(-cost)  # a cost is −reward
+        return found
+
+    @property
+    def with_id(self) -> bool:
+        """Whether an action's id is a feature, `id=<id>`."""
+        return self._arguments.with_id
 
     @property
     def inside(self) -> "Inside":
@@ -393,6 +422,7 @@ class _Examples:
         )
 
 
+_ONE = np.ones(1, dtype=np.float32)
 _UNLABELLED = core.CBLabel()
 _SHARED = core.CBLabel(shared=True)
 _IGNORING = {"--noconstant", "--ignore_linear"}

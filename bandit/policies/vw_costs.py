@@ -222,6 +222,14 @@ def costs_of(
     return costs
 
 
+def weight_of(weights: Floats, index: npt.NDArray[np.uint64], shared: Sequence[Arrays]) -> float:
+    """The weight of one feature of an action, or of its product with one of the context."""
+    place = _shifted(index)
+    for namespace in shared:
+        place = _shifted(namespace.indices * np.uint64(_FNV_PRIME)) ^ place
+    return float(weights[int(place[0]) & (len(weights) - 1)])
+
+
 def flat_weights(table: npt.NDArray[np.float32]) -> Floats | None:
     """A view of a model's weights, always as they are now; None if they do not lie as expected."""
     flat = table.reshape(-1)

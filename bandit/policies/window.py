@@ -73,6 +73,11 @@ class Windowed:
         if saved.younger is not None:
             self._younger = make(saved.younger)
 
+    @property
+    def serving(self) -> LearningPolicy:
+        """The elder."""
+        return self._elder
+
     def pmf(self, context: bytes, actions: Sequence[Action], slot: bytes = b"") -> list[float]:
         """The elder's; see `bandit.policies.base.Policy`."""
         return self._elder.pmf(context, actions, slot)
