@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -57,9 +56,9 @@ def someone_in(flag: str) -> str:
     return next(key for key in UNITS if given(flag, key) is not None)
 
 
-@pytest.fixture
-def service(tmp_path: Path, clickhouse_url: str) -> Iterator[Service]:
-    service = Service(tmp_path, clickhouse_url)
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, clickhouse_url: str) -> Iterator[Service]:
+    service = Service(tmp_path_factory.mktemp("service"), clickhouse_url)
     service.start()
     for key, body in FLAGS.items():
         service.until("declaring", "PUT", f"/v1/experiments/{key}", 201, json=body)

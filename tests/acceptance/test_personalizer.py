@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,17 +23,18 @@ from tests.acceptance.test_api import Service
 # Microsoft's libraries warn of Python's own changes, not of us.
 pytestmark = [pytest.mark.acceptance, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 KEY = "any key: a service on loopback asks for none"
-SURFACE = "news.home"
+SURFACES = [f"news.home{n}" for n in range(8)]
 
 
-@pytest.fixture
-def service(tmp_path: Path, clickhouse_url: str) -> Iterator[Service]:
-    service = Service(tmp_path, clickhouse_url)
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, clickhouse_url: str) -> Iterator[Service]:
+    service = Service(tmp_path_factory.mktemp("service"), clickhouse_url)
     service.start()
-    put: dict[str, Any] = {
-        "policies/news": {"type": "vw", "surface": SURFACE, "floor": 0.004},
-        f"surfaces/{SURFACE}": {"policy": "news", "max_actions": 50},
-    }
+    put: dict[str, Any] = {}
+    for surface in SURFACES:
+        policy = policy_of(surface)
+        put[f"policies/{policy}"] = {"type": "vw", "surface": surface, "floor": 0.004}
+        put[f"surfaces/{surface}"] = {"policy": policy, "max_actions": 50}
     for path, body in put.items():
         service.until("declaring", "PUT", f"/v1/{path}", 201, json=body)
     served: set[str] = set()
@@ -47,8 +47,23 @@ def service(tmp_path: Path, clickhouse_url: str) -> Iterator[Service]:
     service.stop()
 
 
-def endpoint(service: Service) -> str:
-    return f"http://127.0.0.1:{service.port}/s/{SURFACE}"
+@pytest.fixture(scope="module")
+def fresh_surfaces() -> Iterator[str]:
+    return iter(SURFACES)
+
+
+@pytest.fixture
+def surface(fresh_surfaces: Iterator[str]) -> str:
+    """One that no other test has."""
+    return next(fresh_surfaces)
+
+
+def policy_of(surface: str) -> str:
+    return f"{surface}.learned"
+
+
+def endpoint(service: Service, surface: str) -> str:
+    return f"http://127.0.0.1:{service.port}/s/{surface}"
 
 
 def explained(service: Service, event_id: str) -> dict[str, Any]:
@@ -58,8 +73,8 @@ def explained(service: Service, event_id: str) -> dict[str, Any]:
     return found
 
 
-def test_client_of_1_0_ranks_rewards_and_activates(service: Service) -> None:
-    client = OldClient(endpoint(service), CognitiveServicesCredentials(KEY))
+def test_client_of_1_0_ranks_rewards_and_activates(service: Service, surface: str) -> None:
+    client = OldClient(endpoint(service, surface), CognitiveServicesCredentials(KEY))
     actions = [RankableAction(id=f"a{n}", features=[{"topic": f"t{n}"}]) for n in range(4)]
     request = RankRequest(
         actions=actions,
@@ -81,7 +96,7 @@ def test_client_of_1_0_ranks_rewards_and_activates(service: Service) -> None:
     unnamed = client.rank(RankRequest(actions=actions))
     client.events.reward(unnamed.event_id, value=1.0)
     told = explained(service, unnamed.event_id)
-    assert told["surface"] == SURFACE
+    assert told["surface"] == surface
     assert told["ranking"][0]["id"] == unnamed.reward_action_id
 
     with pytest.raises(ErrorResponseException) as refused:
@@ -90,8 +105,8 @@ def test_client_of_1_0_ranks_rewards_and_activates(service: Service) -> None:
     assert refused.value.error.error.inner_error.code == "InvalidRankRequest"
 
 
-def test_client_of_the_preview_fills_slots(service: Service) -> None:
-    client = NewClient(endpoint(service), AzureKeyCredential(KEY))
+def test_client_of_the_preview_fills_slots(service: Service, surface: str) -> None:
+    client = NewClient(endpoint(service, surface), AzureKeyCredential(KEY))
     body = {
         "contextFeatures": [{"hour": 13}],
         "actions": [{"id": f"a{n}", "features": [{"topic": f"t{n}"}]} for n in range(5)],
@@ -119,10 +134,10 @@ def test_client_of_the_preview_fills_slots(service: Service) -> None:
     assert refused.value.status_code == 400
 
 
-def test_event_is_rewarded_by_workers_that_never_saw_it(service: Service) -> None:
+def test_event_is_rewarded_by_workers_that_never_saw_it(service: Service, surface: str) -> None:
     actions = [{"id": f"a{n}", "features": [{"topic": f"t{n}"}]} for n in range(3)]
     slots = [{"id": "hero", "baselineAction": "a0"}, {"id": "side", "baselineAction": "a1"}]
-    client = NewClient(endpoint(service), AzureKeyCredential(KEY))
+    client = NewClient(endpoint(service, surface), AzureKeyCredential(KEY))
     asked = {"actions": actions, "slots": slots, "eventId": "page 7"}
     answer = client.rank_multi_slot(asked)
     last = client.rank({"actions": actions})
@@ -136,8 +151,10 @@ def test_event_is_rewarded_by_workers_that_never_saw_it(service: Service) -> Non
     assert client.rank_multi_slot(asked) == answer
 
 
-def test_administration_client_reads_and_changes_the_surface(service: Service) -> None:
-    admin = PersonalizerAdministrationClient(endpoint(service), AzureKeyCredential(KEY))
+def test_administration_client_reads_and_changes_the_surface(
+    service: Service, surface: str
+) -> None:
+    admin = PersonalizerAdministrationClient(endpoint(service, surface), AzureKeyCredential(KEY))
     config = admin.get_service_configuration()
     assert config["rewardWaitTime"] == "PT10M"
     assert config["explorationPercentage"] == 0.2  # 50 actions of at least 0.004 each
@@ -154,16 +171,17 @@ def test_administration_client_reads_and_changes_the_surface(service: Service) -
     assert {k: v for k, v in changed.items() if k not in dated} == {
         k: v for k, v in config.items() if k not in dated
     }
-    surface = service.until("the surface", "GET", f"/v1/surfaces/{SURFACE}", 200).json()
-    assert (surface["policy"], surface["shadows"]) == (f"{SURFACE}.baseline", ["news"])
-    assert (surface["join_window_s"], surface["aggregation"]) == (3600.0, "first")
-    policy = service.until("the policy", "GET", "/v1/policies/news", 200).json()
+    learned = policy_of(surface)
+    told = service.until("the surface", "GET", f"/v1/surfaces/{surface}", 200).json()
+    assert (told["policy"], told["shadows"]) == (f"{surface}.baseline", [learned])
+    assert (told["join_window_s"], told["aggregation"]) == (3600.0, "first")
+    policy = service.until("the policy", "GET", f"/v1/policies/{learned}", 200).json()
     assert policy["floor"] == 0.002
 
-    assert admin.get_policy() == {"name": "news", "arguments": ""}
+    assert admin.get_policy() == {"name": learned, "arguments": ""}
     settings = {"name": "news2", "arguments": "--cb_explore_adf --epsilon 0.2"}
     assert admin.update_policy(settings)["name"] == "news2"
-    assert admin.reset_policy()["name"] == f"{SURFACE}.default"
+    assert admin.reset_policy()["name"] == f"{surface}.default"
     assert admin.update_service_configuration({**changed, "learningMode": "Online"})
 
     assert set(admin.get_model_properties()) == {"creationTime", "lastModifiedTime"}
@@ -177,10 +195,10 @@ def test_administration_client_reads_and_changes_the_surface(service: Service) -
     assert refused.value.error.code == "OperationNotAllowed"
 
 
-def test_log_of_a_client_spans_its_decisions(service: Service) -> None:
-    admin = PersonalizerAdministrationClient(endpoint(service), AzureKeyCredential(KEY))
+def test_log_of_a_client_spans_its_decisions(service: Service, surface: str) -> None:
+    admin = PersonalizerAdministrationClient(endpoint(service, surface), AzureKeyCredential(KEY))
     assert admin.get_log_properties()["dateRange"] is None
-    client = NewClient(endpoint(service), AzureKeyCredential(KEY))
+    client = NewClient(endpoint(service, surface), AzureKeyCredential(KEY))
     answer = client.rank({"actions": [{"id": "a", "features": []}]})
     at = explained(service, answer["eventId"])["time"].replace("+00:00", "Z")
     assert admin.get_log_properties()["dateRange"] == {"from": at, "to": at}
