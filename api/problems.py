@@ -43,6 +43,7 @@ STATUS: Mapping[type[BanditError], int] = {
     errors.StorageFull: 503,
     errors.StoreError: 500,
     errors.StoreUnavailable: 503,
+    errors.QueryCut: 503,
     errors.StoreRejected: 500,
 }
 """What each error raised on purpose answers; a test holds it complete."""

@@ -19,6 +19,7 @@ BanditError
 │   └── StorageFull                 because there is no room for it
 └── StoreError
     ├── StoreUnavailable            ClickHouse can not be reached or did not answer in time
+    │   └── QueryCut                because the question took more time or memory than it may
     └── StoreRejected               ClickHouse answered, and refused
 ```
 
@@ -171,6 +172,12 @@ class StoreUnavailable(StoreError):
     """ClickHouse can not be reached, or did not answer in time: the outcome is unknown."""
 
     code = "store_unavailable"
+
+
+class QueryCut(StoreUnavailable):
+    """A question that ClickHouse cut, because it took more time or memory than it may."""
+
+    code = "query_cut"
 
 
 class StoreRejected(StoreError):

@@ -17,6 +17,7 @@ from bandit.errors import BanditError
 from bandit.service.reporting import ReportService
 from bandit.service.store_link import StoreLink
 from bandit.settings import Settings
+from bandit.store.client import Limits
 from bandit.store.opening import open_store
 from dashboard import (
     page_bandit,
@@ -35,6 +36,10 @@ from dashboard.writing import TIMEOUT_S, Writer
 
 # A file of ours: Streamlit fetches its own icons and emoji for the tab from other hosts.
 ICON = Path(__file__).with_name("icon.svg")
+LIMITS = Limits(time_s=10.0, memory_bytes=1_000_000_000)
+"""What one question of a page may take."""
+STORE_S = 15.0
+"""How long a page waits for the store: longer than a question may take, so that it says so."""
 ASKED_S = 2.0
 """How long a page waits to be told what its key may do."""
 
@@ -51,7 +56,9 @@ class Shared(NamedTuple):
 def _shared() -> Shared:
     """Made once; nobody is asked anything yet."""
     settings = Settings.from_environ(os.environ)
-    connect = partial(open_store, settings, os.urandom, readonly=True)
+    connect = partial(
+        open_store, settings, os.urandom, readonly=True, timeout_s=STORE_S, limits=LIMITS
+    )
     ways = httpx.HTTPTransport(limits=httpx.Limits(max_connections=32))
 
     def writer(key: str, author: str = "", timeout_s: float = TIMEOUT_S) -> Writer:

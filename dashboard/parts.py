@@ -94,7 +94,7 @@ def show_age(as_of_ms: int, problem: str) -> None:
     """When the numbers are of, and that they are old if the store is away."""
     if problem:
         st.warning(
-            f"The store does not answer, so these numbers are old. ({problem})",
+            f"The store tells nothing newer, so these numbers are old. ({problem})",
             icon=":material/cloud_off:",
         )
     at = datetime.fromtimestamp(as_of_ms / 1000, UTC)

@@ -14,6 +14,7 @@ from clickhouse_connect.datatypes.base import ClickHouseType
 from clickhouse_connect.datatypes.registry import get_from_name
 from clickhouse_connect.driver import httputil
 from clickhouse_connect.driver.binding import format_bind_value
+from clickhouse_connect.driver.exceptions import DatabaseError
 from clickhouse_connect.driver.httpclient import HttpClient
 from urllib3 import PoolManager, Timeout
 
@@ -37,6 +38,8 @@ _ON_CLUSTER: dict[str, object] = {
     # Joins hold across shards, also of tables that are sharded by different keys.
     "distributed_product_mode": "global",
 }
+_FIXED = frozenset({164, 452})
+"""ClickHouse's codes of a setting that this user may not change, or not to that."""
 ONE_ORDER: dict[str, object] = {"insert_quorum_parallel": 0}
 """For inserts into tables whose rows compete: replicas agree on which was first."""
 
@@ -67,6 +70,18 @@ def statement(name: str, **parameters: object) -> Statement:
     return Statement(query.name, query.description, query.sql, texts)
 
 
+class Limits(NamedTuple):
+    """What one question may take before ClickHouse cuts it.
+
+    Attributes:
+        time_s: From its begin to its end.
+        memory_bytes: At once.
+    """
+
+    time_s: float
+    memory_bytes: int
+
+
 class Store:
     """A connection to one database of ClickHouse; threads may share it."""
 
@@ -90,6 +105,7 @@ class Store:
         cluster: str | None = None,
         readonly: bool = False,
         timeout_s: float = 10.0,
+        limits: Limits | None = None,
     ) -> Self:
         """Connect; the database need not exist yet.
 
@@ -98,6 +114,8 @@ class Store:
             cluster: Its name, if the tables live on one.
             readonly: Refuse statements that change anything or that read files and addresses.
             timeout_s: How long to wait for a connection, and for an answer to begin.
+            limits: What each question may take, as far as this user may say so; None: as the
+                server says.
 
         Raises:
             SettingsError: `database` or `cluster` can not be such a name.
@@ -129,6 +147,8 @@ class Store:
                 assert isinstance(client, HttpClient)
                 client.database = database
                 client.timeout = Timeout(connect=timeout_s, read=timeout_s)
+                if limits is not None:
+                    _limit(client, limits)
                 for key, value in _settings(client, cluster, readonly).items():
                     client.set_client_setting(key, value)
         except BaseException:
@@ -262,6 +282,23 @@ class Store:
             del self._types[table]
             raise StoreUnavailable(f"{table} has no {', '.join(strangers)}, must be migrated first")
         return [known[name] for name in columns]
+
+
+def _limit(client: HttpClient, limits: Limits) -> None:
+    """Bound every question; who may not say so is bounded by the profile that forbids it."""
+    asked = {
+        "max_execution_time": f"{limits.time_s:g}",
+        "max_memory_usage": str(limits.memory_bytes),
+    }
+    # Not by the driver's own way: it takes a reader's settings for fixed, which these need not be.
+    client.params.update(asked)
+    try:
+        client.command("SELECT 1")
+    except DatabaseError as exc:
+        if exc.code not in _FIXED:
+            raise
+        for name in asked:
+            del client.params[name]
 
 
 def _settings(client: HttpClient, cluster: str | None, readonly: bool) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 | what came | becomes |
 | --- | --- |
+| a ClickHouse error whose code is in `CUT` | `QueryCut`, which is a `StoreUnavailable` |
 | a ClickHouse error whose code is in `NOT_NOW` | `StoreUnavailable` |
 | any other ClickHouse error code | `StoreRejected` |
 | no code: what `WITHOUT_CODE` says of its type | |
@@ -11,6 +12,7 @@ somebody has started, migrated, unlocked or relieved the store. `StoreRejected` 
 will.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -18,7 +20,13 @@ from http.client import HTTPException
 from clickhouse_connect.driver import exceptions as driver
 from urllib3.exceptions import HTTPError
 
-from bandit.errors import StoreError, StoreRejected, StoreUnavailable
+from bandit.errors import QueryCut, StoreError, StoreRejected, StoreUnavailable
+
+CUT: dict[int, str] = {
+    159: "TIMEOUT_EXCEEDED",
+    241: "MEMORY_LIMIT_EXCEEDED",
+}
+"""Codes of what took more than it may: asked for less, or when less is going on, it may not."""
 
 NOT_NOW: dict[int, str] = {
     # Not ready, or not open to us: the outcome is known, the statement is not at fault.
@@ -30,12 +38,10 @@ NOT_NOW: dict[int, str] = {
     497: "ACCESS_DENIED",
     516: "AUTHENTICATION_FAILED",
     # Overloaded, or out of something.
-    159: "TIMEOUT_EXCEEDED",
     160: "TOO_SLOW",
     201: "QUOTA_EXCEEDED",
     202: "TOO_MANY_SIMULTANEOUS_QUERIES",
     203: "NO_FREE_CONNECTION",
-    241: "MEMORY_LIMIT_EXCEEDED",
     243: "NOT_ENOUGH_SPACE",
     252: "TOO_MANY_PARTS",
     439: "CANNOT_SCHEDULE_TASK",
@@ -91,9 +97,15 @@ WITHOUT_CODE: dict[type[Exception], type[StoreError]] = {
 """Types that carry no code, and what they become; a subclass not listed counts as its parent."""
 
 
+_REASON = re.compile(r"DB::Exception: (.*?)(?:: While| \([A-Z_]+\))", re.DOTALL)
+"""What ClickHouse says to people, without where in its own code it happened."""
+
+
 def foreign_error(exc: Exception) -> type[StoreError] | None:
     """What a foreign error becomes; None for programming mistakes, which stay what they are."""
     code = getattr(exc, "code", None)
+    if isinstance(exc, driver.Error) and code in CUT:
+        return QueryCut
     if isinstance(exc, driver.Error) and code is not None:
         return StoreUnavailable if code in NOT_NOW else StoreRejected
     for kind in type(exc).__mro__:
@@ -121,4 +133,10 @@ def our_errors(doing: str) -> Iterator[None]:
         ours = foreign_error(exc)
         if ours is None:
             raise
+        if ours is QueryCut:
+            found = _REASON.search(str(exc))
+            why = found[1] if found else str(exc)
+            raise QueryCut(
+                f"{doing} was cut by ClickHouse ({why}), must take less: ask for less, or later"
+            ) from exc
         raise ours(f"{doing}: {exc}") from exc

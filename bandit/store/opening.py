@@ -2,11 +2,16 @@
 
 from bandit.secrets import Entropy, secret
 from bandit.settings import Settings
-from bandit.store.client import Store
+from bandit.store.client import Limits, Store
 
 
 def open_store(
-    settings: Settings, entropy: Entropy, *, readonly: bool = False, timeout_s: float = 10.0
+    settings: Settings,
+    entropy: Entropy,
+    *,
+    readonly: bool = False,
+    timeout_s: float = 10.0,
+    limits: Limits | None = None,
 ) -> Store:
     """Connect to the ClickHouse of the settings, or else to the local gateway.
 
@@ -19,6 +24,7 @@ def open_store(
         readonly: As the user that can change nothing (of `clickhouse_read_url`, or the gateway's),
             and with such a session.
         timeout_s: How long to wait for an answer.
+        limits: What each question may take; None: as the server says.
 
     Raises:
         StoreUnavailable: Nobody answers there.
@@ -38,4 +44,5 @@ def open_store(
         cluster=settings.clickhouse_cluster,
         readonly=readonly,
         timeout_s=timeout_s,
+        limits=limits,
     )

@@ -4,9 +4,9 @@ import pytest
 import urllib3.exceptions
 from clickhouse_connect.driver import exceptions as driver
 
-from bandit.errors import StoreError, StoreRejected, StoreUnavailable
+from bandit.errors import QueryCut, StoreError, StoreRejected, StoreUnavailable
 from bandit.store.client import Store
-from bandit.store.foreign_errors import NOT_NOW, WITHOUT_CODE, foreign_error, our_errors
+from bandit.store.foreign_errors import CUT, NOT_NOW, WITHOUT_CODE, foreign_error, our_errors
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,11 @@ def test_codes_that_pass_are_unavailable(code: int) -> None:
     assert foreign_error(driver.StreamFailureError("busy", code=code)) is StoreUnavailable
 
 
+@pytest.mark.parametrize("code", CUT)
+def test_codes_of_what_took_too_much_say_so(code: int) -> None:
+    assert foreign_error(driver.DatabaseError("busy", code=code)) is QueryCut
+
+
 @pytest.mark.parametrize("code", [27, 36, 47, 62, 115, 117, 164, 349])
 def test_all_other_codes_are_rejections(code: int) -> None:
     assert foreign_error(driver.DatabaseError("no", code=code)) is StoreRejected
@@ -46,7 +51,7 @@ def test_all_other_codes_are_rejections(code: int) -> None:
 
 
 def test_codes_are_called_what_the_engine_calls_them(store: Store) -> None:
-    for code, name in NOT_NOW.items():
+    for code, name in (NOT_NOW | CUT).items():
         assert store._client.command(f"SELECT errorCodeToName({code})") == name
 
 
