@@ -6,7 +6,9 @@
 
 from sims.scenarios.adaptive import ADAPTIVE, ADAPTIVE_ANYTIME
 from sims.scenarios.base import Scenario
+from sims.scenarios.cold_start import COLD_START
 from sims.scenarios.coverage import ONE_LOOK
+from sims.scenarios.drift import DRIFT
 from sims.scenarios.mismatch import SRM
 from sims.scenarios.ope_accuracy import OPE_ACCURACY
 from sims.scenarios.ope_coverage import OPE_ANYTIME, OPE_COVERAGE
@@ -31,5 +33,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     OPE_ACCURACY,
     OPE_HELDOUT,
     OPE_SLATES,
+    DRIFT,
+    COLD_START,
 )
 """Every scenario; `bandit simulate scenarios` runs them by name."""

@@ -71,7 +71,8 @@ class Elsewhere(Executor):
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
 def test_numbers_do_not_depend_on_where_the_blocks_run(scenario: Scenario) -> None:
-    assert scenario.run(3, 5, Elsewhere()) == scenario.run(3, 5)
+    n = min(5, scenario.short + 1)  # an odd number of those that are dear
+    assert scenario.run(3, n, Elsewhere()) == scenario.run(3, n)
 
 
 def test_names_are_different_and_every_claim_is_in_the_readme() -> None:
