@@ -16,7 +16,7 @@ from litestar.routes import HTTPRoute
 from api.authorising import principal_of
 from api.bodies import JsonRequest
 from api.catalogue import catalogue_routes
-from api.decisions import get_decision, replay_decision
+from api.decisions import get_decision, joined_decision, newest_decisions, replay_decision
 from api.definitions import definition_routes
 from api.evaluations import evaluation_routes
 from api.health import live, ready
@@ -31,6 +31,8 @@ from api.problems import problem_handler
 from api.promotions import promotion_routes
 from api.recording import assign, expose, record_outcomes
 from api.report_actions import report_actions
+from api.report_planning import report_planning, report_typed_planning
+from api.report_surfaces import SURFACE_REPORTS
 from api.reports import (
     report_experiment,
     report_exploration,
@@ -133,6 +135,8 @@ def _guarded(services: Services) -> Router:
             assign,
             get_decision,
             replay_decision,
+            newest_decisions,
+            joined_decision,
             show_own_key,
             *definition_routes(),
             catalogue_routes(),
@@ -147,6 +151,9 @@ def _guarded(services: Services) -> Router:
             report_surface,
             report_exploration,
             report_actions,
+            report_planning,
+            report_typed_planning,
+            *SURFACE_REPORTS,
             metrics,
         ],
     )

@@ -106,6 +106,15 @@ class Decisions:
         rows = self._store.rows("decision_sample", surface=surface, n=n, seed=seed)
         return CatalogueHistory(self._store).decisions_of(rows)
 
+    def newest(self, surface: str, since_ms: int, n: int) -> list[LoggedDecision]:
+        """The newest decisions from a time on, newest first.
+
+        Raises:
+            StoreUnavailable: The store did not answer, or lacks the catalogue of a decision.
+        """
+        rows = self._store.rows("recent_whole_decisions", surface=surface, since_ms=since_ms, n=n)
+        return CatalogueHistory(self._store).decisions_of(rows)
+
     def _out_of_catalogue(
         self, row: Sequence[Any], where: Mapping[str, object]
     ) -> tuple[Action, ...] | None:

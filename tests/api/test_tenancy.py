@@ -99,6 +99,19 @@ def cases() -> dict[tuple[str, str], Case]:
             "/v1/reports/surfaces/home.feed/exploration", works=0
         ),
         ("GET", "/v1/keys/self"): Case("/v1/keys/self"),
+        **{
+            ("GET", f"/v1/reports/surfaces/{{key}}/{name}"): Case(
+                f"/v1/reports/surfaces/home.feed/{name}", works=0
+            )
+            for name in ("allocation", "behaviour", "newcomers", "feedback")
+        },
+        ("GET", "/v1/reports/policies/{key}/weights"): Case(
+            "/v1/reports/policies/home.vw/weights", works=0
+        ),
+        ("GET", "/v1/decisions"): Case("/v1/decisions?surface=home.feed", works=0),
+        ("GET", "/v1/decisions/{event_id}/feedback"): Case(
+            "/v1/decisions/{event_id}/feedback", works=0
+        ),
         ("GET", "/v1/evaluations"): Case("/v1/evaluations?surface=home.feed"),
         ("GET", "/v1/evaluations/{id}"): Case("/v1/evaluations/e1", works=404),
     }

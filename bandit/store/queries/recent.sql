@@ -229,3 +229,20 @@ FROM judged_rows(
     shards_n = 1, shard = 0, of_experiment = '', since_ms = 0
 )
 WHERE event_id = {event_id:UUID}
+
+-- name: recent_whole_decisions
+-- The newest decisions of a surface from a time on, newest first, with all that they offered; not
+-- imported ones, for nobody here drew them.
+-- bytes: context, action_features, slot_features
+SELECT toString(event_id) AS event, toUnixTimestamp64Milli(ts), surface, unit_id, experiment,
+       experiment_version, variant, policy, snapshot, context, actions, action_features, excluded,
+       pmf, ranking, propensities, floor, seed, deferred, shadow_policies, shadow_probabilities,
+       writer, seq, shadow_tops, surface_version, excluded_reasons, blocked, pinned, slot_features,
+       catalogue, forced, keep_share
+FROM decisions
+WHERE surface = {surface:String}
+    AND policy != 'imported'
+    AND ts >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
+ORDER BY ts DESC, event_id, writer, seq
+LIMIT 1 BY event_id
+LIMIT {n:UInt32}
