@@ -14,11 +14,22 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from bandit.errors import BanditError
+from bandit.secrets import project_salt
+from bandit.service.browsing import DecisionBrowser
+from bandit.service.evaluation_artefact import EvaluationService
+from bandit.service.examining import host_findings, store_findings
+from bandit.service.findings import Finding
+from bandit.service.promoting import PromotionService
+from bandit.service.replaying import ReplayService
 from bandit.service.reporting import ReportService
+from bandit.service.reporting_actions import ActionReports
+from bandit.service.reporting_surface import SurfaceReports
 from bandit.service.store_link import StoreLink
 from bandit.settings import Settings
-from bandit.store.client import Limits
+from bandit.store.client import Limits, Store
+from bandit.store.definitions import Definitions
 from bandit.store.opening import open_store
+from bandit.store.snapshots import Snapshots
 from dashboard import (
     page_bandit,
     page_decisions,
@@ -31,7 +42,7 @@ from dashboard import (
 )
 from dashboard.access import Attempts, KeyBook
 from dashboard.signing_in import Door, show_door, show_viewer, viewer_of
-from dashboard.source import Source
+from dashboard.source import Desk, Source
 from dashboard.writing import TIMEOUT_S, Writer
 
 # A file of ours: Streamlit fetches its own icons and emoji for the tab from other hosts.
@@ -85,12 +96,54 @@ def _source(project: str | None) -> Source:
     return Source(
         lambda: ReportService(
             shared.link.store(),
-            lambda: time.time_ns() // 1_000_000,
+            _now_ms,
             project,
             silent_after_ms=shared.settings.silent_host_ms,
         ),
         monotonic_s=time.monotonic,
+        desk=lambda: _desk(project),
+        data_dir=shared.settings.data_dir,
     )
+
+
+def _desk(project: str | None) -> Desk:
+    """What pages about one surface, one decision or this host ask."""
+    settings, store = _shared().settings, _shared().link.store()
+    evaluations = EvaluationService(store, code_version="", project=project)
+    promotions = PromotionService(store, now_ms=_now_ms, new_id=str, project=project)
+    return Desk(
+        surfaces=SurfaceReports(store, _now_ms, project),
+        actions=ActionReports(store, _now_ms, project),
+        decisions=DecisionBrowser(store, _now_ms, project, replaying=_replaying()),
+        promotions=promotions,
+        evaluations=evaluations,
+        examine=None if project is not None else partial(_examined, settings, store),
+    )
+
+
+@st.cache_resource(show_spinner=False)
+def _replaying() -> ReplayService | None:
+    """Makes decisions again, if the draws' secret is known; no weights are learned again."""
+    settings, link = _shared().settings, _shared().link
+    kept = settings.data_dir / "secrets" / "salt"
+    if not settings.salt and not kept.exists():  # to ask for it would make another one
+        return None
+    return ReplayService(
+        lambda: Definitions(link.store()),
+        lambda: Snapshots(link.store()),
+        salt=project_salt(settings, os.urandom),
+    )
+
+
+def _examined(settings: Settings, store: Store) -> tuple[Finding, ...]:
+    return (
+        *host_findings(settings, os.environ, _now_ms()),
+        *store_findings(store, _now_ms(), settings.silent_host_ms),
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def main() -> None:
@@ -139,7 +192,7 @@ def _pages(source: Source, writer: Writer | None) -> list[StreamlitPage]:
         url_path="planner",
     )
     policies = st.Page(
-        partial(page_policies.render, source),
+        partial(page_policies.render, source, writer),
         title="Policies",
         icon=":material/balance:",
         url_path="policies",

@@ -37,12 +37,17 @@ from dashboard.parts import (
     with_counts,
 )
 from dashboard.source import Source
+from dashboard.writing import Writer
 
 BARRED = {"barred: pinned": "pinned_n", "barred: overridden": "overridden_n"}
 
 
-def render(source: Source) -> None:
-    """Draw the page."""
+def render(source: Source, writer: Writer | None = None) -> None:
+    """Draw the page.
+
+    Args:
+        writer: Of this session; None if it may only read.
+    """
     overview = open_surface_page(source, "Policies")
     if overview is None:
         return

@@ -4,11 +4,19 @@ import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar, cast
 
 from bandit.errors import BanditError, StoreError
-from bandit.service.evaluation_artefact import EvaluationHeadline
+from bandit.service import simulations
+from bandit.service.browsing import DecisionBrowser
+from bandit.service.evaluation_artefact import EvaluationHeadline, EvaluationService
+from bandit.service.findings import Finding
+from bandit.service.promoting import PromotionService
 from bandit.service.reporting import ExperimentReport, Overview, SurfaceReport
+from bandit.service.reporting_actions import ActionReports
+from bandit.service.reporting_surface import SurfaceReports
+from bandit.service.simulations import SavedRun, SavedRuns
 
 Payload = TypeVar("Payload")
 
@@ -38,6 +46,25 @@ class Reporter(Protocol):
     def evaluations(self, surface: str) -> tuple[EvaluationHeadline, ...]:
         """Saved evaluations of a surface."""
         ...
+
+
+class Desk(NamedTuple):
+    """What pages about one surface, one decision or this host ask; each may block.
+
+    Attributes:
+        examine: What `bandit doctor` finds; None for who sees one project only.
+    """
+
+    surfaces: SurfaceReports
+    actions: ActionReports
+    decisions: DecisionBrowser
+    promotions: PromotionService
+    evaluations: EvaluationService
+    examine: Callable[[], tuple[Finding, ...]] | None
+
+
+def _no_desk() -> Desk:
+    raise BanditError("this page has nobody to ask")
 
 
 class Fetched(NamedTuple, Generic[Payload]):
@@ -75,8 +102,12 @@ class Source:
         monotonic_s: Callable[[], float],
         spawn: Callable[[Callable[[], None]], None] = in_background,
         ttl_s: float = 1.0,
+        desk: Callable[[], Desk] = _no_desk,
+        data_dir: Path | None = None,
     ) -> None:
         self._connect = connect
+        self._desk = desk
+        self._data_dir = data_dir
         self._monotonic_s = monotonic_s
         self._spawn = spawn
         self._ttl_s = ttl_s
@@ -112,6 +143,27 @@ class Source:
     def evaluations(self, surface: str) -> Fetched[tuple[EvaluationHeadline, ...]]:
         """Saved evaluations of a surface, the newest first."""
         return self._fetch(("evaluations", surface), lambda r: r.evaluations(surface))
+
+    def look(self, name: Name, ask: Callable[[Desk], Payload]) -> Fetched[Payload]:
+        """Anything else.
+
+        Args:
+            name: Of what is asked for, with every argument: viewers share what has one name.
+            ask: Asks for it.
+        """
+        return self._fetch(("desk", *name), lambda _: ask(self._desk()))
+
+    def simulations(self) -> Fetched[SavedRuns]:
+        """Saved runs of `bandit simulate` on this host."""
+        folder = self._data_dir
+        if folder is None:
+            return Fetched(SavedRuns(runs=[], problems=[]))
+        return self._fetch(("simulations",), lambda _: simulations.runs(folder))
+
+    def simulation(self, run_id: str) -> Fetched[SavedRun]:
+        """One of them."""
+        folder = self._data_dir or Path()
+        return self._fetch(("simulation", run_id), lambda _: simulations.load(folder, run_id))
 
     def _fetch(self, name: Name, make: Callable[[Reporter], Payload]) -> Fetched[Payload]:
         ended = self._ended()

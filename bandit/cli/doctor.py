@@ -5,7 +5,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 import click
@@ -14,21 +14,12 @@ import msgspec
 
 from bandit.cli.wiring import now_ms, open_store
 from bandit.errors import BanditError, SettingsError
-from bandit.journal.disk import Disk
-from bandit.journal.pressure import Watermarks
 from bandit.logs import scrubbed
-from bandit.service import examining_host as host
 from bandit.service import examining_store as stores
-from bandit.service import examining_surfaces as surfaces
-from bandit.service.examining_reports import report_findings
+from bandit.service.examining import host_findings, store_findings
 from bandit.service.findings import Finding, exit_code, fine, problem, warning
-from bandit.service.metering import FOLDER
 from bandit.settings import Settings
 from bandit.store.checkup import Checkup
-from bandit.store.client import Store
-from bandit.store.definitions import Definitions
-from bandit.store.kept import KeptNumbers
-from bandit.store.reports import Reports
 
 TIMEOUT_S = 5.0
 REFUSED = re.compile(
@@ -67,39 +58,9 @@ def examined() -> Iterator[Finding]:
             "Correct or unset that variable; no process starts with it.",
         )  # fmt: skip
         return
-    yield from _host(settings)
+    yield from host_findings(settings, os.environ, now_ms())
     yield from _api(settings)
     yield from _clickhouse(settings)
-
-
-def _host(settings: Settings) -> Iterator[Finding]:
-    yield from host.settings_findings(settings, os.environ)
-    space = Disk().space
-    watermarks = Watermarks(
-        settings.disk_warn_share,
-        settings.disk_optional_share,
-        settings.disk_full_share,
-        settings.disk_headroom_bytes,
-    )
-    yield from _looked(
-        ("data directory", lambda: host.directory_findings(settings.data_dir, watermarks, space)),
-        ("secrets", lambda: host.secrets_findings(settings)),
-        ("journal", lambda: host.journal_findings(settings.journal_dir, now_ms())),
-        ("processes", lambda: host.sheet_findings(settings.data_dir / FOLDER, now_ms())),
-    )
-
-
-def _looked(*parts: tuple[str, Callable[[], Iterator[Finding]]]) -> Iterator[Finding]:
-    """What parts find; one that can not be looked at is told, and the others are looked at."""
-    for area, look in parts:
-        try:
-            yield from look()
-        except (BanditError, OSError) as exc:
-            yield problem(
-                area, "not_looked_at", f"It could not be looked at: {scrubbed(str(exc))[:300]}.",
-                "an answer in time, to the user that runs this",
-                "Run it as the user that runs `bandit`; if it is ClickHouse, look at its own log.",
-            )  # fmt: skip
 
 
 def _api(settings: Settings) -> Iterator[Finding]:
@@ -174,7 +135,7 @@ def _clickhouse(settings: Settings) -> Iterator[Finding]:
     store = None
     try:
         store = open_store(settings, timeout_s=TIMEOUT_S)
-        yield from _store(settings, store)
+        yield from store_findings(store, now_ms(), settings.silent_host_ms)
         reader = open_store(settings, readonly=True, timeout_s=TIMEOUT_S)
         try:
             yield from stores.reader_findings(Checkup(reader))
@@ -191,29 +152,6 @@ def _clickhouse(settings: Settings) -> Iterator[Finding]:
     finally:
         if store is not None:
             store.close()
-
-
-def _store(settings: Settings, store: Store) -> Iterator[Finding]:
-    checkup, at_ms = Checkup(store), now_ms()
-    found = list(stores.server_findings(checkup, at_ms))
-    yield from found
-    if any(each.code in ("no_database", "migration_missing") for each in found):
-        return  # what is looked at next is not there
-    reports = Reports(store)
-    definitions = Definitions(store).all()
-    yield from _looked(
-        (
-            "drains",
-            lambda: stores.drain_findings(checkup, at_ms, settings.silent_host_ms),
-        ),
-        ("streams", lambda: stores.stream_findings(checkup, at_ms)),
-        ("surfaces", lambda: surfaces.surface_findings(checkup, definitions, at_ms)),
-        ("policies", lambda: surfaces.learner_findings(reports, checkup, definitions, at_ms)),
-        ("propensities", lambda: surfaces.propensity_findings(checkup, at_ms)),
-        ("experiments", lambda: surfaces.split_findings(reports, definitions, at_ms)),
-        ("reports", lambda: report_findings(KeptNumbers(store), definitions, at_ms)),
-        ("keys", lambda: stores.key_findings(checkup, at_ms)),
-    )
 
 
 def lines(findings: list[Finding]) -> Iterator[str]:

@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 
 from api.metrics import Meter
 from bandit.cli.binding import free_port
-from bandit.cli.doctor import _looked, api_findings, command, snapshot_findings
+from bandit.cli.doctor import api_findings, command, snapshot_findings
+from bandit.service.examining import looked_at
 from bandit.service.findings import Finding, fine
 from bandit.service.serving_state import ServingState
 from bandit.specs import PolicySpec, Surface
@@ -71,7 +72,7 @@ def test_a_part_that_fails_leaves_the_others() -> None:
         yield fine("a", "the beginning")
         raise PermissionError(13, "Permission denied", "/var/lib/bandit")
 
-    told = list(_looked(("a", fails), ("b", lambda: iter([fine("b", "well")]))))
+    told = list(looked_at(("a", fails), ("b", lambda: iter([fine("b", "well")]))))
     assert [(each.area, each.code) for each in told] == [
         ("a", "ok"),
         ("a", "not_looked_at"),
