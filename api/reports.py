@@ -37,7 +37,7 @@ def report_overview(
     archived: FromQuery[bool] = False,
 ) -> Overview:
     """Report every experiment and surface in one line each; archived ones if asked for."""
-    return _reports(services, principal).overview(alpha, archived=archived)
+    return reports_of(services, principal).overview(alpha, archived=archived)
 
 
 @get("/v1/reports/experiments/{key:str}", sync_to_thread=True)
@@ -58,7 +58,7 @@ def report_experiment(
     those that are kept, or with `fresh` those of the log; `as_of_ms` says of what time they are.
     Rewards are judged by the rules of the surface's newest version, or of the one asked for.
     """
-    return _reports(services, principal).experiment(
+    return reports_of(services, principal).experiment(
         key, alpha, time_asked(at, at_ms), surface_version, sequential=sequential, fresh=fresh
     )
 
@@ -78,7 +78,7 @@ def report_history(
 
     From kept numbers alone, of `n` times at most, evenly spread over the time that they are of.
     """
-    return _reports(services, principal).history(
+    return reports_of(services, principal).history(
         key, alpha, n, time_asked(at, at_ms), metric=metric
     )
 
@@ -96,7 +96,7 @@ def report_sql(
 
     Each statement makes one metric's numbers from the log itself; kept numbers are the same sums.
     """
-    return _reports(services, principal).sql(key, time_asked(at, at_ms), metric=metric)
+    return reports_of(services, principal).sql(key, time_asked(at, at_ms), metric=metric)
 
 
 @get("/v1/reports/surfaces/{key:str}", sync_to_thread=True)
@@ -115,7 +115,7 @@ def report_surface(
     The numbers are those that are kept, or with `fresh` those of the log. Rewards are judged by the
     rules of its newest version, or of the one asked for.
     """
-    return _reports(services, principal).surface(
+    return reports_of(services, principal).surface(
         key, alpha, time_asked(at, at_ms), surface_version, fresh=fresh
     )
 
@@ -141,7 +141,7 @@ def report_exploration(
     question = None
     if difference is not None:
         question = ExplorationQuestion(difference=difference, days=days, changes=changes)
-    return _reports(services, principal).exploration(key, question, alpha, time_asked(at, at_ms))
+    return reports_of(services, principal).exploration(key, question, alpha, time_asked(at, at_ms))
 
 
 def time_asked(at: str | None, at_ms: int | None) -> int | None:
@@ -157,7 +157,8 @@ def time_asked(at: str | None, at_ms: int | None) -> int | None:
     return moment_ms(at)
 
 
-def _reports(services: Services, principal: Principal) -> ReportService:
+def reports_of(services: Services, principal: Principal) -> ReportService:
+    """Reports of what the caller's project sees."""
     return ReportService(
         services.link.store(),
         services.now_ms,

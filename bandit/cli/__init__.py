@@ -17,6 +17,7 @@ COMMANDS = {
     "dashboard": "Show experiments and policies in the browser.",
     "demo": "Run the whole loop on real data.",
     "report": "Print an experiment's or a surface's report.",
+    "plan": "Print how many units and days an experiment needs.",
     "promote": "Move a challenger to live through a gate and a ramp, or back.",
     "evaluate": "Say what policies would have earned, had they learned from a surface's log.",
     "export": "Write a surface's log for other programs (DSJSON).",

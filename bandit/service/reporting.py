@@ -12,6 +12,7 @@ from typing import NamedTuple, get_args
 from bandit.errors import BanditError, RecordError
 from bandit.service.evaluation_artefact import EvaluationHeadline, EvaluationService
 from bandit.service.judging import Judged
+from bandit.service.planning import Planning, PlanQuestion
 from bandit.service.projects import seen_by
 from bandit.service.reporting_agreement import agreement_of
 from bandit.service.reporting_declared import REWARD, Declared
@@ -49,6 +50,7 @@ from bandit.service.reporting_payloads import (
     SurfaceReport,
     TimeMark,
 )
+from bandit.service.reporting_planning import planning_of, typed_planning
 from bandit.service.reporting_series import NO_SERIES, series_of
 from bandit.service.reporting_sql import ReportSql, sql_of
 from bandit.service.reporting_timeline import arrivals_of, marks_of
@@ -296,6 +298,32 @@ class ReportService:
             n=n,
         )
         return history_of(judging, kept, alpha, metric, self._marks(judging, at_ms))
+
+    def planning(
+        self,
+        surface: str | None,
+        question: PlanQuestion,
+        metric: str | None = None,
+        at_ms: int | None = None,
+    ) -> Planning:
+        """Sample size, duration and what can be found, by a surface's traffic; reads no log.
+
+        Args:
+            surface: Its key; None: by typed-in numbers alone.
+            question: What is asked.
+            metric: To plan for; None: the first that is known, or typed-in numbers.
+            at_ms: As of when; now if None.
+
+        Raises:
+            NotDeclared: No such surface.
+            RecordError: The metric is not known there, or a number is out of its range.
+            StoreUnavailable: The store did not answer.
+        """
+        if surface is None:
+            return typed_planning(question)
+        declared = Declared(self._definitions, at_ms)
+        until_ms = self._now_ms() if at_ms is None else at_ms
+        return planning_of(declared, self._kept, surface, until_ms, metric, question)
 
     def sql(self, key: str, at_ms: int | None = None, *, metric: str | None = None) -> ReportSql:
         """The SQL behind an experiment's report; it is not run.

@@ -47,6 +47,10 @@ REASONS = {
     "no_effect": "no number of units would find it",
     "not_running": "it is not running",
     "no_arrivals": "no new units come, so no time can be told",
+    # of a plan
+    "no_baseline": "mean and spread of the metric are not known: type them in",
+    "no_spread": "all units are alike, so there is nothing to average",
+    "no_such_share": "a share can not be above 100 % or below 0 %",
     # of segments and days
     "few_segments": "fewer than two segments have units enough to compare",
     "few_days": "fewer than three days have units enough to compare",

@@ -28,6 +28,7 @@ from bandit.stats.sequential.comparison import (
     AnytimeEffect,
     anytime_comparison,
 )
+from bandit.stats.sequential.designs import DesignCost, DesignPoint, compare_designs
 from bandit.stats.sequential.effects import compare_anytime, compare_planned
 from bandit.stats.sequential.evalues import Block, e_to_p, log_two_shares
 from bandit.stats.sequential.group import GroupDesign, shaped_design, spending_design
@@ -52,6 +53,8 @@ __all__ = [
     "AnytimeEffect",
     "AnytimeMean",
     "Block",
+    "DesignCost",
+    "DesignPoint",
     "GroupDesign",
     "PlannedEffect",
     "SequentialSrm",
@@ -65,6 +68,7 @@ __all__ = [
     "anytime_power",
     "bernoulli_sequence",
     "compare_anytime",
+    "compare_designs",
     "compare_planned",
     "critical_value",
     "e_to_p",
