@@ -32,7 +32,6 @@ from bandit.store.client import Store
 from bandit.store.definitions import Definitions
 from bandit.store.erasures import Erasures
 from bandit.store.kept import KeptNumbers
-from bandit.store.migrations import migrate
 from bandit.store.numbers import ExperimentNumbers
 from bandit.store.sink import ClickHouseSink
 from bandit.store.snapshots import Snapshot, Snapshots
@@ -41,6 +40,7 @@ from bandit.store.unit_numbers import UnitNumbers
 from bandit.store.unit_plan import UnitPlan
 from bandit.wire import RankRequest
 from tests.conftest import Gateway, start_gateway, stop_gateway
+from tests.databases import Databases
 
 SALT = b"pepper"
 UNIT = "unit-that-asks-8731"
@@ -70,25 +70,20 @@ def now_ms() -> int:
 class World:
     """A host with its journal, and a database of its own."""
 
-    def __init__(self, url: str, data_dir: Path) -> None:
+    def __init__(self, url: str, data_dir: Path, store: Store) -> None:
         self.settings = Settings(
             data_dir=data_dir,
             salt=SALT.decode(),
             clickhouse_url=url,
-            clickhouse_database=f"test_{uuid.uuid4().hex}",
+            clickhouse_database=store.database,
         )
-        self.store = Store.connect(url, database=self.settings.clickhouse_database)
-        migrate(self.store)
+        self.store = store
         self.snapshots = Snapshots(self.store)
         for spec in (*POLICIES, SURFACE):
             Definitions(self.store).put(
                 spec, expected=None, author="", change_id=spec.key, now_ms=now_ms()
             )
         self.writers = itertools.count()
-
-    def close(self) -> None:
-        self.store.apply("DROP DATABASE IF EXISTS $database SYNC", in_database=False)
-        self.store.close()
 
     def accept(self, records: list[AnyLogRecord]) -> None:
         """By one start of a worker, which then ends."""
@@ -154,10 +149,8 @@ def learn_all(fleet: Fleet) -> None:
 
 
 @pytest.fixture
-def world(clickhouse_url: str, tmp_path: Path) -> Iterator[World]:
-    made = World(clickhouse_url, tmp_path / "data")
-    yield made
-    made.close()
+def world(clickhouse_url: str, tmp_path: Path, store: Store) -> World:
+    return World(clickhouse_url, tmp_path / "data", store)
 
 
 def decision(n: int, unit: str, at_ms: int) -> Decision:
@@ -245,8 +238,9 @@ def test_nothing_anywhere_on_disk_names_a_unit_that_was_forgotten(
     own_gateway: Gateway, tmp_path: Path
 ) -> None:
     data = own_gateway.data_dir
-    with_unit = World(own_gateway.url(), data)
-    without = World(own_gateway.url(), tmp_path / "elsewhere")
+    databases = Databases(own_gateway.url())
+    with_unit = World(own_gateway.url(), data, databases.lend())
+    without = World(own_gateway.url(), tmp_path / "elsewhere", databases.lend())
     groups = history()
     their_ids = [g[0].event_id.encode() for g in groups if theirs(g)]  # type: ignore[union-attr]
     for world, seen in ((with_unit, groups), (without, [g for g in groups if not theirs(g)])):
@@ -315,6 +309,7 @@ def test_nothing_anywhere_on_disk_names_a_unit_that_was_forgotten(
     assert f"vw@{rebuilt['vw'].number} {rebuilt['vw'].digest}" in result.stdout
     receipt = result.stdout.split()[1].rstrip(":")
     assert with_unit.forget("--receipt", receipt).stdout == result.stdout
+    databases.close()
 
 
 def some_numbers(key: str) -> ExperimentNumbers:
