@@ -211,6 +211,8 @@ class Conservation(RuleBasedStateMachine):
         for _ in range(100):
             self.clock.advance(1_000)
             self.drain.step()
+            if not self.refused and is_empty(self.root):
+                break
         self.check_everything_arrived()
         self.drain.close()
         shutil.rmtree(self.root.parent)

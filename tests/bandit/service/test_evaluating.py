@@ -1,8 +1,7 @@
 import functools
-import uuid
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,13 +17,15 @@ from bandit.service.logged import ClosedLog
 from bandit.service.probabilities import Asked
 from bandit.specs import NumericFeature, Part, PolicySpec
 from bandit.store.client import Store
-from bandit.store.migrations import migrate
 from bandit.store.tail import Tail
 from tests.bandit.service.making_logs import CHANCE, SURFACE, Log, learning
+from tests.conftest import lent
+from tests.databases import Databases
 
 N = 1_200
 STEP_MS, WINDOW_MS = 10_000, 10_000
 UNIFORM = PolicySpec(key="chance", type="uniform")
+ORDER = PolicySpec(key="order", type="fixed")
 LEARNED = {
     "greedy": learning(),
     "square": learning("--squarecb -q UA"),
@@ -47,11 +48,14 @@ LEARNED = {
 }
 
 
-class Filled(NamedTuple):
+class Filled:
     """A log of `N` decisions in a database of its own."""
 
-    log: Log
-    open_store: Callable[[], Store]
+    def __init__(self, log: Log, open_store: Callable[[], Store]) -> None:
+        self.log = log
+        self.open_store = open_store
+        self.greedy = functools.cache(lambda: self.evaluate(LEARNED["greedy"], UNIFORM, ORDER))
+        self.naive = functools.cache(lambda name: _Naive(LEARNED[name], self.closed()))
 
     def evaluate(self, *specs: PolicySpec, **more: object) -> EvaluationRun:
         given: dict[str, object] = {"now_ms": self.log.through_ms, **more}
@@ -63,15 +67,14 @@ class Filled(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def filled(clickhouse_url: str) -> Iterator[Filled]:
-    connect = functools.partial(Store.connect, clickhouse_url, database=f"test_{uuid.uuid4().hex}")
-    store = connect()
-    migrate(store)
-    log = Log(N)
-    log.store(store)
-    yield Filled(log, connect)
-    store.apply("DROP DATABASE IF EXISTS $database SYNC", in_database=False)
-    store.close()
+def filled(
+    clickhouse_url: str, databases: Databases, request: pytest.FixtureRequest
+) -> Iterator[Filled]:
+    for store in lent(databases, request):
+        log = Log(N)
+        log.store(store)
+        connect = functools.partial(Store.connect, clickhouse_url, database=store.database)
+        yield Filled(log, connect)
 
 
 class _Naive:
@@ -101,14 +104,14 @@ class _Naive:
 
 def test_candidates_say_what_they_would_have_said_one_decision_at_a_time(filled: Filled) -> None:
     done = Pass(filled.closed(), SURFACE, LEARNED, EvaluationSettings()).run()
-    for name, spec in LEARNED.items():
-        naive = _Naive(spec, filled.closed())
+    for name in LEARNED:
+        naive = filled.naive(name)
         assert np.abs(done.learned[name].judged.target - naive.target).max() < 3e-5, name
 
 
 def test_values_are_the_truth_of_what_each_would_have_shown(filled: Filled) -> None:
-    run = filled.evaluate(LEARNED["greedy"], UNIFORM, PolicySpec(key="order", type="fixed"))
-    naive = _Naive(LEARNED["greedy"], filled.closed())
+    run = filled.greedy()
+    naive = filled.naive("greedy")
     places = filled.log.places
     truths = {
         "candidate": (np.array(naive.pmfs) * CHANCE[places]).sum(axis=1).mean(),
@@ -206,9 +209,10 @@ def test_progress_is_told_and_what_it_raises_stops_everything(filled: Filled) ->
 
     with pytest.raises(KeyboardInterrupt):
         filled.evaluate(UNIFORM, watch=interrupt)
+    several = {name: LEARNED[name] for name in ("popular", "linear", "ucb", "thompson")}
     with ThreadPoolExecutor(2) as threads, pytest.raises(KeyboardInterrupt):
         filled.evaluate(
-            candidates=LEARNED, watch=interrupt, executor=threads, workers_n=2, rows_n=50
+            candidates=several, watch=interrupt, executor=threads, workers_n=2, rows_n=50
         )
 
 
@@ -230,7 +234,7 @@ def test_rejection_learns_from_what_it_could_have_drawn_and_is_worth_what_that_e
 
 def test_a_bound_that_is_too_low_is_told(filled: Filled) -> None:
     settings = EvaluationSettings(mode="rejection", bound=1.5)
-    found = filled.evaluate(PolicySpec(key="order", type="fixed"), settings=settings)["order"]
+    found = filled.evaluate(ORDER, settings=settings)["order"]
     assert "give a greater --bound" in found.notes[0]
 
 
@@ -256,7 +260,7 @@ def test_who_learns_from_its_own_decisions_alone_learns_nothing_from_others(
 
 def test_segments_are_told_apart_and_judged_together(filled: Filled) -> None:
     settings = EvaluationSettings(segment="place")
-    found = filled.evaluate(PolicySpec(key="order", type="fixed"), settings=settings)["order"]
+    found = filled.evaluate(ORDER, settings=settings)["order"]
     parts = {part.name: part for part in found.segments}
     assert set(parts) == {"place=north", "place=south"}
     assert sum(part.n for part in parts.values()) == N
@@ -268,15 +272,15 @@ def test_segments_are_told_apart_and_judged_together(filled: Filled) -> None:
 
 
 def test_pairs_compare_candidates_on_the_same_decisions(filled: Filled) -> None:
-    run = filled.evaluate(LEARNED["greedy"], UNIFORM)
-    [pair] = run.pairs
-    assert (pair.candidate, pair.other) == ("candidate", "chance")
+    pairs = {(pair.candidate, pair.other): pair for pair in filled.greedy().pairs}
+    assert set(pairs) == set(itertools.combinations(("candidate", "chance", "order"), 2))
+    pair = pairs["candidate", "chance"]
     assert pair.gain.interval.low > 0.0
     assert pair.anytime is not None
 
 
 def test_a_learning_curve_ends_where_the_value_is(filled: Filled) -> None:
-    found = filled.evaluate(LEARNED["greedy"])["candidate"]
+    found = filled.greedy()["candidate"]
     assert len(found.curve) == 40
     assert found.curve[-1].n == N
     assert found.curve[-1].value == pytest.approx(found.evaluation["dr"].value)
