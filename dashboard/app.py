@@ -16,6 +16,7 @@ from streamlit.navigation.page import StreamlitPage
 from bandit.errors import BanditError
 from bandit.secrets import project_salt
 from bandit.service.browsing import DecisionBrowser
+from bandit.service.defining import DefinitionService
 from bandit.service.evaluation_artefact import EvaluationService
 from bandit.service.examining import host_findings, store_findings
 from bandit.service.findings import Finding
@@ -33,6 +34,7 @@ from bandit.store.snapshots import Snapshots
 from dashboard import (
     page_bandit,
     page_decisions,
+    page_definitions,
     page_experiment,
     page_experiments,
     page_health,
@@ -117,6 +119,9 @@ def _desk(project: str | None) -> Desk:
         decisions=DecisionBrowser(store, _now_ms, project, replaying=_replaying()),
         promotions=promotions,
         evaluations=evaluations,
+        definitions=DefinitionService(
+            lambda: Definitions(store), now_ms=_now_ms, new_id=str, project=project
+        ),
         examine=None if project is not None else partial(_examined, settings, store),
     )
 
@@ -215,6 +220,12 @@ def _pages(source: Source, writer: Writer | None) -> list[StreamlitPage]:
         icon=":material/manage_search:",
         url_path="decisions",
     )
+    definitions = st.Page(
+        partial(page_definitions.render, source, writer),
+        title="Definitions & audit",
+        icon=":material/edit_document:",
+        url_path="definitions",
+    )
     simulations = st.Page(
         partial(page_simulations.render, source),
         title="Simulations",
@@ -229,6 +240,7 @@ def _pages(source: Source, writer: Writer | None) -> list[StreamlitPage]:
         policies,
         decisions,
         health,
+        definitions,
         simulations,
     ]
 

@@ -1,5 +1,6 @@
 """What several pages show the same way."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -97,8 +98,25 @@ def show_age(as_of_ms: int, problem: str) -> None:
             f"The store tells nothing newer, so these numbers are old. ({problem})",
             icon=":material/cloud_off:",
         )
-    at = datetime.fromtimestamp(as_of_ms / 1000, UTC)
-    st.caption(f"Data as of {at:%Y-%m-%d %H:%M:%S} UTC.")
+    st.caption(f"Data as of {moment(as_of_ms)}.")
+
+
+def moment(at_ms: int) -> str:
+    """A time as people read it.
+
+    >>> moment(1_790_000_000_000)
+    '2026-09-21 14:13:20 UTC'
+    """
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def plain(text: str) -> str:
+    r"""Somebody's own words for `st.markdown`: no image is fetched, no link or style is made.
+
+    >>> print(plain("![x](y)"))
+    \!\[x\]\(y\)
+    """
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
 def show_missing(problem: str) -> None:

@@ -10,13 +10,19 @@ from typing import Generic, NamedTuple, Protocol, TypeVar, cast
 from bandit.errors import BanditError, StoreError
 from bandit.service import simulations
 from bandit.service.browsing import DecisionBrowser
+from bandit.service.defining import DefinitionService
 from bandit.service.evaluation_artefact import EvaluationHeadline, EvaluationService
 from bandit.service.findings import Finding
+from bandit.service.history import DefinitionVersion
+from bandit.service.planning import Planning, PlanQuestion
 from bandit.service.promoting import PromotionService
 from bandit.service.reporting import ExperimentReport, Overview, SurfaceReport
 from bandit.service.reporting_actions import ActionReports
+from bandit.service.reporting_payloads import ExperimentHistory
+from bandit.service.reporting_sql import ReportSql
 from bandit.service.reporting_surface import SurfaceReports
 from bandit.service.simulations import SavedRun, SavedRuns
+from bandit.store.definitions import Definition
 
 Payload = TypeVar("Payload")
 
@@ -35,8 +41,26 @@ class Reporter(Protocol):
         """One line about everything."""
         ...
 
-    def experiment(self, key: str, alpha: float = 0.05) -> ExperimentReport:
-        """All about an experiment."""
+    def experiment(
+        self, key: str, alpha: float = 0.05, at_ms: int | None = None
+    ) -> ExperimentReport:
+        """All about an experiment, now or as of a time."""
+        ...
+
+    def history(
+        self, key: str, alpha: float = 0.05, *, at_ms: int | None = None
+    ) -> ExperimentHistory:
+        """Its effects over time, and what was changed meanwhile."""
+        ...
+
+    def sql(self, key: str, at_ms: int | None = None, *, metric: str | None = None) -> ReportSql:
+        """The SQL behind its numbers."""
+        ...
+
+    def planning(
+        self, surface: str | None, question: PlanQuestion, metric: str | None = None
+    ) -> Planning:
+        """What a surface's traffic allows."""
         ...
 
     def surface(self, key: str, alpha: float = 0.05) -> SurfaceReport:
@@ -60,6 +84,7 @@ class Desk(NamedTuple):
     decisions: DecisionBrowser
     promotions: PromotionService
     evaluations: EvaluationService
+    definitions: DefinitionService
     examine: Callable[[], tuple[Finding, ...]] | None
 
 
@@ -132,9 +157,30 @@ class Source:
         name = ("overview", alpha, archived)
         return self._fetch(name, lambda r: r.overview(alpha, archived=archived))
 
-    def experiment(self, key: str, alpha: float) -> Fetched[ExperimentReport]:
-        """All about an experiment."""
-        return self._fetch(("experiment", key, alpha), lambda r: r.experiment(key, alpha))
+    def experiment(
+        self, key: str, alpha: float, at_ms: int | None = None
+    ) -> Fetched[ExperimentReport]:
+        """All about an experiment, now or as of a time."""
+        name = ("experiment", key, alpha, at_ms)
+        return self._fetch(name, lambda r: r.experiment(key, alpha, at_ms))
+
+    def effects_over_time(
+        self, key: str, alpha: float, at_ms: int | None = None
+    ) -> Fetched[ExperimentHistory]:
+        """Its effects over time, from kept numbers alone, and what was changed meanwhile."""
+        name = ("effects", key, alpha, at_ms)
+        return self._fetch(name, lambda r: r.history(key, alpha, at_ms=at_ms))
+
+    def sql(self, key: str, at_ms: int | None = None) -> Fetched[ReportSql]:
+        """The SQL behind its numbers; it is not run."""
+        return self._fetch(("sql", key, at_ms), lambda r: r.sql(key, at_ms))
+
+    def planning(
+        self, surface: str | None, question: PlanQuestion, metric: str | None
+    ) -> Fetched[Planning]:
+        """What a surface's traffic allows; by typed-in numbers alone without a surface."""
+        name = ("planning", surface, question, metric)
+        return self._fetch(name, lambda r: r.planning(surface, question, metric))
 
     def surface(self, key: str, alpha: float) -> Fetched[SurfaceReport]:
         """All about a surface."""
@@ -152,6 +198,21 @@ class Source:
             ask: Asks for it.
         """
         return self._fetch(("desk", *name), lambda _: ask(self._desk()))
+
+    def definitions(self, kind: str) -> Fetched[list[Definition]]:
+        """The newest version of every definition of a kind, by key."""
+        return self._fetch(("definitions", kind), lambda _: self._desk().definitions.all(kind))
+
+    def versions(self, kind: str, key: str) -> Fetched[list[DefinitionVersion]]:
+        """Who changed what of a definition and when, the oldest version first."""
+        name = ("versions", kind, key)
+        return self._fetch(name, lambda _: self._desk().definitions.history(kind, key))
+
+    def forget_definitions(self) -> None:
+        """Whatever is asked for next is as it is then, since somebody has just changed it."""
+        with self._guard:
+            for name, kept in self._kept.items():
+                self._kept[name] = kept._replace(usable_until_s=float("-inf"))
 
     def simulations(self) -> Fetched[SavedRuns]:
         """Saved runs of `bandit simulate` on this host."""
