@@ -144,12 +144,12 @@ def running_chart(series: Series) -> Drawing | None:
         return None
     labels = sorted({row["label"] for row in rows})
     lines = (
-        alt.Chart(_data(rows))
+        alt.Chart(data(rows))
         .mark_line(strokeWidth=2.5, point=len(rows) <= 2 * len(labels))
         .encode(
             x=_time(series),
             y=alt.Y("mean:Q", title="reward per decision so far", scale=alt.Scale(zero=False)),
-            color=_colour("label", labels),
+            color=colour("label", labels),
             strokeDash=alt.StrokeDash(
                 "label:N",
                 title=None,
@@ -176,7 +176,7 @@ def rate_chart(series: Series) -> Drawing | None:
     if not rows:
         return None
     chart = (
-        alt.Chart(_data(rows))
+        alt.Chart(data(rows))
         .mark_area(
             color=PALETTE[0], opacity=0.35, line={"color": PALETTE[0]}, interpolate="step-before"
         )
@@ -196,7 +196,7 @@ def _forest(
 ) -> AnyChart:
     groups = sorted({row[by] for row in rows}) if by else []
     labels = list(dict.fromkeys(row["label"] for row in rows))
-    base = alt.Chart(_data(rows)).encode(
+    base = alt.Chart(data(rows)).encode(
         y=alt.Y(
             "label:N",
             title=None,
@@ -211,7 +211,7 @@ def _forest(
         ],
     )
     if by:
-        base = base.encode(yOffset=alt.YOffset(f"{by}:N", sort=groups), color=_colour(by, groups))
+        base = base.encode(yOffset=alt.YOffset(f"{by}:N", sort=groups), color=colour(by, groups))
     axis = alt.Axis(format=form.removeprefix("+"), tickCount=6, labelOverlap=True)
     x = alt.X("low:Q", title=title, axis=axis, scale=alt.Scale(zero=zero))
     plain: Row = {} if by else {"color": PALETTE[0]}
@@ -223,19 +223,19 @@ def _forest(
         shaped = shaped.encode(shape=shape)
     layers = [interval.encode(x=x, x2="high:Q"), shaped]
     if zero:
-        origin = alt.Chart(_data([{"zero": 0}]))
+        origin = alt.Chart(data([{"zero": 0}]))
         layers.insert(0, origin.mark_rule(strokeDash=[4, 4], color=NEUTRAL).encode(x="zero:Q"))
     height = AXIS_PX + ROW_PX * len(rows) + (LEGEND_PX if by else 0)
     return alt.layer(*layers).properties(height=height)
 
 
-def _data(rows: list[Row]) -> dict[str, Any]:
+def data(rows: list[Row]) -> dict[str, Any]:
     """Rows inside the specification itself."""
     return {"values": rows}
 
 
 def _marks(series: Series) -> AnyChart:
-    rules = alt.Chart(_data(snapshot_marks(series))).mark_rule(color=NEUTRAL, opacity=0.3)
+    rules = alt.Chart(data(snapshot_marks(series))).mark_rule(color=NEUTRAL, opacity=0.3)
     marks: alt.Chart = rules.encode(
         x=_time(series),
         tooltip=[
@@ -259,7 +259,8 @@ def _time(series: Series) -> alt.X:
     )
 
 
-def _colour(field: str, domain: Sequence[str]) -> alt.Color:
+def colour(field: str, domain: Sequence[str]) -> alt.Color:
+    """The same colour for the same place in a list, whatever the chart."""
     return alt.Color(
         f"{field}:N",
         title=None,
