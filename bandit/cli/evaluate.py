@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -27,6 +26,7 @@ from rich.progress import (
 )
 
 import bandit
+from bandit.cli.clusters import cluster
 from bandit.cli.evaluate_sections import sections_of
 from bandit.cli.export import TIME
 from bandit.cli.report_sections import as_markdown, print_sections
@@ -230,7 +230,7 @@ def _ms(given: datetime | None) -> int | None:
 def _executor(workers: int, dask: str | None) -> Iterator[Executor | None]:
     """Processes of this host that leave Ctrl-C to this one, or a cluster's; None for one worker."""
     if dask is not None:
-        with _cluster(dask) as client:
+        with cluster(dask) as client:
             yield client.get_executor()
         return
     if workers == 1:
@@ -249,17 +249,6 @@ def _executor(workers: int, dask: str | None) -> Iterator[Executor | None]:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _cluster(address: str) -> Any:
-    try:
-        from distributed import Client
-    except ImportError as exc:
-        raise BadSpec("--dask needs Dask: pip install bandit-service[dask]") from exc
-    try:
-        return Client(address)
-    except (OSError, ValueError) as exc:
-        raise BadSpec(f"Dask's scheduler is {address!r}, must be one that answers: {exc}") from exc
 
 
 def _worker() -> None:

@@ -1,6 +1,7 @@
-"""`bandit simulate`: run policies in a world, in process."""
+"""`bandit simulate`: run policies in worlds, in process."""
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -10,25 +11,37 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bandit.cli.simulate_aa import command as aa
+from bandit.cli.simulate_capacity import command as capacity
 from bandit.cli.simulate_fraud import command as fraud
 from bandit.cli.simulate_obd import command as obd
 from bandit.cli.simulate_scenarios import command as scenarios
 from bandit.cli.simulate_service import command as service
 from bandit.cli.simulate_slots import command as slots
+from bandit.cli.simulate_study import Study, study
 from bandit.errors import BanditError
 from bandit.settings import Settings
-from bandit.specs import LEARNING_TYPES, PolicySpec
+from bandit.specs import PolicySpec
 from sims.datasets import DataSetUnavailable
 from sims.plot import plot
-from sims.runner import SURFACE, Run, run
-from sims.worlds import WORLDS
+from sims.policies import policy_of
+from sims.runner import Run, run
+from sims.running.runs import WorkerDied
+from sims.worlds import MODIFIERS, WORLDS, open_world
 from sims.worlds.base import World
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.group(invoke_without_command=True)
-@click.option("--world", type=click.Choice(sorted(WORLDS)), default="movielens", show_default=True)
+@click.option(
+    "--world",
+    "worlds",
+    multiple=True,
+    default=("movielens",),
+    show_default=True,
+    help=f"One of {', '.join(sorted(WORLDS))}, and laws behind it, as in 'linear+drift:5000': "
+    f"{', '.join(sorted(MODIFIERS))}. Repeat it for several.",
+)
 @click.option(
     "--policy",
     "policies",
@@ -40,7 +53,12 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     "repeat it to compare policies on the same rounds.",
 )
 @click.option("--rounds", type=click.IntRange(min=1), default=4000, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="The first.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    help="How many: the run is saved, with intervals over seeds.  [default: one, not saved]",
+)
 @click.option(
     "--delay",
     type=click.IntRange(min=0),
@@ -48,38 +66,84 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     show_default=True,
     help="Rounds until a reward is learned from.",
 )
+@click.option(
+    "--join",
+    type=click.IntRange(min=1),
+    help="Rounds that a reward may take to count, as a join window does; for worlds with late, "
+    "lost or double rewards.",
+)
 @click.option("--floor", type=click.FloatRange(0, 1), default=0.002, show_default=True)
-@click.option("--out", type=FOLDER, default=Path("artifacts/simulate"), show_default=True)
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes; no number depends on how many."
+)
+@click.option("--dask", metavar="ADDRESS", help="Run on the workers of this Dask scheduler.")
+@click.option("--resume", is_flag=True, help="Go on with an equal run that was ended.")
+@click.option("--name", default="", help="What a saved run is called.")
+@click.option("--reference", help="The policy that the others are shown against; the first.")
+@click.option("--out", type=FOLDER, help="Gets the files.  [default: artifacts/simulate]")
 @click.option("--cache", type=FOLDER, help="Keeps data sets; without it, .cache in the data_dir.")
 @click.pass_context
 def command(
     ctx: click.Context,
-    world: str,
+    worlds: tuple[str, ...],
     policies: tuple[str, ...],
     rounds: int,
     seed: int,
+    seeds: int | None,
     delay: int,
+    join: int | None,
     floor: float,
-    out: Path,
+    workers: int | None,
+    dask: str | None,
+    resume: bool,
+    name: str,
+    reference: str | None,
+    out: Path | None,
     cache: Path | None,
 ) -> None:
-    """Run policies in a world and compare their reward and regret.
+    """Run policies in worlds and compare their reward and regret.
 
-    Writes simulation.json and simulation.png into --out; one seed gives identical numbers.
+    In one world with one seed: writes simulation.json and simulation.png into --out. With several
+    worlds, or with --seeds: runs in parallel and saves tables, curves and a page in the data
+    directory, for the dashboard. Equal options give identical numbers.
     """
     if ctx.invoked_subcommand is not None:
         return
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 140)
     try:
-        cache = cache or Settings.from_environ(os.environ).data_dir / ".cache"
-        truth = WORLDS[world](cache)
-        console.print(truth.about, style="dim")
-        specs = [spec_of(text, number, floor) for number, text in enumerate(policies, 1)]
-        runs = [simulate(console, truth, spec, rounds, seed, delay) for spec in specs]
+        data_dir = Settings.from_environ(os.environ).data_dir
+        truths = [open_world(text, cache or data_dir / ".cache") for text in worlds]
+        for about in dict.fromkeys(truth.about for truth in truths):
+            console.print(about, style="dim")
+        specs = [policy_of(text, number, floor) for number, text in enumerate(policies, 1)]
+        if len(truths) > 1 or seeds is not None or resume or dask or workers or join or name:
+            asked = Study(
+                worlds=truths,
+                specs=specs,
+                rounds_n=rounds,
+                seeds=range(seed, seed + (seeds or 1)),
+                delay_n=delay,
+                join_n=join,
+                name=name,
+                reference=reference,
+                workers=workers,
+                dask=dask,
+                resume=resume,
+                data_dir=data_dir,
+                out=out,
+            )
+            study(console, asked)
+            return
+        runs = [simulate(console, truths[0], spec, rounds, seed, delay) for spec in specs]
     except DataSetUnavailable as exc:
         raise click.ClickException(f"{exc}; --world synthetic needs no data") from exc
-    except BanditError as exc:
+    except (BanditError, WorkerDied) as exc:
         raise click.ClickException(str(exc)) from exc
+    write(console, runs, out or Path("artifacts/simulate"))
+
+
+def write(console: Console, runs: list[Run], out: Path) -> None:
+    """Write and print runs in one world with one seed."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "simulation.json").write_bytes(msgspec.json.format(msgspec.json.encode(runs)))
     plot(runs, out / "simulation.png")
@@ -93,37 +157,7 @@ command.add_command(obd)
 command.add_command(scenarios)
 command.add_command(aa)
 command.add_command(service)
-
-
-def spec_of(text: str, number: int, floor: float) -> PolicySpec:
-    """Read a `--policy`.
-
-    >>> spec_of("uniform", 1, 0.01).key
-    'uniform'
-    >>> spec_of("--cb_explore_adf --squarecb", 2, 0.01).arguments
-    '--cb_explore_adf --squarecb'
-    >>> spec_of('thompson {"prior_strength": 4}', 3, 0.01).parameters
-    {'prior_strength': 4}
-
-    Raises:
-        ClickException: What follows a type is not a JSON object.
-    """
-    if text == "uniform":
-        return PolicySpec(key=text, type="uniform", floor=floor)
-    if text == "fixed":
-        return PolicySpec(key=text, type="fixed")
-    kind, _, parameters = text.partition(" ")
-    if kind in LEARNING_TYPES - {"vw"}:
-        try:
-            given = msgspec.json.decode(parameters or "{}", type=dict[str, object])
-        except msgspec.MsgspecError as exc:
-            raise click.ClickException(f"parameters of {kind}: {exc}") from exc
-        key = f"{kind}-{number}" if given else kind
-        fields = {"key": key, "type": kind, "parameters": given, "floor": floor, "surface": SURFACE}
-        return msgspec.convert(fields, PolicySpec)
-    arguments = text.removeprefix("vw").strip()
-    key = f"vw-{number}" if arguments else "vw"
-    return PolicySpec(key=key, type="vw", arguments=arguments, floor=floor, surface=SURFACE)
+command.add_command(capacity)
 
 
 def simulate(

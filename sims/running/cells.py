@@ -73,9 +73,10 @@ def run_cell(plan: Plan, cell: Cell, watch: Callable[[int], None] = lambda n: No
 def run_pickled(plan: bytes, number: int) -> Ran:
     """The same in another process, of the cell of a number."""
     global _plan
-    if _plan is None or _plan[0] != plan:
-        _plan = (plan, pickle.loads(plan))  # made by the process that sent it
-    return run_cell(_plan[1], _plan[1].cells[number])
+    known = _plan
+    if known is None or known[0] != plan:
+        known = _plan = (plan, pickle.loads(plan))  # made by the process that sent it
+    return run_cell(known[1], known[1].cells[number])
 
 
 _plan: tuple[bytes, Plan] | None = None  # the one that this process works at
