@@ -2,97 +2,124 @@
 -- Joint moments of every metric of a plan over the units of an experiment, by variant, first day
 -- and segment, with who counts and who does not. Columns are blocks of one column per metric, one
 -- block after the other; of every two blocks there is one of covariances (over n, not n − 1). The
--- stable functions only: the others, covarSampMatrix too, lose everything at a mean of 1e9.
+-- stable functions only: the others, covarSampMatrix too, lose everything at a mean of 1e9. Who has
+-- no number of a metric is left out by a condition, since arrays of NULLs take twice as long. Units
+-- are added up by first hour, and hours to days.
 WITH
     length({ends:Array(Int64)}) AS metrics_n,
-    arrayMap(
-        (value, cap, is_present) -> if(is_present, least(value, cap), NULL),
-        arraySlice(values, 1, metrics_n), {caps:Array(Float64)}, present
-    ) AS numbers,
-    arrayConcat(
-        [numbers],
-        if({with_cap:Bool}, [arrayMap(
-            (value, is_present) -> if(is_present, value, NULL),
-            arraySlice(values, 1, metrics_n), present
-        )], []),
-        if({with_divisor:Bool}, [arrayMap(
-            (divisor, is_present) -> if(is_present, divisor, NULL),
-            arraySlice(divisors, 1, metrics_n), present
-        )], []),
-        arrayMap(
-            block -> arrayMap(
-                (value, is_present) -> if(is_present, value, NULL),
-                arraySlice(values, block * metrics_n + 1, metrics_n), present
-            ),
-            range(1, {blocks_n:UInt32})
-        ),
-        if({with_covariate_divisor:Bool}, [arrayMap(
-            (divisor, is_present) -> if(is_present, divisor, NULL),
-            arraySlice(divisors, metrics_n + 1, metrics_n), present
-        )], [])
-    ) AS blocks
-SELECT
-    slice.1 AS sliced_by,
-    slice.2 AS slice_value,
-    variant,
-    countIf(belongs) AS units_n,
-    countIf(is_crossed) AS crossed_n,
-    countIf(is_forced) AS forced_n,
-    countIf(is_bot) AS bots_n,
-    sumMapIf(
-        map(toInt64(toUnixTimestamp(toStartOfHour(first_ts))) * 1000, toUInt64(1)), belongs
-    ) AS firsts,
-    countForEach(numbers) AS n,
-    sumForEach(if(
-        {with_windows:Bool},
-        arrayMap(is_ripe -> toUInt64(belongs AND NOT is_ripe), ripe),
-        CAST([], 'Array(UInt64)')
-    )) AS unripe_n,
-    sumForEach(if(
+    1 + {with_cap:Bool} + {with_divisor:Bool} + {with_covariate_divisor:Bool}
+        + ({blocks_n:UInt32} - 1) AS columns_n,
+    arraySlice(values, 1, metrics_n) AS uncapped,
+    if(
         {with_cap:Bool},
-        arrayMap(
-            (value, cap, is_present) -> toUInt64(is_present AND value > cap),
-            arraySlice(values, 1, metrics_n), {caps:Array(Float64)}, present
-        ),
-        CAST([], 'Array(UInt64)')
-    )) AS capped_n,
-    avgForEach(arrayFlatten(blocks)) AS means,
-    covarPopStableForEach(
-        arrayFlatten(arrayMap(
-            (block, at) -> arrayFlatten(arrayWithConstant(length(blocks) - at + 1, block)),
-            blocks, arrayEnumerate(blocks)
+        arrayMap((value, cap) -> least(value, cap), uncapped, {caps:Array(Float64)}),
+        uncapped
+    ) AS capped,
+    if(
+        columns_n = 1,
+        capped,
+        arrayConcat(
+            capped,
+            if({with_cap:Bool}, uncapped, []),
+            if({with_divisor:Bool}, arraySlice(divisors, 1, metrics_n), []),
+            arraySlice(values, metrics_n + 1, ({blocks_n:UInt32} - 1) * metrics_n),
+            if({with_covariate_divisor:Bool}, arraySlice(divisors, metrics_n + 1, metrics_n), [])
+        )
+    ) AS columns,
+    if(columns_n = 1, present, arrayFlatten(arrayWithConstant(columns_n, present))) AS are_present,
+    -- Of every column with itself and each that comes after it.
+    if(columns_n = 1, columns, arrayFlatten(arrayMap(
+        at -> arrayFlatten(arrayWithConstant(
+            columns_n - at, arraySlice(columns, at * metrics_n + 1, metrics_n)
         )),
-        arrayFlatten(arrayMap(at -> arraySlice(blocks, at), arrayEnumerate(blocks)))
-    ) AS covariances
+        range(columns_n)
+    ))) AS left_of_pairs,
+    if(columns_n = 1, columns, arrayFlatten(arrayMap(
+        at -> arraySlice(columns, at * metrics_n + 1), range(columns_n)
+    ))) AS right_of_pairs,
+    if(
+        columns_n = 1,
+        present,
+        arrayFlatten(arrayWithConstant(intDiv(columns_n * (columns_n + 1), 2), present))
+    ) AS pairs_present
+SELECT
+    if(place = 0, 'first_day', {segment_names:Array(String)}[place]) AS sliced_by,
+    if(place = 0, toString(toDate(hour)), value) AS slice_value,
+    variant,
+    sum(belonging_n) AS units_n,
+    sum(in_two_n) AS crossed_n,
+    sum(by_hand_n) AS forced_n,
+    sum(busy_n) AS bots_n,
+    sumMapIf(map(toInt64(toUnixTimestamp(hour)) * 1000, belonging_n), belonging_n > 0) AS firsts,
+    countIfForEachMerge(present_n) AS n,
+    sumForEach(waiting_n) AS unripe_n,
+    sumForEach(above_n) AS capped_n,
+    avgIfForEachMerge(mean) AS means,
+    covarPopStableIfForEachMerge(covariance) AS covariances
 FROM (
     SELECT
-        *,
-        arrayJoin(arrayConcat(
-            [('first_day', toString(toDate(first_ts)))],
+        slice.1 AS place,
+        slice.2 AS value,
+        if(place = 0, toStartOfHour(first_ts), toDateTime(0, 'UTC')) AS hour,
+        variant,
+        countIf(belongs) AS belonging_n,
+        countIf(is_crossed) AS in_two_n,
+        countIf(is_forced) AS by_hand_n,
+        countIf(is_bot) AS busy_n,
+        countIfForEachState(present) AS present_n,
+        sumForEach(if(
+            {with_windows:Bool},
+            arrayMap(is_ripe -> toUInt64(belongs AND NOT is_ripe), ripe),
+            CAST([], 'Array(UInt64)')
+        )) AS waiting_n,
+        sumForEach(if(
+            {with_cap:Bool},
             arrayMap(
-                (name, value, tops) -> (name, if(has(tops, value), value, '')),
-                {segment_names:Array(String)}, segments, {segment_tops:Array(Array(String))}
-            )
-        )) AS slice
-    FROM unit_values(
-        surface = {surface:String}, experiment = {experiment:String}, project = {project:String},
-        from_ms = {from_ms:Int64}, reach_ms = {reach_ms:Int64}, through_ms = {through_ms:Int64},
-        window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-        weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-        reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-        default_reward = {default_reward:Float64}, reward_names = {reward_names:Array(String)},
-        outcome_names = {outcome_names:Array(String)}, streams = {streams:Array(UInt16)},
-        lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)},
-        sinces = {sinces:Array(Int64)}, untils = {untils:Array(Int64)},
-        over_streams = {over_streams:Array(UInt16)}, over_lows = {over_lows:Array(Float64)},
-        over_highs = {over_highs:Array(Float64)}, over_counts = {over_counts:Array(UInt8)},
-        with_counts = {with_counts:Bool}, with_overs = {with_overs:Bool},
-        paths = {paths:Array(Array(String))}, generation = {generation:String},
-        build = {build:UInt32}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64},
-        kinds = {kinds:Array(UInt8)}, ends = {ends:Array(Int64)},
-        of_rewards = {of_rewards:Array(UInt8)}, bot_decisions = {bot_decisions:UInt64},
-        closed_ms = {closed_ms:Int64}
+                (value, cap, is_present) -> toUInt64(is_present AND value > cap),
+                uncapped, {caps:Array(Float64)}, present
+            ),
+            CAST([], 'Array(UInt64)')
+        )) AS above_n,
+        avgIfForEachState(columns, are_present) AS mean,
+        covarPopStableIfForEachState(left_of_pairs, right_of_pairs, pairs_present) AS covariance
+    FROM (
+        SELECT
+            *,
+            if(
+                empty({segment_names:Array(String)}),
+                (toUInt8(0), ''),
+                arrayJoin(arrayConcat(
+                    [(toUInt8(0), '')],
+                    arrayMap(
+                        (place, value, tops) -> (toUInt8(place), if(has(tops, value), value, '')),
+                        arrayEnumerate({segment_names:Array(String)}), segments,
+                        {segment_tops:Array(Array(String))}
+                    )
+                ))
+            ) AS slice
+        FROM unit_values(
+            surface = {surface:String}, experiment = {experiment:String},
+            project = {project:String}, from_ms = {from_ms:Int64}, reach_ms = {reach_ms:Int64},
+            through_ms = {through_ms:Int64},
+            window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
+            weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
+            reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
+            default_reward = {default_reward:Float64}, reward_names = {reward_names:Array(String)},
+            outcome_names = {outcome_names:Array(String)}, streams = {streams:Array(UInt16)},
+            lows = {lows:Array(Float64)}, highs = {highs:Array(Float64)},
+            sinces = {sinces:Array(Int64)}, untils = {untils:Array(Int64)},
+            over_streams = {over_streams:Array(UInt16)},
+            over_lows = {over_lows:Array(Float64)}, over_highs = {over_highs:Array(Float64)},
+            over_counts = {over_counts:Array(UInt8)}, with_counts = {with_counts:Bool},
+            with_overs = {with_overs:Bool}, paths = {paths:Array(Array(String))},
+            generation = {generation:String}, build = {build:UInt32}, shard = {shard:UInt64},
+            shards_n = {shards_n:UInt64},
+            kinds = {kinds:Array(UInt8)}, ends = {ends:Array(Int64)},
+            of_rewards = {of_rewards:Array(UInt8)}, bot_decisions = {bot_decisions:UInt64},
+            closed_ms = {closed_ms:Int64}
+        )
     )
+    GROUP BY place, value, hour, variant
 )
 GROUP BY sliced_by, slice_value, variant
 ORDER BY sliced_by, slice_value, variant
