@@ -1,10 +1,11 @@
 """A run as text and as a page of its own."""
 
+from collections.abc import Mapping
 from html import escape
 
 from bandit.service.simulations import Final, Pair, SavedRun
 from bandit.stats import Effect
-from sims.pictures import data_url, draw, png
+from sims.pictures import data_url
 
 COLUMNS = ("policy", "reward", "late", "regret", "rank", "vs {reference}", "p", "µs")
 NOTES = (
@@ -55,13 +56,18 @@ def as_text(run: SavedRun) -> str:
     return "\n\n".join(parts)
 
 
-def as_fragment(run: SavedRun, *, pictures: bool = True) -> str:
-    """Tables and curves as HTML without a page around them, for notebooks."""
+def as_fragment(run: SavedRun, pictures: Mapping[str, bytes]) -> str:
+    """Tables and curves as HTML without a page around them.
+
+    Args:
+        run: What is shown.
+        pictures: PNG of each world's curves, if they are to be in it.
+    """
     parts = []
     for world in run.worlds:
         parts.append(f"<h2>{escape(_title(run, world.name))}</h2>")
-        if pictures:
-            source = data_url(png(draw(run, world.name)))
+        if world.name in pictures:
+            source = data_url(pictures[world.name])
             about = f"Mean reward and regret so far of each policy in {world.name}"
             parts.append(f'<img src="{source}" alt="{escape(about)}">')
         parts.append(_table(header_of(run), rows_of(run, world.name)))
@@ -72,8 +78,8 @@ def as_fragment(run: SavedRun, *, pictures: bool = True) -> str:
     return "\n".join(parts)
 
 
-def as_page(run: SavedRun) -> str:
-    """A page that needs nothing else: pictures are inside."""
+def as_page(run: SavedRun, pictures: Mapping[str, bytes]) -> str:
+    """A page that needs nothing else: pictures are inside; see `as_fragment`."""
     title = escape(f"Simulation {run.name}")
     told = run.options
     seeds = f"{len(told.seeds)} seeds from {told.seeds[0]}"
@@ -84,7 +90,7 @@ def as_page(run: SavedRun) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>{title}</title><style>{_STYLE}</style></head><body>\n"
         f"<h1>{title}</h1><p>{escape(how)}; {escape(run.made_at)}, version "
-        f"{escape(run.code_version)}.</p>\n{as_fragment(run)}\n<h2>Policies</h2>{what}\n"
+        f"{escape(run.code_version)}.</p>\n{as_fragment(run, pictures)}\n<h2>Policies</h2>{what}\n"
         "</body></html>\n"
     )
 

@@ -46,7 +46,7 @@ class Result:
         return as_text(self.run)
 
     def _repr_html_(self) -> str:
-        return as_fragment(self.run, pictures=False)
+        return as_fragment(self.run, {})
 
     def plot(self, world: str | None = None) -> Figure:
         """Learning curves with bands over seeds.
@@ -104,13 +104,14 @@ class Result:
         folder = folder_of(data_dir, self.run.id)
         write(folder / CURVES, as_parquet(self.rows))
         files = [CURVES, REPORT]
-        for number, world in enumerate(self.run.worlds, 1):
-            files.append(f"{number}-{slug(world.name)}.png")
-            write(folder / files[-1], png(draw(self.run, world.name)))
+        pictures = {world.name: png(draw(self.run, world.name)) for world in self.run.worlds}
+        for number, (world, picture) in enumerate(pictures.items(), 1):
+            files.append(f"{number}-{slug(world)}.png")
+            write(folder / files[-1], picture)
         made = datetime.fromtimestamp((folder / CURVES).stat().st_mtime, UTC)
         made_at = made.isoformat(timespec="seconds")
         self.run = msgspec.structs.replace(self.run, made_at=made_at, files=files)
-        write(folder / REPORT, as_page(self.run).encode())
+        write(folder / REPORT, as_page(self.run, pictures).encode())
         # The last: a folder without it is a run under way.
         write(folder / RUN, msgspec.json.format(msgspec.json.encode(self.run)))
         return folder
