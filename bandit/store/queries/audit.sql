@@ -42,3 +42,14 @@ SELECT toString(event_id) AS event_id, any(pmf) AS pmf
 FROM decisions
 WHERE surface = {surface:String}
 GROUP BY event_id
+
+-- name: audit_bytes
+-- Bytes on disk and rows of a table's parts on this node.
+SELECT sum(bytes_on_disk) AS size, sum(rows) AS rows_n
+FROM system.parts
+WHERE active AND database = currentDatabase()
+      AND table IN ({table:String}, concat({table:String}, '_local'))
+
+-- name: audit_merge
+-- Merge all parts of decisions, so that their bytes are those of an old log.
+OPTIMIZE TABLE decisions FINAL
