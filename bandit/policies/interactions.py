@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bandit.policies.arguments import arguments_of
+from bandit.policies.auto import ARGUMENTS as AUTO_ARGUMENTS
 from bandit.specs import PolicySpec
 
 _OPTIONS = ("--quadratic", "--cubic", "--interactions")
@@ -35,6 +36,7 @@ class Interaction(NamedTuple):
 def interactions_of(spec: PolicySpec) -> frozenset[Interaction]:
     """What a policy, or the parts of a mixture, look at together; nothing for other types."""
     texts = [spec.arguments] if spec.type == "vw" else []
+    texts += AUTO_ARGUMENTS if spec.type == "auto" else ()
     texts += [part.arguments for part in spec.parts if part.type == "vw"]
     return frozenset(one for text in texts for one in _read(text, spec.slot_model))
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from bandit.errors import BadSpec
 from bandit.policies.arguments import arguments_of, read_arguments
+from bandit.policies.auto import Auto, AutoParameters
 from bandit.policies.base import LearningPolicy, Policy
 from bandit.policies.fixed import Fixed
 from bandit.policies.linear import Linear, LinearParameters
@@ -97,6 +98,8 @@ def _one(
             return Ucb(read_parameters(UcbParameters, parameters, place), weights)
         case "popularity":
             return Popularity(read_parameters(PopularityParameters, parameters, place), weights)
+        case "auto":
+            return Auto(read_parameters(AutoParameters, parameters, place), weights)
         case "linear":
             return Linear(read_parameters(LinearParameters, parameters, place), weights)
     if parameters:
@@ -134,7 +137,7 @@ def _reaches_all(spec: PolicySpec | Part) -> bool:
     """Whether every action has a probability above 0, whatever was learned."""
     if isinstance(spec, PolicySpec) and spec.parts:
         return any(_reaches_all(part) for part in spec.parts)
-    return spec.type == "uniform" or (
+    return spec.type in ("auto", "uniform") or (
         spec.type == "vw" and read_arguments(spec.arguments).reaches_all
     )
 

@@ -20,8 +20,8 @@ from bandit.errors import BadSpec, RecordError
 from bandit.policies.arguments import Arguments, read_arguments
 from bandit.policies.base import Lesson, Policy
 from bandit.policies.vw import Inside, Prepared, VowpalWabbit
+from bandit.policies.vw_costs import CONSTANT, Arrays, Explorer
 from bandit.policies.vw_costs import FEWEST as FEWEST_READ
-from bandit.policies.vw_costs import Arrays, Explorer
 from bandit.records import Action
 
 FEWEST = 8
@@ -32,7 +32,6 @@ _CLOSE, _CLOSE_SHARE = 4e-6, 4e-3  # costs so close could be equal to VW: absolu
 _STRIDE = 2  # a weight has four floats
 _MASK = (1 << 40) - 1  # as in `vw_costs`
 _FNV_PRIME = 16_777_619
-_CONSTANT = 11_650_396  # VW's index of the feature that is always there
 _ARRAYS_N = 20_000
 
 Floats = npt.NDArray[np.float64]
@@ -270,7 +269,7 @@ class _Reader:
         mask = len(inside.weights) - 1
         indices, values = self._hashed(lot).contexts
         own = inside.weights.take(indices & mask) * values
-        constant = float(inside.weights[(_CONSTANT << _STRIDE) & mask])
+        constant = float(inside.weights[(CONSTANT << _STRIDE) & mask])
         costs: Floats = own.sum(axis=0, dtype=np.float64) + constant
         return costs
 

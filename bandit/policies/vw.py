@@ -57,8 +57,10 @@ from bandit.policies.vw_costs import (
     Arrays,
     Explorer,
     Offered,
+    common_of,
     costs_of,
     flat_weights,
+    offered_of,
     weight_of,
 )
 from bandit.records import Action
@@ -249,6 +251,33 @@ class VowpalWabbit:
         return digest.hexdigest()
 
 
+def worths_of(
+    policies: Sequence[VowpalWabbit], context: bytes, actions: Sequence[Action]
+) -> npt.NDArray[np.float64]:
+    """`(p, k)` the reward that each of some policies predicts for each action.
+
+    Args:
+        policies: They make their examples alike, and their costs can be read from their weights.
+        context: As `VowpalWabbit.pmf` takes it.
+        actions: The same.
+
+    Raises:
+        BadSpec: Arguments whose costs can not be read.
+        RecordError: Features that no policy may see.
+    """
+    inside = [policy.inside for policy in policies]
+    examples = inside[0].examples
+    shared = [examples.context(context)]
+    offered = offered_of([examples.known(action) for action in actions])
+    rows = []
+    for each in inside:
+        if each.explorer is None or each.weights is None or not each.plain:
+            raise BadSpec("predictions can be read with -q UA, learning rates and bits alone")
+        costs = costs_of(each.weights, offered, shared, linear=True).astype(np.float64)
+        rows.append(-(costs + common_of(each.weights, shared[0])))
+    return np.stack(rows)
+
+
 class Inside(NamedTuple):
     """What is in a policy.
 
@@ -320,6 +349,17 @@ class _Examples:
             RecordError: As `of`.
         """
         return self._action_arrays(action)
+
+    def known(self, action: Action) -> Arrays:
+        """An action's features, hashed once while it stays in use.
+
+        Raises:
+            RecordError: As `of`.
+        """
+        known = self._recent.get(action.id)
+        if known is None or known.features != action.features:
+            known = self._known(action)
+        return Arrays(known.indices, known.values)
 
     def context(self, raw: bytes) -> Arrays:
         """A context's features, hashed.

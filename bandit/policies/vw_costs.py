@@ -31,6 +31,9 @@ FEWEST = 48
 WIDEST = 32
 """Features that an action may have here."""
 
+CONSTANT = 11_650_396
+"""VW's index of the feature that is always there."""
+
 _COLUMNS_N = 4_096
 _WHOLES_N = 16
 _STRIDE = 2  # a weight has four floats; indices are kept times four
@@ -228,6 +231,25 @@ def weight_of(weights: Floats, index: npt.NDArray[np.uint64], shared: Sequence[A
     for namespace in shared:
         place = _shifted(namespace.indices * np.uint64(_FNV_PRIME)) ^ place
     return float(weights[int(place[0]) & (len(weights) - 1)])
+
+
+def common_of(weights: Floats, shared: Arrays) -> float:
+    """The cost that all actions of a question have in common: the constant's and the context's."""
+    mask = len(weights) - 1
+    own = weights.take(_shifted(shared.indices) & mask) * shared.values
+    return float(weights[(CONSTANT << _STRIDE) & mask]) + math.fsum(own.tolist())
+
+
+def offered_of(actions: Sequence[Arrays]) -> Offered:
+    """Actions of any number of features, as `costs_of` takes them."""
+    most = max(len(arrays.indices) for arrays in actions)
+    indices = np.zeros((most, len(actions)), np.int64)
+    values = np.zeros((most, len(actions)), np.float32)
+    for place, arrays in enumerate(actions):
+        n = len(arrays.indices)
+        indices[:n, place] = _shifted(arrays.indices)
+        values[:n, place] = arrays.values
+    return Offered(indices, values)
 
 
 def flat_weights(table: npt.NDArray[np.float32]) -> Floats | None:

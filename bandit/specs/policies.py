@@ -14,8 +14,10 @@ KILL_SWITCH = "kill-switch"
 """Policy of a surface that is switched off: the offered order; nobody declares it."""
 UNIFORM_SLICE = "uniform-slice"
 """Policy of a surface's uniform slice; nobody declares it."""
-PolicyType = Literal["vw", "linear", "thompson", "ucb", "popularity", "mixture", "uniform", "fixed"]
-LEARNING_TYPES = frozenset({"vw", "linear", "thompson", "ucb", "popularity"})
+PolicyType = Literal[
+    "auto", "vw", "linear", "thompson", "ucb", "popularity", "mixture", "uniform", "fixed"
+]
+LEARNING_TYPES = frozenset({"auto", "vw", "linear", "thompson", "ucb", "popularity"})
 
 TRAINING_FIELDS = (
     "type",

@@ -1,1 +1,1 @@
-"""The bake-off: our policies and peers on ten real data sets; see `data`, `worlds` and `entries`."""
+"""The bake-off: our policies and peers on ten real data sets; `running` runs it."""

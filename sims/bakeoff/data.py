@@ -100,10 +100,7 @@ def _classes(
     labels = [row[-1].strip() for row in rows]
     classes = sorted(set(labels), key=lambda label: (len(label), label))
     actions = actions_of(classes)
-    rights = {
-        label: tuple(float(one == label) for one in classes)
-        for label in classes
-    }
+    rights = {label: tuple(float(one == label) for one in classes) for label in classes}
     for row, label in zip(rows, labels, strict=True):
         texts = [text.strip() for text in row[:-1]]
         keys = names or [f"x{place}" for place in range(len(texts))]

@@ -1,15 +1,17 @@
 """A table as a world: clean labels, click-like rewards, or a truth that moves on."""
 
+import functools
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
-from typing import Literal, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import msgspec
 import numpy as np
 
 from bandit.policies.numeric import quintiles
 from bandit.records import Action
-from sims.bakeoff.data import Row, Table
+from sims.bakeoff.data import Row, Table, load
 from sims.worlds.base import Round
 
 Reward = Literal["clean", "clicks", "drift"]
@@ -24,6 +26,10 @@ the next one."""
 
 class TableWorld:
     """A round is a row, each once in a random order, then anew; only what is right pays.
+
+    Attributes:
+        actions_n: How many different ones there are.
+        rounds_n: How many are to be played.
 
     Args:
         table: The data.
@@ -40,8 +46,10 @@ class TableWorld:
         self.name = name_of(table.name, reward, encoding)
         self.about = table.about
         self.table = table
+        self.actions_n = len({action.id for row in table.rows for action in row.actions})
         self._rows = table.rows if encoding == "raw" else bucketed(table.rows)
         self._reward = reward
+        self.rounds_n = rounds_n
         self._phase_n = max(1, rounds_n // PHASES)
 
     def rounds(self, rng: np.random.Generator) -> Iterator[Round]:
@@ -82,6 +90,25 @@ class TableWorld:
         )
 
 
+class NamedWorld(TableWorld):
+    """One of the ten, which processes are sent by its name: each reads the data itself."""
+
+    def __init__(
+        self, name: str, reward: Reward, encoding: Encoding, rounds_n: int, cache: Path
+    ) -> None:
+        super().__init__(_loaded(name, cache), reward, encoding=encoding, rounds_n=rounds_n)
+        self._made_of = (name, reward, encoding, rounds_n, cache)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By what it was made of."""
+        return NamedWorld, self._made_of
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(name: str, cache: Path) -> Table:
+    return load(name, cache)
+
+
 def name_of(table: str, reward: Reward, encoding: Encoding) -> str:
     """A world's name.
 
@@ -96,7 +123,7 @@ def has_numbers(table: Table) -> bool:
     return any(_numbers(table.rows[:1], side) for side in ("context", "action"))
 
 
-def bucketed(rows: tuple[Row, ...] | list[Row]) -> list[Row]:
+def bucketed(rows: Sequence[Row]) -> list[Row]:
     """Rows whose numbers are texts, by the fifths of all rows."""
     edges = {
         (side, name): quintiles(values)
@@ -114,7 +141,7 @@ def bucketed(rows: tuple[Row, ...] | list[Row]) -> list[Row]:
     ]
 
 
-def _numbers(rows: tuple[Row, ...] | list[Row], side: str) -> dict[str, list[float]]:
+def _numbers(rows: Sequence[Row], side: str) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for row in rows:
         raws = [row.context] if side == "context" else [bytes(a.features) for a in row.actions]

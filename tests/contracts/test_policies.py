@@ -63,6 +63,10 @@ MIXTURE = learns(
         {"weight": 0.1, "type": "uniform"},
     ],
 )
+AUTO = [
+    learns("auto", 0.0),
+    learns("auto", 0.0, parameters={"waves": 16, "ids": 5, "exploitation": 3.0}),
+]
 EXPLORERS = [
     vw(""),
     vw("--epsilon 0.1 -q UA"),
@@ -96,7 +100,7 @@ WRAPPED = [
     learns("linear", numeric=NUMERIC),
     learns("thompson", window=40),
 ]
-LEARNING = [*NATIVE, MIXTURE, *EXPLORERS, *WAYS, *WRAPPED]
+LEARNING = [*NATIVE, *AUTO, MIXTURE, *EXPLORERS, *WAYS, *WRAPPED]
 SPECS = [
     PolicySpec(key="theirs", type="fixed"),
     PolicySpec(key="random", type="uniform"),
@@ -340,7 +344,17 @@ def seeds() -> list[int]:
 
 
 # One of each shape of pmf: what is drawn depends on nothing else of a policy.
-DRAWN = [SPECS[1], SPECS[3], NATIVE[0], NATIVE[3], NATIVE[5], NATIVE[6], MIXTURE, EXPLORERS[0]]
+DRAWN = [
+    SPECS[1],
+    SPECS[3],
+    NATIVE[0],
+    NATIVE[3],
+    NATIVE[5],
+    NATIVE[6],
+    MIXTURE,
+    AUTO[0],
+    EXPLORERS[0],
+]
 
 
 @pytest.mark.parametrize("spec", DRAWN, ids=name_of)

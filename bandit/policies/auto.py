@@ -1,0 +1,243 @@
+"""Several ways to predict a reward, of which whichever predicts best decides: no tuning.
+
+* ridge regression for each action id on a Gaussian kernel, held lightly: for few and dense features
+  and clean rewards, whatever shape the worth has;
+* the same, held firmly: for rare and noisy rewards;
+* Vowpal Wabbit's regression `-q UA`: for many features, for texts, for actions that come and go and
+  have features in common;
+* the same with a small learning rate: for those with noise.
+
+Each part predicts every lesson before it learns from it, whichever action was drawn. With L_i the
+sum of a part's squared errors and s² the least mean of them, the parts have the weights
+w_i ∝ exp(−L_i / 2s²) (Bayes' rule for equally likely models with normal noise), an action's worth
+is Σ w_i · prediction_i, and SquareCB makes probabilities of the gaps to the best:
+1/(k + γ·gap), γ = exploitation · √(lessons/k) / s, and the best has the rest. Because gaps are
+measured in s, the unit of the rewards does not matter. Every action has a probability above 0.
+
+Sums of losses are a function of the lessons in their order, so a rebuilt policy has the same
+weights, and the propensities that are logged are the ones that were drawn with.
+
+Source:
+    Foster & Rakhlin 2020, "Beyond UCB: optimal and efficient contextual bandits with regression
+    oracles" (SquareCB with any regression); Vovk 2001, "Competitive on-line statistics", section 3
+    (the weighted average of regressions is such a regression, nearly as good as the best of them).
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from bandit.errors import BadSpec, SnapshotCorrupt
+from bandit.policies.base import Lesson, check_lesson
+from bandit.policies.features import Features, check_features, features_of
+from bandit.policies.framing import frame, unframe
+from bandit.policies.kernel import Kernel
+from bandit.policies.parameters import Parameters
+from bandit.policies.ridges import Ridges
+from bandit.policies.vw import VowpalWabbit, worths_of
+from bandit.records import Action
+
+Floats = npt.NDArray[np.float64]
+
+MOST_NUMBERS = 2**22
+"""Of all A⁻¹ together: 32 MB, and half of that in a snapshot."""
+RIDGES = (0.3, 3.0)
+ARGUMENTS = ("--squarecb -q UA", "--squarecb -l 0.05 -q UA")
+_LEAST = 1e-4  # of s², as a share of what guessing the mean would miss
+_FIRST_LOSS = 1.0  # lessons that are taken to have missed by 1/2 before the first
+
+
+class AutoParameters(Parameters, frozen=True, kw_only=True):
+    """Parameters of `auto`.
+
+    Attributes:
+        exploitation: The larger, the less it explores.
+        waves: Half the length of the kernel's vectors.
+        width: How fast the kernel forgets what is different: 1/width standard deviations of all
+            features together.
+        ids: With more action ids than these the ridge regressions are given up, and Vowpal Wabbit's
+            two go on alone.
+    """
+
+    exploitation: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 15.0
+    waves: Annotated[int, msgspec.Meta(ge=8, le=256)] = 64
+    width: Annotated[float, msgspec.Meta(gt=0, le=100)] = 0.5
+    ids: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 64
+
+    def __post_init__(self) -> None:
+        numbers = len(RIDGES) * self.ids * (2 * self.waves + 1) ** 2
+        if numbers > MOST_NUMBERS:
+            raise BadSpec(
+                f"ids and waves need {numbers} numbers, must need at most {MOST_NUMBERS}: "
+                f"with {self.waves} waves, at most "
+                f"{MOST_NUMBERS // (len(RIDGES) * (2 * self.waves + 1) ** 2)} ids"
+            )
+
+
+class Auto:
+    """A weighted average of regressions under SquareCB.
+
+    >>> policy = Auto(AutoParameters())
+    >>> actions = (Action(id="a"), Action(id="b"))
+    >>> for hour in (1, 12, 23) * 20:
+    ...     for drawn in (0, 1):
+    ...         reward = float((hour == 12) == (drawn == 0))
+    ...         policy.learn(
+    ...             Lesson(
+    ...                 context=b'{"hour":%d}' % hour,
+    ...                 actions=actions,
+    ...                 drawn=drawn,
+    ...                 propensity=0.5,
+    ...                 reward=reward,
+    ...             )
+    ...         )
+    >>> [policy.pmf(b'{"hour":%d}' % hour, actions)[0] > 0.9 for hour in (1, 12, 23)]
+    [False, True, False]
+    """
+
+    magic: ClassVar[bytes] = b"bandit-auto\x01"
+
+    def __init__(self, parameters: AutoParameters, weights: bytes | None = None) -> None:
+        """An untrained policy, or one as it was saved.
+
+        Args:
+            parameters: Checked.
+            weights: What `save` gave.
+
+        Raises:
+            BadSpec: The weights were learned with other parameters.
+            SnapshotCorrupt: The weights are not what was saved.
+        """
+        self.parameters = parameters
+        given = parameters
+        saved = None
+        if weights is not None:
+            state = unframe(self.magic, given.text, weights)
+            try:
+                saved = msgspec.msgpack.decode(state, type=_Saved)
+            except msgspec.MsgspecError as exc:
+                raise SnapshotCorrupt(f"snapshot is not as it was saved: {exc}") from exc
+        self._lessons_n = saved.lessons_n if saved else 0
+        parts_n = len(RIDGES) + len(ARGUMENTS)
+        self._losses = list(saved.losses) if saved else [0.0] * parts_n
+        self._kernel = (
+            Kernel(given.waves, given.width, saved.looked_n, saved.seen)
+            if saved
+            else Kernel(given.waves, given.width)
+        )
+        self._ridges = Ridges(RIDGES, self._kernel.length, given.ids)
+        models: Sequence[bytes | None] = saved.models if saved else [None] * len(ARGUMENTS)
+        if saved:
+            self._ridges.load(saved.ids, saved.numbers, gone=saved.gone)
+        self._models = [
+            VowpalWabbit(arguments, model)
+            for arguments, model in zip(ARGUMENTS, models, strict=True)
+        ]
+
+    def pmf(self, context: bytes, actions: Sequence[Action], slot: bytes = b"") -> list[float]:
+        """SquareCB over the weighted worths; see `bandit.policies.base.Policy`."""
+        check_features(context, actions)
+        worths = self._worths(context, actions)
+        losses = self._losses[-len(worths) :]
+        least = min(losses)
+        variance = self._variance(least)
+        weights = [math.exp((least - loss) / (2.0 * variance)) for loss in losses]
+        total = math.fsum(weights)
+        worth = np.zeros(len(actions))
+        for weight, row in zip(weights, worths, strict=True):
+            worth += (weight / total) * row
+        best = int(worth.argmax())
+        gamma = self.parameters.exploitation * math.sqrt(
+            self._lessons_n / (len(actions) * variance)
+        )
+        pmf: list[float] = (1.0 / (len(actions) + gamma * (worth[best] - worth))).tolist()
+        pmf[best] = 0.0
+        pmf[best] = 1.0 - math.fsum(pmf)
+        return pmf
+
+    def check(self, lesson: Lesson) -> None:
+        """Refuse a lesson that `learn` would refuse."""
+        check_lesson(lesson)
+        check_features(lesson.context, lesson.actions)
+
+    def learn(self, lesson: Lesson) -> None:
+        """Let every part predict, then learn, one lesson.
+
+        Raises:
+            RecordError: A lesson that must not be learned; nothing was.
+        """
+        self.check(lesson)
+        prepared = self._models[0].prepared(lesson)
+        drawn = lesson.actions[lesson.drawn]
+        predicted = self._worths(lesson.context, (drawn,))[:, 0].tolist()
+        for place, each in enumerate(predicted, len(self._losses) - len(predicted)):
+            self._losses[place] += (lesson.reward - each) ** 2
+        self._lessons_n += 1
+        if not self._ridges.gone:
+            context, own = features_of(lesson.context, "$.context"), _own(drawn)
+            self._kernel.look_at(context, own)
+            [x] = self._kernel.vectors(context, [own])
+            self._ridges.learn(drawn.id, x, lesson.reward)
+        for model in self._models:  # their examples are alike
+            model.learn_prepared([prepared])
+
+    def save(self) -> bytes:
+        """All parts and their losses, in one frame."""
+        return frame(self.magic, self.parameters.text, self._state(models=True))
+
+    def digest(self) -> str:
+        """SHA-256, in hex, over what was learned; of Vowpal Wabbit's models, their digests."""
+        return hashlib.sha256(self._state(models=False)).hexdigest()
+
+    def _state(self, *, models: bool) -> bytes:
+        ids, numbers = self._ridges.save()
+        return msgspec.msgpack.encode(
+            _Saved(
+                lessons_n=self._lessons_n,
+                losses=self._losses,
+                looked_n=self._kernel.lessons_n,
+                seen=dict(sorted(self._kernel.seen.items())),
+                gone=self._ridges.gone,
+                ids=ids,
+                numbers=numbers,
+                models=[
+                    model.save() if models else model.digest().encode() for model in self._models
+                ],
+            )
+        )
+
+    def _worths(self, context: bytes, actions: Sequence[Action]) -> Floats:
+        """`(parts, k)`; of Vowpal Wabbit's alone where there are too many ids for the others."""
+        models = worths_of(self._models, context, actions)
+        if self._ridges.gone:
+            return models
+        own = [_own(action) for action in actions]
+        shared = features_of(context, "$.context")
+        vectors = self._kernel.vectors(shared, own if any(each.names for each in own) else ())
+        ridges = self._ridges.worths([action.id for action in actions], vectors)
+        return np.concatenate([ridges, models])
+
+    def _variance(self, least: float) -> float:
+        return max((least + 0.25 * _FIRST_LOSS) / (self._lessons_n + _FIRST_LOSS), _LEAST)
+
+
+class _Saved(msgspec.Struct, frozen=True, array_like=True):
+    """The state."""
+
+    lessons_n: int
+    losses: list[float]
+    looked_n: int
+    seen: dict[str, tuple[int, float, float]]
+    gone: bool
+    ids: list[str]
+    numbers: bytes
+    models: list[bytes]
+
+
+def _own(action: Action) -> Features:
+    return features_of(bytes(action.features), f"$.actions[{action.id!r}].features")
