@@ -22,6 +22,8 @@ class Value(Record, frozen=True, kw_only=True):
         estimator: `ips` = Σwr ÷ n, `snips` = Σwr ÷ Σw.
         value: None when refused: no number is better than one that reads like an answer.
         ci_low, ci_high: Its 1 − alpha interval, t over units.
+        anytime_ci_low, anytime_ci_high: The same for whoever looks again and again; None where
+            nobody made it, or there are too few units.
         std_error: Of `value`, by the delta method over units.
         df: Degrees of freedom of the interval.
         alpha: 1 − the level.
@@ -54,3 +56,5 @@ class Value(Record, frozen=True, kw_only=True):
     max_weight: float
     verdict: Verdict
     reasons: tuple[str, ...] = ()
+    anytime_ci_low: float | None = None
+    anytime_ci_high: float | None = None

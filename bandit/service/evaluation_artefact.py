@@ -55,7 +55,11 @@ class Artefact(Record, frozen=True, kw_only=True):
 
 
 class CandidateHeadline(Record, frozen=True, kw_only=True):
-    """One candidate in a list: a refusal has reasons in place of numbers."""
+    """One candidate in a list: a refusal has reasons in place of numbers.
+
+    Attributes:
+        anytime_low, anytime_high: Of the value, for whoever looks again and again.
+    """
 
     name: str
     verdict: str
@@ -66,6 +70,8 @@ class CandidateHeadline(Record, frozen=True, kw_only=True):
     gain: float | None
     gain_low: float | None
     gain_high: float | None
+    anytime_low: float | None = None
+    anytime_high: float | None = None
 
 
 class EvaluationHeadline(Record, frozen=True, kw_only=True):
@@ -298,4 +304,6 @@ def _headline(candidate: CandidateResult) -> CandidateHeadline:
         gain=gain.gain if gain else None,
         gain_low=gain.interval.low if gain else None,
         gain_high=gain.interval.high if gain else None,
+        anytime_low=candidate.anytime.low if candidate.anytime else None,
+        anytime_high=candidate.anytime.high if candidate.anytime else None,
     )

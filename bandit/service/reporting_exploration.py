@@ -8,6 +8,7 @@ from bandit.ope import Value, snips
 from bandit.ope.exploration import LogVariance, decisions_needed, floor_needed
 from bandit.ope.paired_moments import PairedMoments
 from bandit.records import Record
+from bandit.service.reporting_watched import watched
 from bandit.specs import PolicySpec, Surface
 from bandit.store.paired import DAY_MS, Exploring
 
@@ -58,6 +59,8 @@ class Exploration(Record, frozen=True, kw_only=True):
         floor: As declared now.
         greedy: What always showing the likeliest action would have earned per decision, with its
             verdict; no value when refused.
+        uniform: What showing any action of the pool would have earned; likewise.
+        first: What always showing the first one offered would have earned; likewise.
         logged: What was earned per decision.
         price, price_low, price_high: Reward given up per day: (greedy − logged) · per_day, on the
             same decisions; None when refused.
@@ -75,6 +78,8 @@ class Exploration(Record, frozen=True, kw_only=True):
     actions_n: float | None = None
     floor: float = 0.0
     greedy: Value | None = None
+    uniform: Value | None = None
+    first: Value | None = None
     logged: float | None = None
     price: float | None = None
     price_low: float | None = None
@@ -129,7 +134,11 @@ def exploration_of(
     days = max(found.last_ms - found.first_ms, DAY_MS // 24) / DAY_MS
     per_day = found.decisions_n / days
     whole = found.greedy.get("", PairedMoments())
-    greedy = snips(whole.of_target, policy=policy.key, alpha=alpha)
+    greedy = watched(snips(whole.of_target, policy=policy.key, alpha=alpha))
+    uniform, first = (
+        watched(snips(each.get("", PairedMoments()).of_target, policy=name, alpha=alpha))
+        for name, each in (("uniform", found.uniform), ("first", found.first))
+    )
     price, low, high = _price(whole, alpha, per_day)
     spread = _spread(found)
     logged = whole.logged()
@@ -142,6 +151,8 @@ def exploration_of(
         actions_n=found.actions_n,
         floor=policy.floor,
         greedy=greedy,
+        uniform=uniform,
+        first=first,
         logged=logged.value if logged else None,
         price=price,
         price_low=low,

@@ -163,7 +163,8 @@ class SurfaceReports:
                     rewarded_n=each.rewarded_n,
                     rewarded_share=each.rewarded_n / each.counted_n,
                     reward_mean=each.reward_sum / each.counted_n,
-                    actions=shown.get(each.value, {}),
+                    decisions_n=shown.get(each.value, (0, {}))[0],
+                    actions=shown.get(each.value, (0, {}))[1],
                 )
                 for each in sums
             ),

@@ -82,7 +82,8 @@ class Segment(Record, frozen=True, kw_only=True):
         rewarded_n: Those that anything came back for; the others earned the default reward.
         rewarded_share: rewarded_n ÷ counted_n.
         reward_mean: Per decision, as joined.
-        actions: The most shown actions, and how often each was on top.
+        decisions_n: All whose join window has ended, seen or not.
+        actions: The most shown actions, and at how many of these each was on top.
     """
 
     value: str
@@ -91,6 +92,7 @@ class Segment(Record, frozen=True, kw_only=True):
     rewarded_n: int
     rewarded_share: float
     reward_mean: float
+    decisions_n: int
     actions: dict[str, int]
 
 

@@ -6,6 +6,7 @@ from bandit.ope import ips, snips
 from bandit.service.reporting_declared import REWARD
 from bandit.service.reporting_effects import metric_effect
 from bandit.service.reporting_payloads import GroupCounts, PolicyValue, Yardstick
+from bandit.service.reporting_watched import watched
 from bandit.specs import KILL_SWITCH, UNIFORM_SLICE, PolicySpec, Surface
 from bandit.stats.moments import NONE
 from bandit.store.numbers_surface import SurfaceNumbers
@@ -42,7 +43,7 @@ def values_of(
                     own_n=own_n if log == "all" else 0,
                     barred_n=target.barred_n,
                     absent_n=in_log_n - moments.n - target.barred_n,
-                    snips=snips(moments, policy=policy, alpha=alpha),
+                    snips=watched(snips(moments, policy=policy, alpha=alpha)),
                     ips=ips(moments, policy=policy, alpha=alpha),
                     pinned_n=target.pinned_n,
                     overridden_n=target.overridden_n,

@@ -39,6 +39,7 @@ class Exploring(NamedTuple):
         reward_variance: Of a decision's reward.
         greedy, uniform: By day (`2026-11-23`; '' for all): against always showing the likeliest
             action, and against showing any.
+        first: Likewise against always showing the first one offered; empty in numbers kept before.
     """
 
     policy: str
@@ -49,6 +50,7 @@ class Exploring(NamedTuple):
     reward_variance: float
     greedy: dict[str, PairedMoments]
     uniform: dict[str, PairedMoments]
+    first: dict[str, PairedMoments] = {}
 
 
 def agreement_moments(store: Store, scope: Scope) -> tuple[VariantPaired, ...]:
@@ -81,7 +83,7 @@ def exploring(store: Store, scope: Scope, policy: str) -> Exploring | None:
     )
     if not decisions_n:
         return None
-    found: dict[str, dict[str, PairedMoments]] = {"greedy": {}, "uniform": {}}
+    found: dict[str, dict[str, PairedMoments]] = {"greedy": {}, "uniform": {}, "first": {}}
     for period, target, *numbers in store.rows("paired_by_exploring", **given):
         found[target][period] = _moments(numbers)
     return Exploring(
@@ -93,6 +95,7 @@ def exploring(store: Store, scope: Scope, policy: str) -> Exploring | None:
         reward_variance=float(variance),
         greedy=found["greedy"],
         uniform=found["uniform"],
+        first=found["first"],
     )
 
 

@@ -134,8 +134,8 @@ class Recent:
 
     def segment_actions(
         self, scope: Scope, by: str, policy: str, segments: Sequence[str], actions_n: int
-    ) -> dict[str, dict[str, int]]:
-        """How often some values' decisions showed their most shown actions."""
+    ) -> dict[str, tuple[int, dict[str, int]]]:
+        """How many decisions some values have, and how often they showed what they showed most."""
         rows = self._store.rows(
             "recent_segment_actions",
             surface=scope.surface.key,
@@ -146,9 +146,9 @@ class Recent:
             segments=list(segments),
             actions_n=actions_n,
         )
-        found: dict[str, dict[str, int]] = {}
-        for segment, action, shown_n in rows:
-            found.setdefault(segment, {})[action] = int(shown_n)
+        found: dict[str, tuple[int, dict[str, int]]] = {}
+        for segment, action, shown_n, decisions_n in rows:
+            found.setdefault(segment, (int(decisions_n), {}))[1][action] = int(shown_n)
         return found
 
     def newcomers(

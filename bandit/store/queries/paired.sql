@@ -86,8 +86,8 @@ ORDER BY experiment, variant, target
 
 -- name: paired_by_exploring
 -- Per day (UTC; '' for all of them) of one policy's decisions: moments over units of what they earned,
--- and of the weights and contributions of two policies made of its own logged probabilities: `greedy`
--- shows the likeliest action (ties share), `uniform` any of the pool. Decisions that were pinned or
+-- and of the weights and contributions of three policies that its own log tells of: `greedy` shows the
+-- likeliest action (ties share), `uniform` any of the pool, `first` the first one offered. Decisions that were pinned or
 -- overridden, or at which nothing was drawn, are left out.
 SELECT
     period,
@@ -130,7 +130,8 @@ FROM (
             arrayJoin(['', toString(toDate(ts, 'UTC'))]) AS period,
             arrayJoin([
                 tuple('greedy', greedy / propensity),
-                tuple('uniform', 1 / (pool_n * propensity))
+                tuple('uniform', 1 / (pool_n * propensity)),
+                tuple('first', is_first / propensity)
             ]) AS candidate,
             candidate.1 AS target,
             toFloat64(candidate.2) AS w
@@ -148,7 +149,10 @@ FROM (
                     (p, i) -> NOT has(blocked[1], i), pmf, range(length(pmf))
                 ) AS pool,
                 arrayMax(pool) * (1 - 1e-6) AS best,
-                if(pmf[ranking[1] + 1] >= best, 1 / arrayCount(p -> p >= best, pool), 0) AS greedy
+                if(pmf[ranking[1] + 1] >= best, 1 / arrayCount(p -> p >= best, pool), 0) AS greedy,
+                ranking[1] = arrayFirst(
+                    i -> NOT has(excluded, i) AND NOT has(blocked[1], i), range(length(pmf))
+                ) AS is_first
             FROM decisions
             WHERE surface = {surface:String}
                 AND policy = {policy:String}

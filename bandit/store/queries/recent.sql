@@ -52,8 +52,9 @@ LIMIT {limit:UInt32}
 
 -- name: recent_segment_actions
 -- Which actions the top slots of the same decisions showed, for some values of that member: the most
--- shown of each.
-SELECT segment, action, count() AS shown_n
+-- shown of each, and beside them how many decisions a value has.
+SELECT
+    segment, action, count() AS shown_n, sum(shown_n) OVER (PARTITION BY segment) AS decisions_n
 FROM (
     SELECT
         arrayFold(

@@ -169,6 +169,7 @@ def test_behaviour_tells_values_of_a_member_apart(told: Told) -> None:
         assert segment.rewarded_share == joined[country] / counted[country]
         assert segment.reward_mean == pytest.approx(earned[country] / counted[country])
         assert segment.actions == tops[country]
+        assert segment.decisions_n == tops[country].total()
     assert [s.value for s in report.segments] == ['"US"', '"DE"']
     inside = told.reports.behaviour("home", "place.room")
     assert {s.value for s in inside.segments} == {'"left"', '"right"'}

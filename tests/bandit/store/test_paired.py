@@ -88,6 +88,7 @@ def test_exploring_is_judged_by_the_logged_pmf_itself(store: Store) -> None:
         greedy = (action in top) / len(top)
         told["greedy"].append((f"u{n % 30}", greedy / pmf[action], reward))
         told["uniform"].append((f"u{n % 30}", 0.25 / pmf[action], reward))
+        told["first"].append((f"u{n % 30}", (action == 0) / pmf[action], reward))
     log.decide(400, unit="x", policy="b", propensities=(0.25,))
     log.deliver()
     found = exploring(store, SCOPE, "a")
@@ -99,6 +100,7 @@ def test_exploring_is_judged_by_the_logged_pmf_itself(store: Store) -> None:
     for period in ("", day):
         assert_same(found.greedy[period], told["greedy"])
         assert_same(found.uniform[period], told["uniform"])
+        assert_same(found.first[period], told["first"])
 
 
 def test_policy_without_a_decision_explores_nothing(store: Store) -> None:
