@@ -40,9 +40,10 @@ class Trouble(NamedTuple):
     answer: Answer | None = None
 
 
-def finish(source: Source, words: str, key: str) -> None:
+def finish(source: Source, words: str, kind: str, key: str) -> None:
     """Show what is now declared, and say what was done."""
     source.forget_definitions()
+    st.session_state.pop(f"loaded|{kind}|{key}", None)
     st.session_state[SAID] = words
     st.session_state[GO] = key
     st.rerun()
@@ -179,9 +180,9 @@ class _Editor:
             field = field_of(answer.problem, answer.place, [*names, "key"])
             self._fail(Trouble(field, answer.in_words, answer))
         st.session_state.pop(f"trouble|{self._tag}", None)
-        st.session_state.pop(f"loaded|{self._kind}|{key}", None)
         version = answer.etag.strip('"')
-        finish(self._source, f"{self._kind} {key} is declared, version {version}.", key)
+        words = f"{self._kind} {key} is declared, version {version}."
+        finish(self._source, words, self._kind, key)
 
     def _fail(self, trouble: Trouble) -> None:
         """Say it where it belongs: that part of the page is drawn already."""

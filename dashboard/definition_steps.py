@@ -65,7 +65,7 @@ def _of_experiment(spec: Experiment) -> list[Step]:
         {"status": "archived"},
         "is archived",
     )
-    return {"draft": [start], "running": [stop], "stopped": [archive]}.get(spec.status, [])
+    return {"draft": [start, archive], "running": [stop], "stopped": [archive]}.get(spec.status, [])
 
 
 def _switch(spec: Surface) -> Step:
@@ -114,6 +114,6 @@ def show_steps(source: Source, writer: Writer, name: str, newest: Definition) ->
         body = msgspec.to_builtins(newest.spec) | step.change
         answer = writer.put(path_of(name, newest.key), body, against=f'"{newest.version}"')
         if answer.is_done:
-            finish(source, f"{newest.kind} {newest.key} {step.done}.", newest.key)
+            finish(source, f"{newest.kind} {newest.key} {step.done}.", newest.kind, newest.key)
         source.forget_definitions()
         show_answer(answer, "")

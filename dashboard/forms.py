@@ -44,6 +44,10 @@ FIRST: Mapping[str, Sequence[str]] = {
 """What is asked first; the rest waits under *More*."""
 
 
+LINE = 80
+"""JSON of so many characters is written in one line."""
+
+
 class FieldError(ValueError):
     """What was written into a field is not what it takes."""
 
@@ -144,8 +148,11 @@ def meanings_of(kind: type[AnySpec]) -> dict[str, str]:
 
 
 def text_of(value: object) -> str:
-    """JSON as people write it; of nothing, nothing."""
-    return "" if value is None else msgspec.json.format(msgspec.json.encode(value)).decode()
+    """JSON as people write it, in a line if it fits; of nothing, nothing."""
+    if value is None:
+        return ""
+    text = msgspec.json.encode(value)
+    return msgspec.json.format(text, indent=2 if len(text) > LINE else 0).decode()
 
 
 def parsed(field: FormField, given: object) -> object:

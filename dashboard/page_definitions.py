@@ -68,7 +68,8 @@ def render(source: Source, writer: Writer | None = None) -> None:
     edit, history = st.tabs(["Edit" if writer else "Definition", "History"])
     with edit:
         if writer is None:
-            st.code(_json(newest.spec), language="json", wrap_lines=True)
+            # Without colours for its words: stock ones are too faint to read for some.
+            st.code(_json(newest.spec), language=None, wrap_lines=True)
             st.caption("This session may only read: an API key with the scope `admin` changes it.")
         else:
             show_editor(source, writer, kind, name, newest)

@@ -1,12 +1,14 @@
 """The dashboard as a process, in a real Chromium: what people really get."""
 
+import ast
 import os
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
@@ -25,11 +27,48 @@ from tests.dashboard.conftest import (
 pytestmark = pytest.mark.browser
 
 ARTIFACTS = ROOT / "artifacts"
-PAGES = ("experiments", "experiment", "policies", "health")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+VIEWS: tuple[tuple[Literal["light", "dark"], dict[str, int]], ...] = (
+    ("light", DESK),
+    ("dark", DESK),
+    ("light", PHONE),
+    ("dark", PHONE),
+)
 TIMEOUT_MS = 60_000
 # Streamlit looks for its base path by asking below the page's address first.
 PROBES = ("/_stcore/health", "/_stcore/host-config")
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
+DRAWN = """() => {
+    const app = document.querySelector("[data-testid=stApp]");
+    return app?.getAttribute("data-test-script-state") === "notRunning"
+        && document.querySelector("h1")
+        && !document.querySelector("[data-testid=stSkeleton]");
+}"""
+"""The page's program has run to its end, and all of it is there."""
+
+
+class Listed(NamedTuple):
+    """A page, as `dashboard/app.py` lists it."""
+
+    title: str
+    path: str
+
+
+def listed_pages() -> list[Listed]:
+    """Every page there is: one that is added is visited without a change here."""
+    found = []
+    for node in ast.walk(ast.parse((ROOT / "dashboard" / "app.py").read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "st.Page":
+            told = {
+                k.arg: k.value.value for k in node.keywords if isinstance(k.value, ast.Constant)
+            }
+            path = "" if told.get("default") else str(told["url_path"])
+            found.append(Listed(str(told["title"]), path))
+    return found
+
+
+PAGES = listed_pages()
 
 
 class Seen(NamedTuple):
@@ -51,6 +90,24 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield running
         running.close()
+
+
+@pytest.fixture(scope="module")
+def visitor(browser: Browser) -> Iterator[tuple[Page, Seen]]:
+    """One window for all visits: what it has loaded once it need not load again."""
+    page, seen = open_page(browser)
+    yield page, seen
+    page.context.close()
+
+
+@pytest.fixture(scope="module")
+def empty(gateway: Gateway) -> Iterator[str]:
+    """Address of a dashboard over a store in which nothing is declared."""
+    store, database = open_database(gateway)
+    process, url = start_dashboard(environ_of(gateway, database))
+    yield url
+    stop_dashboard(process)
+    store.close()
 
 
 def open_page(
@@ -77,44 +134,73 @@ def open_page(
 
 def visit(page: Page, url: str, name: str, query: str = "") -> None:
     """Open a page and wait until it and its charts are drawn."""
-    page.goto(f"{url}{'' if name == 'experiments' else name}{query}")
-    page.get_by_text("Data as of").wait_for()
-    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+    page.goto(f"{url}{name}{query}")
+    page.wait_for_function(DRAWN)
     for chart in page.get_by_test_id("stVegaLiteChart").all():
         chart.locator("canvas, svg").first.wait_for()
 
 
-def photograph(page: Page, name: str) -> Path:
-    """The whole page, however long."""
+def photograph(page: Page, name: str) -> None:
+    """The whole page, however long; kept with the run, for people to look at."""
     ARTIFACTS.mkdir(exist_ok=True)
     size = page.viewport_size
     assert size is not None
     height = page.get_by_test_id("stMain").evaluate("main => main.scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
-    path = ARTIFACTS / f"{name}.png"
-    page.screenshot(path=path)
-    return path
+    page.screenshot(path=ARTIFACTS / f"{name}.png")
+    page.set_viewport_size(size)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-def test_pages_are_drawn_without_complaint(
-    browser: Browser, dashboard: Dashboard, size: dict[str, int], theme: str
+def barriers(page: Page) -> list[str]:
+    """What keeps people from using the page, as axe-core judges it."""
+    if not page.evaluate("() => Boolean(window.axe)"):
+        page.evaluate(AXE)
+    found = page.evaluate(
+        "rules => axe.run(document, {resultTypes: ['violations'], runOnly: rules})", RULES
+    )
+    return [
+        f"{broken['id']}: {node['html'][:200]}"
+        for broken in found["violations"]
+        if broken["impact"] in ("serious", "critical")
+        for node in broken["nodes"]
+    ]
+
+
+def width_of(page: Page) -> int:
+    """How wide the page is, whatever of it is in sight."""
+    wide = page.evaluate("document.scrollingElement.scrollWidth")
+    inside = page.get_by_test_id("stMain").evaluate("main => main.scrollWidth")
+    return max(int(wide), int(inside))
+
+
+def test_every_page_of_the_menu_is_visited():
+    assert len(PAGES) >= 9
+    assert [found.path for found in PAGES].count("") == 1
+
+
+@pytest.mark.parametrize("found", PAGES, ids=lambda found: found.title)
+@pytest.mark.parametrize("data", ["seeded", "empty"])
+def test_a_page_is_drawn_in_both_themes_and_on_a_phone(
+    visitor: tuple[Page, Seen], dashboard: Dashboard, empty: str, found: Listed, data: str
 ):
-    page, seen = open_page(browser, size, theme)
-    for name in PAGES:
-        visit(page, dashboard.url, name)
-        assert page.get_by_test_id("stException").count() == 0
-        assert page.get_by_role("heading", level=1).inner_text().lower() == name
-        wide = page.evaluate("document.scrollingElement.scrollWidth")
-        inside = page.get_by_test_id("stMain").evaluate("main => main.scrollWidth")
-        assert max(wide, inside) <= size["width"]
-        path = photograph(page, f"{name}-{theme}-{size['width']}")
-        assert path.stat().st_size > 10_000
+    """One visit: the window then changes its theme and its width, as people's do."""
+    page, seen = visitor
+    url = dashboard.url if data == "seeded" else empty
+    seen.complaints.clear()
+    seen.hosts.clear()
+    page.set_viewport_size(DESK)  # type: ignore[arg-type]
+    visit(page, url, found.path)
+    assert page.get_by_role("heading", level=1).all_inner_texts() == [found.title]
+    for theme, size in VIEWS if data == "seeded" else VIEWS[::3]:
+        page.emulate_media(color_scheme=theme)
         page.set_viewport_size(size)  # type: ignore[arg-type]
+        page.wait_for_function(DRAWN)
+        assert width_of(page) <= size["width"], theme
+        assert barriers(page) == [], f"{theme}, {size['width']} px"
+        photograph(page, f"{found.path or 'start'}-{data}-{theme}-{size['width']}")
+    assert page.get_by_test_id("stException").count() == 0
     assert seen.complaints == []
-    assert seen.hosts == {dashboard.url.split("/")[2]}
-    page.context.close()
+    assert seen.hosts == {url.split("/")[2]}
 
 
 def test_experiment_page_shows_the_payloads_numbers(browser: Browser, dashboard: Dashboard):
@@ -171,21 +257,6 @@ def test_downloads_hold_the_effects(browser: Browser, dashboard: Dashboard):
     assert text.splitlines()[0].startswith("metric,")
     assert len(text.splitlines()) == 4  # a header and three metrics of one treatment
     page.context.close()
-
-
-def test_a_dashboard_over_an_empty_store_says_the_next_step(browser: Browser, gateway: Gateway):
-    store, database = open_database(gateway)
-    process, url = start_dashboard(environ_of(gateway, database))
-    try:
-        page, seen = open_page(browser)
-        for name in PAGES:
-            page.goto(f"{url}{'' if name == 'experiments' else name}")
-            page.get_by_text("Nothing is declared yet").wait_for()
-        assert seen.complaints == []
-        page.context.close()
-    finally:
-        stop_dashboard(process)
-        store.close()
 
 
 def test_a_dashboard_without_a_store_starts_and_says_so(browser: Browser, tmp_path: Path):
