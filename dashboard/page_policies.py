@@ -9,11 +9,14 @@ import streamlit as st
 from bandit.ope import REASONS as OPE_REASONS
 from bandit.ope import Value
 from bandit.service.evaluation_artefact import EvaluationHeadline
-from bandit.service.reporting_ope_words import exploration_in_words
+from bandit.service.reporting import SurfaceReport
+from bandit.service.reporting_agreement import Agreement
+from bandit.service.reporting_ope_words import agreement_in_words, exploration_in_words
 from bandit.service.reporting_payloads import PolicyValue, Yardstick
 from bandit.service.reporting_tables import as_csv, value_rows
 from bandit.service.reporting_words import (
     DASH,
+    LOOKS,
     exceptions_in_words,
     in_words,
     number,
@@ -24,6 +27,7 @@ from bandit.service.reporting_words import (
 from dashboard.charts import LOGS, effects_charts, values_chart
 from dashboard.parts import (
     REFRESH_S,
+    choose,
     choose_level,
     choose_surface,
     open_surface_page,
@@ -36,9 +40,13 @@ from dashboard.parts import (
     show_table,
     with_counts,
 )
+from dashboard.policies_forest import forest_chart, forest_lines, line_row
+from dashboard.policies_promotions import show_promotions
 from dashboard.source import Source
 from dashboard.writing import Writer
 
+MOST_EXPERIMENTS = 5
+"""Whose agreement is shown."""
 BARRED = {"barred: pinned": "pinned_n", "barred: overridden": "overridden_n"}
 
 
@@ -51,16 +59,20 @@ def render(source: Source, writer: Writer | None = None) -> None:
     overview = open_surface_page(source, "Policies")
     if overview is None:
         return
-    which, level, _ = st.columns(3)
+    which, level, look = st.columns(3)
     with which:
         key = choose_surface(overview)
     with level:
         alpha = choose_level()
-    _live(source, key, alpha)
+    with look:
+        anytime = choose("Intervals hold for", LOOKS, "look") == LOOKS[0]
+    _live(source, key, alpha, anytime=anytime)
+    _promotions(source, key, alpha, writer)
+    _live_more(source, key, alpha)
 
 
 @st.fragment(run_every=REFRESH_S)
-def _live(source: Source, key: str, alpha: float) -> None:
+def _live(source: Source, key: str, alpha: float, *, anytime: bool) -> None:
     report, problem = source.surface(key, alpha)
     if report is None:
         show_missing(problem)
@@ -68,15 +80,44 @@ def _live(source: Source, key: str, alpha: float) -> None:
     show_age(report.as_of_ms, problem)
     if report.killed:
         show_killed(report.key)
+    saved, _ = source.evaluations(key)
+    lines = forest_lines(report, saved or (), anytime=anytime)
     st.markdown(
-        "What each policy would earn per decision on this surface's traffic (SNIPS over the top "
-        "slot, interval over units). The line from *other policies' decisions* was foretold "
-        "without the policy's own: compare it with what it then really earned."
+        "What each policy would earn per decision on this surface's traffic, by the logged "
+        "propensities (SNIPS over the top slot, interval over units). The dashed line is the "
+        "policy that serves."
     )
-    show_chart(
-        values_chart(report.values),
-        "No policy can be valued yet; see why below.",
+    show_chart(forest_chart(lines), "No policy can be valued yet; see why below.")
+    show_table([line_row(line) for line in lines])
+    st.caption(
+        "*Trust* `refuse`: the log can not tell, and no number is shown. Baselines are of the "
+        "decisions of the policy that serves; *searched* are of the newest saved evaluation."
     )
+    if report.exploration is not None:
+        st.header("What exploring gives up", anchor=False)
+        show_list(exploration_in_words(report.exploration))
+    if report.uniform is not None:
+        _yardstick(report.uniform)
+
+
+@st.fragment
+def _promotions(source: Source, key: str, alpha: float, writer: Writer | None) -> None:
+    report, _ = source.surface(key, alpha)
+    if report is not None:
+        show_promotions(source, report, writer)
+
+
+@st.fragment(run_every=REFRESH_S)
+def _live_more(source: Source, key: str, alpha: float) -> None:
+    report, _ = source.surface(key, alpha)
+    if report is None:
+        return
+    st.header("Was the forecast right?", anchor=False)
+    st.markdown(
+        "The line from *other policies' decisions* was foretold without the policy's own: compare "
+        "it with what it then really earned."
+    )
+    show_chart(values_chart(report.values), "No policy can be valued yet.")
     show_list([*remarks(report.values), *exceptions_in_words(report.policies, report.forced_n)])
     rows = [value_row(found) for found in report.values]
     show_table(with_counts(rows, report.values, BARRED))
@@ -84,11 +125,7 @@ def _live(source: Source, key: str, alpha: float) -> None:
         "Same top: how often the action that the policy would most likely have put on top is the "
         "one that another policy put there."
     )
-    if report.uniform is not None:
-        _yardstick(report.uniform)
-    if report.exploration is not None:
-        st.header("What exploring gives up", anchor=False)
-        show_list(exploration_in_words(report.exploration))
+    _agreement(source, report, alpha)
     saved, _ = source.evaluations(key)
     if saved:
         st.header("Saved evaluations", anchor=False)
@@ -98,6 +135,37 @@ def _live(source: Source, key: str, alpha: float) -> None:
         csv=as_csv(value_rows(report.values)),
         payload=msgspec.json.encode(report),
     )
+
+
+def _agreement(source: Source, report: SurfaceReport, alpha: float) -> None:
+    """What off-policy evaluation foretold of A/B tests, beside what these found."""
+    panels: list[tuple[str, Agreement]] = []
+    for experiment in report.experiments[:MOST_EXPERIMENTS]:
+        found, _ = source.experiment(experiment, alpha)
+        if found is not None:
+            panels += [(experiment, panel) for panel in found.agreement]
+    if not panels:
+        return
+    st.header("Against A/B tests", anchor=False)
+    show_list(agreement_in_words([panel for _, panel in panels]))
+    show_table([agreement_row(experiment, panel) for experiment, panel in panels])
+
+
+def agreement_row(experiment: str, found: Agreement) -> dict[str, str]:
+    """What one arm's log foretold of the other arm, and what that arm earned."""
+    return {
+        "experiment": experiment,
+        "judged": f"{found.judged} ({found.policy})",
+        "from the log of": found.log,
+        "foretold": value_in_words(found.foretold),
+        "earned": _in_brackets(found.earned, found.earned_low, found.earned_high),
+        "difference": _in_brackets(
+            found.difference, found.difference_low, found.difference_high, "+"
+        ),
+        "relative": percent(found.relative, "+"),
+        "state": found.state,
+        "why": in_words(found.reasons),
+    }
 
 
 def _yardstick(found: Yardstick) -> None:
