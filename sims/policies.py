@@ -4,6 +4,7 @@ import msgspec
 
 from bandit.errors import BadSpec
 from bandit.specs import LEARNING_TYPES, PolicySpec
+from sims.baselines import KINDS, Baseline
 from sims.learners import SURFACE, Contender
 
 FLOOR = 0.002
@@ -43,6 +44,26 @@ def policy_of(text: str, number: int, floor: float = FLOOR) -> PolicySpec:
     arguments = text.removeprefix("vw").strip()
     key = f"vw-{number}" if arguments else "vw"
     return PolicySpec(key=key, type="vw", arguments=arguments, floor=floor, surface=SURFACE)
+
+
+def contender_named(text: str, number: int, floor: float = FLOOR) -> PolicySpec | Contender:
+    """The same, or a baseline: `linucb`, `lints` or `epsilon`, with parameters as JSON.
+
+    >>> contender_named('linucb {"scale": 0.5}', 3).key
+    'linucb-3'
+
+    Raises:
+        BadSpec: What follows is not an object of its parameters.
+    """
+    kind, _, parameters = text.partition(" ")
+    if kind not in KINDS:
+        return policy_of(text, number, floor)
+    try:
+        given = msgspec.json.decode(parameters or "{}", type=dict[str, object])
+        name = f"{kind}-{number}" if given else kind
+        return msgspec.convert({"name": name, **given, "kind": kind}, Baseline)
+    except msgspec.MsgspecError as exc:
+        raise BadSpec(f"parameters of {kind}: {exc}") from exc
 
 
 def what_is(contender: Contender) -> str:

@@ -13,7 +13,7 @@ from bandit.service.simulations import folder_of
 from bandit.specs import PolicySpec
 from bandit.stats.multiple import Correction
 from sims.learners import Contender
-from sims.policies import policy_of
+from sims.policies import contender_named
 from sims.results import Result, check_reference, result_of, run_id
 from sims.running.plan import Plan, plan_of
 from sims.running.playing import Timing
@@ -119,7 +119,7 @@ def planned(
     return plan_of(
         [open_world(one, cache) if isinstance(one, str) else one for one in some_worlds],
         [
-            policy_of(one, number) if isinstance(one, str) else one
+            contender_named(one, number) if isinstance(one, str) else one
             for number, one in enumerate(some_policies, 1)
         ],
         rounds_n=n,

@@ -23,7 +23,7 @@ from bandit.settings import Settings
 from bandit.specs import PolicySpec
 from sims.datasets import DataSetUnavailable
 from sims.plot import plot
-from sims.policies import policy_of
+from sims.policies import contender_named, policy_of
 from sims.runner import Run, run
 from sims.running.runs import WorkerDied
 from sims.worlds import MODIFIERS, WORLDS, open_world
@@ -49,8 +49,8 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     default=("vw", "uniform"),
     show_default=True,
     help="A type of policy, with its parameters as JSON if there are any "
-    "('linear {\"scale\": 0.2}'), or Vowpal Wabbit's options, in quotes; "
-    "repeat it to compare policies on the same rounds.",
+    "('linear {\"scale\": 0.2}'), or Vowpal Wabbit's options, in quotes; with --seeds also "
+    "linucb, lints and epsilon; repeat it to compare policies on the same rounds.",
 )
 @click.option("--rounds", type=click.IntRange(min=1), default=4000, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="The first.")
@@ -115,11 +115,10 @@ def command(
         truths = [open_world(text, cache or data_dir / ".cache") for text in worlds]
         for about in dict.fromkeys(truth.about for truth in truths):
             console.print(about, style="dim")
-        specs = [policy_of(text, number, floor) for number, text in enumerate(policies, 1)]
         if len(truths) > 1 or seeds is not None or resume or dask or workers or join or name:
             asked = Study(
                 worlds=truths,
-                specs=specs,
+                policies=[contender_named(text, n, floor) for n, text in enumerate(policies, 1)],
                 rounds_n=rounds,
                 seeds=range(seed, seed + (seeds or 1)),
                 delay_n=delay,
@@ -134,6 +133,7 @@ def command(
             )
             study(console, asked)
             return
+        specs = [policy_of(text, number, floor) for number, text in enumerate(policies, 1)]
         runs = [simulate(console, truths[0], spec, rounds, seed, delay) for spec in specs]
     except DataSetUnavailable as exc:
         raise click.ClickException(f"{exc}; --world synthetic needs no data") from exc

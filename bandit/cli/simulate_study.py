@@ -24,6 +24,7 @@ import sims.simulating
 from bandit.cli.clusters import cluster
 from bandit.service.simulations import folder_of
 from bandit.specs import PolicySpec
+from sims.learners import Contender
 from sims.report import header_of, rows_of
 from sims.results import Result
 from sims.worlds.base import World
@@ -39,7 +40,7 @@ class Study(NamedTuple):
     """
 
     worlds: list[World]
-    specs: list[PolicySpec]
+    policies: list[PolicySpec | Contender]
     rounds_n: int
     seeds: range
     delay_n: int
@@ -83,7 +84,7 @@ def _run(asked: Study, watch: Callable[[int, int], None]) -> Result:
     with _place(asked) as (executor, workers):
         return sims.simulating.run(
             asked.worlds,
-            asked.specs,
+            asked.policies,
             asked.rounds_n,
             asked.seeds,
             delay_n=asked.delay_n,
