@@ -1,21 +1,56 @@
-"""Experiments: every experiment in a line, and every surface."""
+"""Experiments: every experiment in a line, to filter, sort and open; and every surface."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pandas as pd
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from bandit.service.judging_payloads import MetricEffect
 from bandit.service.reporting import Overview
-from bandit.service.reporting_payloads import ExperimentHeadline
-from bandit.service.reporting_words import DASH, duration, number
+from bandit.service.reporting_payloads import ExperimentHeadline, HealthState
+from bandit.service.reporting_tables import as_csv, headline_rows
+from bandit.service.reporting_words import DASH, duration, in_words, number, percent
+from bandit.stats import Effect
+from dashboard.interval_picture import Interval, picture, reach_of
 from dashboard.parts import (
     REFRESH_S,
+    choose,
     ordered_experiments,
     show_age,
+    show_downloads,
     show_killed_of,
     show_missing,
     show_table,
     show_verdict,
+    tooltips,
 )
 from dashboard.source import Source
+
+ANY = "all"
+NO_SURFACE = "no surface"
+SPELLED_OUT = 5
+"""So many verdicts are written out below the table."""
+HEALTH: Mapping[HealthState, str] = {
+    "fine": "● fine",
+    "attention": "▲ look into it",
+    "broken": "■ broken",
+    "unknown": "○ no data",
+}
+"""A shape and a word each, so that colour carries nothing."""
+STATES = {
+    "better": "better",
+    "worse": "worse",
+    "guardrail": "better, but a guardrail",
+    "broken": "do not trust it",
+    "not_yet": "not yet",
+    "unclear": "can not be told yet",
+    "waiting": "waits for rewards",
+    "no_data": "no data",
+}
+"""A verdict in a word or two."""
 
 
 def render(source: Source, experiment_page: StreamlitPage | None = None) -> None:
@@ -30,7 +65,8 @@ def render(source: Source, experiment_page: StreamlitPage | None = None) -> None
 
 @st.fragment(run_every=REFRESH_S)
 def _live(source: Source, experiment_page: StreamlitPage | None) -> None:
-    overview, problem = source.overview(0.05)
+    archived = st.query_params.get("status") in ("archived", ANY)
+    overview, problem = source.overview(0.05, archived=archived)
     if overview is None:
         show_missing(problem)
         return
@@ -39,15 +75,192 @@ def _live(source: Source, experiment_page: StreamlitPage | None) -> None:
         st.info(overview.next_step, icon=":material/inbox:")
         return
     show_killed_of(overview.surfaces)
-    st.header("Experiments")
     if not overview.experiments and not overview.archived_n:
-        st.markdown("No experiment is declared: `PUT /v1/experiments/{key}`.")
-    for found in ordered_experiments(overview):
-        _experiment(found, experiment_page)
-    if overview.archived_n:
-        st.caption(f"Archived, and hidden here: {overview.archived_n:,}; see *Experiment*.")
-    st.header("Surfaces")
+        st.markdown(
+            "No experiment is declared: `PUT /v1/experiments/{key}`, or start one on "
+            "*Definitions*. *Planner* says how long it will take."
+        )
+    else:
+        _experiments(overview, experiment_page)
+    st.header("Surfaces", anchor=False)
     show_table(surface_rows(overview))
+
+
+def _experiments(overview: Overview, page: StreamlitPage | None) -> None:
+    shown = _filtered(overview)
+    if overview.archived_n:
+        st.caption(
+            f"Archived, and hidden here: {overview.archived_n:,}; choose the status *archived*."
+            if not any(one.status == "archived" for one in overview.experiments)
+            else f"{overview.archived_n:,} are archived."
+        )
+    if not shown:
+        st.markdown("No experiment is like that. Choose *all*, or another word.")
+        return
+    _table(shown, page)
+    for found in shown[:SPELLED_OUT]:
+        _verdict(found, page)
+    if len(shown) > SPELLED_OUT:
+        st.caption(f"The other {len(shown) - SPELLED_OUT} verdicts: open them in the table.")
+    show_downloads(
+        "experiments", csv=as_csv(headline_rows(shown)), payload=msgspec.json.encode(shown)
+    )
+
+
+def _filtered(overview: Overview) -> list[ExperimentHeadline]:
+    """What the filters leave; the address keeps them."""
+    every = ordered_experiments(overview)
+    status, surface, owner, text = st.columns(4)
+    with status:
+        live = "not archived"
+        wanted = choose(
+            "Status", [live, "running", "draft", "stopped", "archived", ANY], "status", live
+        )
+    with surface:
+        surfaces = sorted({one.surface or NO_SURFACE for one in every})
+        where = choose("Surface", [ANY, *surfaces], "surface", ANY)
+    with owner:
+        owners = sorted({one.owner for one in every if one.owner})
+        whose = choose("Owner", [ANY, *owners], "owner", ANY)
+    with text:
+        word = st.text_input(
+            "Words", value=st.query_params.get("words", ""), key="words", placeholder="key or text"
+        )
+        if word:
+            st.query_params["words"] = word
+        elif "words" in st.query_params:
+            del st.query_params["words"]
+    return filtered(every, status=wanted, surface=where, owner=whose, words=word)
+
+
+def filtered(
+    every: Sequence[ExperimentHeadline], *, status: str, surface: str, owner: str, words: str
+) -> list[ExperimentHeadline]:
+    """Experiments that every filter lets through.
+
+    Args:
+        every: Experiments, in order.
+        status: One of theirs, `all`, or anything else for all that are not archived.
+        surface: A surface's key, `all` or `no surface`.
+        owner: Or `all`.
+        words: All of which must be in the key, the description, the owner or the metric.
+    """
+    named = {"running", "draft", "stopped", "archived"}
+
+    def passes(one: ExperimentHeadline) -> bool:
+        if status in named and one.status != status:
+            return False
+        if status not in (*named, ANY) and one.status == "archived":
+            return False
+        if surface != ANY and (one.surface or NO_SURFACE) != surface:
+            return False
+        if owner not in (ANY, one.owner):
+            return False
+        metrics = " ".join(effect.metric for effect in one.primary)
+        text = f"{one.key} {one.description} {one.owner} {metrics}".lower()
+        return all(word in text for word in words.lower().split())
+
+    return [one for one in every if passes(one)]
+
+
+def _table(shown: Sequence[ExperimentHeadline], page: StreamlitPage | None) -> None:
+    """The list; choosing a row opens the experiment."""
+    rows = experiment_rows(shown)
+    table = pd.DataFrame(rows)
+    config: dict[str, Any] = tooltips(table.columns) | {
+        "interval": st.column_config.ImageColumn(
+            "interval",
+            help="Relative effect on the primary metric: line = interval that may be watched, dot "
+            "= effect, dashes = no effect",
+            width="medium",
+        ),
+        "days left": st.column_config.NumberColumn(
+            "days left",
+            help="Until the effect that one cares about can be told, or the plan is over, at the "
+            "pace of the last week",
+            format="%.1f",
+        ),
+        "units": st.column_config.NumberColumn("units", format="localized"),
+    }
+    chosen = st.dataframe(
+        table,
+        hide_index=True,
+        width="stretch",
+        column_config=config,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="experiments-table",
+        alt="Experiments with verdict, health, effect and days left; each is written out below",
+    )
+    picked = chosen.selection.rows if page is not None else []
+    if picked and picked[0] < len(shown) and page is not None:
+        st.switch_page(page, query_params={"experiment": shown[picked[0]].key})
+    st.caption("Click the box before a row to open it; click a column's name to sort.")
+
+
+def experiment_rows(shown: Sequence[ExperimentHeadline]) -> list[dict[str, Any]]:
+    """A line per experiment, on one scale of relative effects."""
+    intervals = [interval_of(one) for one in shown]
+    reach = reach_of([one for one in intervals if one is not None])
+    return [
+        {
+            "experiment": one.key,
+            "says": STATES[one.verdict.state],
+            "health": HEALTH[one.health] + (f": {one.health_reason}" if one.health_reason else ""),
+            "effect": effect_text(one),
+            "interval": picture(interval, reach),
+            "days left": one.days_left,
+            "status": one.status,
+            "surface": one.surface or DASH,
+            "owner": one.owner or DASH,
+            "units": one.units_n,
+        }
+        for one, interval in zip(shown, intervals, strict=True)
+    ]
+
+
+def shown_effect(one: ExperimentHeadline) -> tuple[MetricEffect, Effect] | None:
+    """Of the primary metric's comparisons the surest, as what decides judges it."""
+    judged = [(found, found.by(one.sequential)) for found in one.primary]
+    known = [pair for pair in judged if pair[1].p_value is not None]
+    return min(known, key=lambda pair: pair[1].p_value or 0.0, default=None)
+
+
+def effect_text(one: ExperimentHeadline) -> str:
+    """The primary effect: relative where there is such an interval, or else absolute."""
+    found = shown_effect(one)
+    if found is None:
+        return DASH
+    metric, effect = found
+    if effect.relative_effect is not None and effect.relative_reason is None:
+        return f"{metric.metric} {percent(effect.relative_effect, sign='+')}"
+    return f"{metric.metric} {number(effect.effect, sign='+')}"
+
+
+def interval_of(one: ExperimentHeadline) -> Interval | None:
+    """The relative interval; None where it has no ends."""
+    found = shown_effect(one)
+    if found is None:
+        return None
+    metric, effect = found
+    low, high = effect.relative_ci_low, effect.relative_ci_high
+    if effect.relative_effect is None or low is None or high is None:
+        return None
+    good = (low > 0.0, high < 0.0)
+    better, worse = good if metric.better == "higher" else good[::-1]
+    state = "better" if better else "worse" if worse else "open"
+    return Interval(effect.relative_effect, low, high, state)
+
+
+def days_left_in_words(one: ExperimentHeadline) -> str:
+    """How long it still takes, or why nobody knows; nothing of one that is not running."""
+    if one.days_left_reason == "not_running":
+        return ""
+    if one.days_left is None:
+        return f"days left can not be told: {in_words([one.days_left_reason or 'no_estimate'])}"
+    if one.days_left == 0.0:
+        return "all the units that it needs are in"
+    return f"about {number(one.days_left)} days left"
 
 
 def surface_rows(overview: Overview) -> list[dict[str, str]]:
@@ -67,14 +280,23 @@ def surface_rows(overview: Overview) -> list[dict[str, str]]:
     ]
 
 
-def _experiment(found: ExperimentHeadline, page: StreamlitPage | None) -> None:
+def caption_of(found: ExperimentHeadline) -> str:
+    """What it is, under its name."""
+    where = "payloads" if found.surface is None else f"on {found.surface}"
+    parts = [found.status, where, f"{found.units_n:,} units", f"owner {found.owner or DASH}"]
+    days = days_left_in_words(found)
+    return " · ".join([*parts, days] if days else parts)
+
+
+def _verdict(found: ExperimentHeadline, page: StreamlitPage | None) -> None:
     with st.container(border=True):
         st.subheader(found.key, anchor=False)
-        where = ", payloads" if found.surface is None else f" on {found.surface}"
-        st.caption(f"{found.status}{where} · {found.units_n:,} units")
+        st.caption(caption_of(found))
         if found.description:
             st.markdown(found.description)
         show_verdict(found.verdict)
+        if found.health == "attention":
+            st.markdown(f"{HEALTH['attention']}: {found.health_reason}.")
         if page is not None:
             st.page_link(
                 page,

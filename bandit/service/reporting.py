@@ -36,7 +36,9 @@ from bandit.service.reporting_numbers import (
 from bandit.service.reporting_overview import (
     NOTHING_DECLARED,
     broken_headline,
+    days_left_of,
     headline_of,
+    health_of_experiment,
     judging_or_why,
     surface_headline,
 )
@@ -480,6 +482,8 @@ def _report(
     """An experiment's report but for what surfaces add."""
     experiment = definition.spec
     assert isinstance(experiment, Experiment)
+    state, reason = health_of_experiment(judged)
+    days_left, days_left_reason = days_left_of(experiment, judged)
     return partial(
         ExperimentReport,
         as_of_ms=found.as_of_ms,
@@ -492,7 +496,12 @@ def _report(
         layer=experiment.layer,
         status=experiment.status,
         description=experiment.description,
+        owner=experiment.owner or definition.author,
         control=experiment.control,
+        health_state=state,
+        health_reason=reason,
+        days_left=days_left,
+        days_left_reason=days_left_reason,
         arrivals=arrivals_of(found.numbers, [variant.key for variant in experiment.variants]),
         **judged._asdict(),
     )

@@ -39,7 +39,7 @@ def headline_of(definition: Definition, judged: Judged, as_of_ms: int) -> Experi
         judged: What was found.
         as_of_ms: The time that its numbers are of.
     """
-    state, reason = health_of(judged)
+    state, reason = health_of_experiment(judged)
     days, days_reason = days_left_of(definition.spec, judged)
     return _line(
         definition,
@@ -72,7 +72,7 @@ def broken_headline(definition: Definition, why: BanditError) -> ExperimentHeadl
     )
 
 
-def health_of(judged: Judged) -> tuple[HealthState, str]:
+def health_of_experiment(judged: Judged) -> tuple[HealthState, str]:
     """Whether an experiment's numbers may be believed, and what is the matter if not."""
     if judged.verdict.state == "broken":
         return "broken", judged.verdict.reason

@@ -264,6 +264,9 @@ class ExperimentReport(Record, frozen=True, kw_only=True):
         forced_units_n: Units ever set by hand; likewise.
         forced_n: Decisions whose variant was set by hand; they are in no number but this one.
         bots_units_n: Units with more decisions than `bot_decisions`; likewise.
+        owner: Whom to ask about it: as declared, or who declared its newest version.
+        health_state, health_reason: Whether its numbers may be believed, and what is the matter.
+        days_left, days_left_reason: As of its line in the overview.
         sequential: Which interval decides.
         srm: Whether units are split as allocated, as of one look.
         srm_sequential: The same, as may be watched; it decides unless `sequential` is `fixed`.
@@ -287,7 +290,12 @@ class ExperimentReport(Record, frozen=True, kw_only=True):
     layer: str | None = None
     status: str
     description: str
+    owner: str = ""
     control: str
+    health_state: HealthState = "unknown"
+    health_reason: str = ""
+    days_left: float | None = None
+    days_left_reason: str | None = None
     verdict: Verdict
     variants: tuple[GroupCounts, ...]
     crossed_units_n: int

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import msgspec
 
 from bandit.service.reporting_payloads import (
+    ExperimentHeadline,
     GroupCounts,
     MetricEffect,
     PolicyValue,
     SegmentFinding,
+    SequentialMode,
 )
 
 Row = dict[str, object]
@@ -50,6 +52,43 @@ def effect_rows(effects: Sequence[MetricEffect]) -> list[Row]:
         }
         for found in effects
     ]
+
+
+def headline_rows(headlines: Sequence[ExperimentHeadline]) -> list[Row]:
+    """One row per experiment and comparison of its primary metric; one at least."""
+    rows: list[Row] = []
+    for one in headlines:
+        known: Row = {
+            "experiment": one.key,
+            "status": one.status,
+            "surface": one.surface,
+            "owner": one.owner,
+            "units_n": one.units_n,
+            "health": one.health,
+            "health_reason": one.health_reason,
+            "days_left": one.days_left,
+            "days_left_reason": one.days_left_reason,
+            "sequential": one.sequential,
+            "verdict": one.verdict.state,
+            "headline": one.verdict.headline,
+        }
+        rows += [known | _primary(found, one.sequential) for found in one.primary] or [known]
+    return rows
+
+
+def _primary(found: MetricEffect, sequential: SequentialMode) -> Row:
+    effect = found.by(sequential)
+    return {
+        "metric": found.metric,
+        "treatment": found.treatment,
+        "effect": effect.effect,
+        "effect_ci_low": effect.effect_ci_low,
+        "effect_ci_high": effect.effect_ci_high,
+        "relative_effect": effect.relative_effect,
+        "relative_ci_low": effect.relative_ci_low,
+        "relative_ci_high": effect.relative_ci_high,
+        "p_value": effect.p_value,
+    }
 
 
 def segment_rows(segments: Sequence[SegmentFinding]) -> list[Row]:

@@ -4,15 +4,15 @@ import msgspec
 
 from bandit.service.judging import Judged, judge
 from bandit.service.judging_payloads import PlanProgress
-from dashboard.page_experiment import (
+from dashboard.experiment_effects import (
     belief_row,
     effect_row,
     guardrail_row,
     note_texts,
     plan_in_words,
     promise_in_words,
-    segment_row,
 )
+from dashboard.experiment_segments import segment_row
 from tests.bandit.service.making_numbers import (
     exactly,
     experiment_of,

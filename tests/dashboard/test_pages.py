@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -57,6 +58,11 @@ def text_of(at: AppTest) -> str:
     return "\n".join([*texts, *(table.value.to_string() for table in at.dataframe)])
 
 
+def table_of(at: AppTest, column: str) -> pd.DataFrame:
+    """The first table that has a column of that name."""
+    return next(table.value for table in at.dataframe if column in table.value)
+
+
 @pytest.fixture(scope="module")
 def reports(seeded: Seeded) -> ReportService:
     now_ms = time.time_ns() // 1_000_000
@@ -100,7 +106,7 @@ def test_experiment_shows_the_payloads_numbers(source: Source, reports: ReportSe
     effect = report.effects[0].effect
     assert report.verdict.headline in text_of(at)
     assert [tile.value for tile in at.metric] == [number(effect.control), number(effect.treatment)]
-    effects, *_, variants = (table.value for table in at.dataframe)
+    effects, variants = table_of(at, "better is"), table_of(at, "variant")
     assert list(effects["control"]) == [number(e.effect.control) for e in report.effects]
     assert effects["effect"][0].startswith(number(effect.effect, sign="+"))
     assert list(variants["units"]) == [f"{v.units_n:,}" for v in report.variants]
@@ -159,7 +165,7 @@ def test_experiment_without_a_surface_shows_units_and_effects(
     at = show("page_experiment", source, experiment="colours-2026")
     report = reports.experiment("colours-2026")
     assert report.verdict.headline in text_of(at)
-    effects, *_, variants = (table.value for table in at.dataframe)
+    effects, variants = table_of(at, "better is"), table_of(at, "variant")
     assert list(effects["metric"]) == ["revenue per unit (primary)"]
     assert list(variants["units"]) == ["80", "80"]
     assert list(variants["serves"]) == ["payload", "payload"]
@@ -173,14 +179,14 @@ def test_experiment_says_what_was_pinned_overridden_and_forced(
 ):
     at = show("page_experiment", source, experiment="hero-2026")
     report = reports.experiment("hero-2026")
-    variants = at.dataframe[-1].value
+    variants = table_of(at, "variant")
     for name in ("pinned", "overridden"):
         counts = [getattr(v, f"{name}_n") for v in report.variants]
         assert sum(counts) > 0
         assert list(variants[name]) == [f"{n:,}" for n in counts]
     assert report.forced_n > 0
     assert f"{report.forced_n} decisions of units set by hand are in no number." in text_of(at)
-    usual = show("page_experiment", source, experiment="feed-2026").dataframe[-1].value
+    usual = table_of(show("page_experiment", source, experiment="feed-2026"), "variant")
     assert "units" in usual
     assert "pinned" not in usual
 

@@ -9,7 +9,7 @@ from bandit.service.reporting_overview import (
     broken_headline,
     days_left_of,
     headline_of,
-    health_of,
+    health_of_experiment,
 )
 from bandit.store.definitions import Definition
 from tests.bandit.service.making_numbers import (
@@ -75,12 +75,12 @@ def test_a_plan_is_over_when_its_units_are_in():
 
 
 def test_health_names_what_is_the_matter():
-    assert health_of(judged()) == ("fine", "")
-    assert health_of(judged(units={"c": 0, "t": 0}))[0] == "unknown"
-    state, reason = health_of(judged(units={"c": 500, "t": 300}))
+    assert health_of_experiment(judged()) == ("fine", "")
+    assert health_of_experiment(judged(units={"c": 0, "t": 0}))[0] == "unknown"
+    state, reason = health_of_experiment(judged(units={"c": 500, "t": 300}))
     assert state == "broken"
     assert "500" in reason
-    state, reason = health_of(judged(crossed_n=50, bots_n={"c": 3}))
+    state, reason = health_of_experiment(judged(crossed_n=50, bots_n={"c": 3}))
     assert (state, reason) == ("attention", "50 units were seen in two variants")
 
 
@@ -99,7 +99,7 @@ def test_a_metric_that_ceased_is_told_with_its_day_and_units():
     assert silence is not None
     assert (silence.since, silence.units_n) == ("2026-11-02", 400)
     assert silence.expected_n == pytest.approx(200, rel=0.02)  # half of them had one before
-    assert health_of(found)[1].startswith("reward: no unit that came lately has an event")
+    assert health_of_experiment(found)[1].startswith("reward: no unit that came lately has an event")
     never = msgspec.structs.replace(
         numbers_of(moments_of("reward", {key: [[0.0] * 300] for key in "ct"}))
     )
