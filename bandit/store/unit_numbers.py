@@ -23,6 +23,7 @@ from bandit.store.unit_answers import (
     slices_of,
     variants_of,
 )
+from bandit.store.unit_parts import UnitParts
 from bandit.store.unit_plan import ANY, UnitPlan
 from bandit.store.unit_steps import Fault, Progress, Step, UnitSteps
 
@@ -61,15 +62,14 @@ class UnitNumbers:
         steps = UnitSteps(self._store, plan)
         span = {"from_ms": -1, "reach_ms": 0, "through_ms": closed_ms}
         whole = plan.judged() | span | {"generation": "", "build": 0, "closed_ms": closed_ms}
-        shards_n = steps.shards_n(-1, closed_ms)
-        shards: list[Bound] = [{"shard": shard, "shards_n": shards_n} for shard in range(shards_n)]
+        parts = UnitParts.of(self._store, plan, -1, closed_ms)
         sums: list[HourSums] = []
-        for shard in shards if plan.surface else ():
-            rows = self._store.rows("unit_sums", **(plan.joined() | span | shard))
+        for part in parts.sums(plan) if plan.surface else ():
+            rows = self._store.rows("unit_sums", **(plan.joined() | part))
             sums += [HourSums(*row) for row in rows]
         known = {m: cap for m, (cap, at_ms) in steps.progress().caps.items() if at_ms <= closed_ms}
         caps = given_caps(plan) | self._found_caps(plan, whole | ALONE, known)
-        return self._numbers(plan, whole, shards, sums, caps, "log")
+        return self._numbers(plan, whole, parts.shards(), sums, caps, "log")
 
     def statements(self, plan: UnitPlan, closed_ms: int, caps: Caps) -> list[Statement]:
         """The SQL that makes the numbers of a plan without segments from the raw rows.

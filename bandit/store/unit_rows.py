@@ -10,8 +10,8 @@ from bandit.specs import Metric
 from bandit.store.client import Store
 from bandit.store.numbers import Column
 from bandit.store.unit_numbers import CAP_FROM_UNITS
+from bandit.store.unit_parts import UnitParts
 from bandit.store.unit_plan import UnitPlan
-from bandit.store.unit_steps import UnitSteps
 
 Floats = NDArray[np.float64]
 
@@ -114,10 +114,9 @@ class UnitRows:
             "build": 0,
             "closed_ms": closed_ms,
         }
-        shards_n = UnitSteps(self._store, plan).shards_n(-1, closed_ms)
         rows: list[tuple[str, int, list[float], list[float], list[bool]]] = []
-        for shard in range(shards_n):
-            rows += self._store.rows("history_units", **given, shard=shard, shards_n=shards_n)
+        for shard in UnitParts.of(self._store, plan, -1, closed_ms).shards():
+            rows += self._store.rows("history_units", **(given | shard))
         return _table(plan, [row for row in rows if row[1] >= since_ms])
 
     def read_all(self, plans: Sequence[UnitPlan], closed_ms: int, since_ms: int = 0) -> UnitTable:

@@ -19,12 +19,11 @@ from bandit.records import Record
 from bandit.store.client import ONE_ORDER, Store
 from bandit.store.retention import DAY_MS, Retention
 from bandit.store.unit_answers import Caps
+from bandit.store.unit_parts import UnitParts
 from bandit.store.unit_plan import REPEATED_MS, UnitPlan
 
 SLACK_MS = 120_000
 """A row may become visible so much later than the store's clock says it came."""
-SHARD_ROWS = 500_000
-"""Rows of the log that are added up at once, about: it bounds the memory."""
 STALE_MS = 7 * DAY_MS
 """States of definitions that nobody has advanced for so long are removed."""
 
@@ -178,33 +177,17 @@ class UnitSteps:
         """Write the states of a step; again, if need be."""
         reach_ms = max(0, step.from_ms + 1 - max(self._plan.reach_ms, REPEATED_MS))
         interval = {"from_ms": step.from_ms, "through_ms": step.through_ms}
-        shards_n = self.shards_n(step.from_ms, step.through_ms)
+        parts = UnitParts.of(self._store, self._plan, step.from_ms, step.through_ms)
         of_step = {
-            **interval,
             "generation": self._plan.generation,
             "build": step.build,
             "step": step.step,
-            "reach_ms": reach_ms,
-            "shards_n": shards_n,
         }
-        for shard in range(shards_n):
-            given = of_step | {"shard": shard}
-            self._store.command("unit_states_of_step", **(self._plan.added() | given))
-            if self._plan.surface is not None:
-                self._store.command("unit_sums_of_step", **(self._plan.joined() | given))
-
-    def shards_n(self, from_ms: int, through_ms: int) -> int:
-        """In how many parts an interval is added up, by hash of the unit."""
-        added = self._plan.added()
-        [(rows_n,)] = self._store.rows(
-            "unit_log_size",
-            surface=added["surface"],
-            experiment=added["experiment"],
-            outcome_names=added["outcome_names"],
-            from_ms=from_ms,
-            through_ms=through_ms,
-        )
-        return max(1, -(-int(rows_n) // SHARD_ROWS))
+        of_units = {**of_step, **interval, "reach_ms": reach_ms}
+        for shard in parts.shards():
+            self._store.command("unit_states_of_step", **(self._plan.added() | of_units | shard))
+        for part in parts.sums(self._plan) if self._plan.surface is not None else ():
+            self._store.command("unit_sums_of_step", **(self._plan.joined() | of_step | part))
 
     def finish(self, step: Step, caps: Caps) -> bool:
         """Say that a step is done; False: what was written does not add up.

@@ -269,7 +269,7 @@ FROM (
         window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
         weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
         reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-        default_reward = {default_reward:Float64}, of_experiment = {experiment:String},
+        default_reward = {default_reward:Float64}, of_experiment = {of_experiment:String},
         since_ms = {from_ms:Int64}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64}
     )
     WHERE experiment = {experiment:String}

@@ -62,29 +62,32 @@ FROM (
     GROUP BY source, surface, writer, seq
 )
 
--- name: unit_log_size
--- How many decisions of a surface, assignments to an experiment and outcomes lie in an interval.
-SELECT count() AS rows_n
+-- name: unit_log_hours
+-- How many decisions of a surface, assignments to an experiment and outcomes lie in each hour of an
+-- interval.
+SELECT toInt64(toUnixTimestamp(toStartOfHour(at))) * 1000 AS hour_ms, count() AS rows_n
 FROM (
-    SELECT 1 AS one
+    SELECT ts AS at
     FROM decisions
     WHERE {surface:String} != '' AND surface = {surface:String}
         AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
         AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
     UNION ALL
-    SELECT 1
+    SELECT ts
     FROM assignments
     WHERE {surface:String} = '' AND experiment = {experiment:String}
         AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
         AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
     UNION ALL
-    SELECT 1
+    SELECT ts
     FROM outcomes
     WHERE surface IN ({surface:String}, '')
         AND (has({outcome_names:Array(String)}, '') OR name IN {outcome_names:Array(String)})
         AND ts > fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
         AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
 )
+GROUP BY hour_ms
+ORDER BY hour_ms
 
 -- name: unit_states_of_step
 -- Writes the states of the units that something happened to in a step; units that have gone through
@@ -141,7 +144,7 @@ FROM (
         window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
         weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
         reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-        default_reward = {default_reward:Float64}, of_experiment = {experiment:String},
+        default_reward = {default_reward:Float64}, of_experiment = {of_experiment:String},
         since_ms = {from_ms:Int64}, shard = {shard:UInt64}, shards_n = {shards_n:UInt64}
     )
     WHERE experiment = {experiment:String}

@@ -7,7 +7,7 @@ import pytest
 
 from bandit.errors import StoreUnavailable
 from bandit.stats import JointMoments
-from bandit.store import unit_steps
+from bandit.store import unit_parts
 from bandit.store.client import Store
 from bandit.store.retention import Retention
 from bandit.store.unit_numbers import UnitNumbers
@@ -63,7 +63,7 @@ def test_rows_that_come_late_are_noticed_and_counted(store: Store) -> None:
 def test_a_step_that_is_cut_off_shows_nothing_and_is_completed_by_the_next_one(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unit_steps, "SHARD_ROWS", 40)  # in several parts
+    monkeypatch.setattr(unit_parts, "PART_ROWS", 40)  # in several parts
     log = some_log(store)
     numbers = UnitNumbers(store)
     numbers.advance(PLAN, HALF)
