@@ -138,13 +138,13 @@ class Kernel:
     def _sum(self, features: Features, known: Generations[Features, _Sum], prefix: str) -> _Sum:
         found = known.get(features)
         if found is None:
-            turns = np.zeros(self._waves)
-            for name, value in zip(features.names, features.values, strict=True):
-                name = prefix + name
-                if _TEXT not in name:
-                    value = self.seen.get(name, NEVER).scaled(value)
-                if value:
-                    turns += value * _direction(name, self._waves)
+            names = tuple([prefix + name for name in features.names])
+            values = [
+                value if _TEXT in name else self.seen.get(name, NEVER).scaled(value)
+                for name, value in zip(names, features.values, strict=True)
+            ]
+            products = _directions_of(names, self._waves) * np.array(values)[:, None]
+            turns = np.add.reduce(products, axis=0)
             found = _Sum(turns, len(features.names))
             known.put(features, found)
         return found
@@ -159,6 +159,12 @@ def _cosines(turns: Floats) -> Floats:
         found *= t
         found += coefficient
     return found
+
+
+@functools.lru_cache(maxsize=128)
+def _directions_of(names: tuple[str, ...], waves: int) -> Floats:
+    """`(names, waves)`; contexts that differ in their numbers alone have the same names."""
+    return np.array([_direction(name, waves) for name in names]).reshape(len(names), waves)
 
 
 def _direction(name: str, waves: int) -> Floats:

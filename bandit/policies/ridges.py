@@ -54,6 +54,7 @@ class Ridges:
         self._length, self._most = length, most
         self._known: dict[str, _Known] = {}
         self._upper = np.triu_indices(length)
+        self._room = np.empty((len(self._ridges), length, length))
         self.gone = False
 
     def worths(self, ids: Sequence[str], vectors: Floats) -> Floats:
@@ -82,12 +83,15 @@ class Ridges:
                 return
             known = self._known[id_] = self._new()
         inverse, weights = known
-        seen = np.add.reduce(inverse * x[None, :, None], axis=1)  # A⁻¹ is symmetric
+        room = self._room  # made once: memory of this size costs more than the arithmetic
+        np.multiply(inverse, x[None, :, None], out=room)
+        seen = np.add.reduce(room, axis=1)  # A⁻¹ is symmetric
         size = 1.0 + _dot(seen, x)
         missed = (reward - _dot(weights, x)) / size
         # Halves of v·vᵀ that mirror each other are the same products, so A⁻¹ stays symmetric.
         seen_scaled = seen / np.sqrt(size)[:, None]
-        inverse -= seen_scaled[:, :, None] * seen_scaled[:, None, :]
+        np.multiply(seen_scaled[:, :, None], seen_scaled[:, None, :], out=room)
+        inverse -= room
         weights += seen * missed[:, None]
 
     def save(self) -> tuple[list[str], bytes]:

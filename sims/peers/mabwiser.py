@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from sims.peers.numbers import Arms, Floats, Numbers, greedy, library
+from sims.peers.numbers import Arms, Floats, Numbers, arms_n, greedy, library
 from sims.worlds.base import Round, World
 
 
