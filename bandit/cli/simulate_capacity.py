@@ -37,7 +37,7 @@ POSITIVE = click.FloatRange(0, min_open=True)
 START_S = 60.0
 LOADS = (0.25, 0.5, 0.75, 1.0)
 """Of the busiest moment, at which the model runs event by event."""
-ARRIVALS_N = 60_000.0
+ARRIVALS_N = 20_000.0
 """About so many requests of a run, so that p99 is known."""
 
 

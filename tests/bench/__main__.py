@@ -3,12 +3,14 @@
 import platform
 import sys
 
+from tests.bench.capacity import capacity
 from tests.bench.evaluating import evaluating
 from tests.bench.everything import everything
 from tests.bench.learner import learner
 from tests.bench.ope import ope
 from tests.bench.reports import reports
 from tests.bench.serving import latency, serving
+from tests.bench.simulating import simulating
 from tests.bench.stored import stored
 
 BENCHES = {
@@ -20,6 +22,8 @@ BENCHES = {
     "stored": stored,
     "ope": ope,
     "reports": reports,
+    "simulating": simulating,
+    "capacity": capacity,
 }
 
 
