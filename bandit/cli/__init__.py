@@ -28,6 +28,7 @@ COMMANDS = {
     "keys": "Make, list, revoke and rotate API keys.",
     "tokens": "Show and replace the keys of event tokens.",
     "doctor": "Say in plain words what is wrong, and what to do.",
+    "bakeoff": "Compare policies and peers on ten real data sets.",
     "simulate": "Run a policy in a simulated world.",
 }
 
