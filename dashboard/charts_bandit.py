@@ -18,17 +18,20 @@ UNIFORM = "uniform-slice"
 
 
 def allocation_rows(found: PolicyAllocation) -> list[Row]:
-    """A row per bucket and action, and one for all others: its share of the bucket's decisions."""
+    """A row per bucket and action, and one for all others: its share of the bucket's decisions.
+
+    `from` and `to` are where it lies if shares are laid upon one another.
+    """
     rows = []
+    has_others = sum(found.shown.values()) < found.decisions_n
     for bucket in found.buckets:
-        named_n = 0
-        for action in found.actions:
-            n = bucket.shown.get(action, 0)
-            named_n += n
-            rows.append(_part(bucket.at_ms, action, n, bucket.decisions_n))
-        if sum(found.shown.values()) < found.decisions_n:
-            rest_n = bucket.decisions_n - named_n
-            rows.append(_part(bucket.at_ms, OTHERS, rest_n, bucket.decisions_n))
+        below_n = 0
+        parts = [(action, bucket.shown.get(action, 0)) for action in found.actions]
+        if has_others:
+            parts.append((OTHERS, bucket.decisions_n - sum(n for _, n in parts)))
+        for action, n in parts:
+            rows.append(_part(bucket.at_ms, action, n, below_n, bucket.decisions_n))
+            below_n += n
     return rows
 
 
@@ -44,25 +47,22 @@ def allocation_chart(
     labels = list(dict.fromkeys(row["action"] for row in rows))
     first, last = found.buckets[0].at_ms, found.buckets[-1].at_ms + bucket_ms
     colours = [NEUTRAL if label == OTHERS else PALETTE[i % 7] for i, label in enumerate(labels)]
-    order = {label: place for place, label in enumerate(labels)}
-    for row in rows:
-        row["order"] = order[row["action"]]
     bars = (
         alt.Chart(_data(rows))
-        .mark_bar(stroke=None)
+        .mark_rect()
         .encode(
             x=_time_axis(first, last),
             x2="end:T",
             y=alt.Y(
-                "share:Q", stack="zero", title="share of decisions", axis=alt.Axis(format="%"),
+                "from:Q", title="share of decisions", axis=alt.Axis(format="%"),
                 scale=alt.Scale(domain=[0, 1]),
             ),
+            y2="to:Q",
             color=alt.Color(
                 "action:N", title=None, sort=labels,
                 scale=alt.Scale(domain=labels, range=colours),
-                legend=alt.Legend(orient="top", columns=3, labelLimit=110),
+                legend=alt.Legend(orient="top", columns=2, labelLimit=140),
             ),
-            order="order:O",
             tooltip=[
                 alt.Tooltip("action:N"),
                 alt.Tooltip("share:Q", format=".1%"),
@@ -229,7 +229,8 @@ def actions_chart(actions: Sequence[ActionValue], *, anytime: bool = True) -> Dr
         ],
     )  # fmt: skip
     bounds = base.transform_filter("datum.low != null").mark_rule(color=PALETTE[0], strokeWidth=3)
-    x = alt.X("low:Q", title="reward per decision", scale=alt.Scale(zero=False))
+    axis = alt.Axis(format=".4~g", tickCount=6, labelOverlap=True)
+    x = alt.X("low:Q", title="reward per decision", axis=axis, scale=alt.Scale(zero=False))
     dots = base.mark_point(filled=True, size=80, opacity=1, color=PALETTE[0])
     chart = alt.layer(bounds.encode(x=x, x2="high:Q"), dots.encode(x="value:Q"))
     said = "; ".join(
@@ -238,7 +239,7 @@ def actions_chart(actions: Sequence[ActionValue], *, anytime: bool = True) -> Dr
         for row in rows
     )
     return Drawing(
-        chart.properties(height=60 + 30 * len(rows)),
+        chart.properties(height=80 + 36 * len(rows)),
         f"What always showing an action would earn per decision. {said}.",
     )
 
@@ -267,7 +268,10 @@ def weights_chart(weights: Sequence[FeatureWeight]) -> Drawing | None:
         alt.Chart(_data(rows))
         .mark_bar()
         .encode(
-            x=alt.X("moves:Q", title="predicted reward moves by"),
+            x=alt.X(
+                "moves:Q", title="predicted reward moves by",
+                axis=alt.Axis(format=".3~g", tickCount=6, labelOverlap=True),
+            ),
             y=alt.Y(
                 "feature:N", title=None, sort=[row["feature"] for row in rows],
                 axis=alt.Axis(labelLimit=170, labelOverlap=False, ticks=False, domain=False),
@@ -283,7 +287,7 @@ def weights_chart(weights: Sequence[FeatureWeight]) -> Drawing | None:
                 alt.Tooltip("seen:Q", title="offers with it", format=",d"),
             ],
         )
-        .properties(height=90 + 22 * len(rows))
+        .properties(height=110 + 30 * len(rows))
     )  # fmt: skip
     said = "; ".join(f"{row['feature']}: {number(row['moves'], '+')}" for row in rows)
     return Drawing(chart, f"Features that move the predicted reward the most. {said}.")
@@ -315,12 +319,12 @@ def delays_chart(delays: Sequence[DelayBucket], window_ms: int) -> Drawing | Non
         .encode(
             y=alt.Y("delay:N", title=None, sort=[row["delay"] for row in rows],
                     axis=alt.Axis(labelLimit=170, labelOverlap=False)),
-            x=alt.X("rewards:Q", title="rewards", axis=alt.Axis(tickMinStep=1)),
+            x=alt.X("rewards:Q", title="rewards", axis=alt.Axis(tickMinStep=1, tickCount=6)),
             color=alt.Color("side:N", title=None, legend=alt.Legend(orient="top"),
                             scale=alt.Scale(domain=sides, range=list(PALETTE[:2]))),
             tooltip=[alt.Tooltip("delay:N"), alt.Tooltip("rewards:Q", format=",d")],
         )
-        .properties(height=90 + 22 * len(rows))
+        .properties(height=110 + 30 * len(rows))
     )  # fmt: skip
     said = "; ".join(f"{row['delay']}: {row['rewards']:,}" for row in rows)
     return Drawing(
@@ -333,8 +337,15 @@ def _data(rows: list[Row]) -> dict[str, Any]:
     return {"values": rows}
 
 
-def _part(at_ms: int, action: str, n: int, of_n: int) -> Row:
-    return {"at": at_ms, "action": action, "n": n, "share": n / of_n if of_n else 0.0}
+def _part(at_ms: int, action: str, n: int, below_n: int, of_n: int) -> Row:
+    return {
+        "at": at_ms,
+        "action": action,
+        "n": n,
+        "share": n / of_n,
+        "from": below_n / of_n,
+        "to": (below_n + n) / of_n,
+    }
 
 
 def _marks(snapshots: Sequence[SnapshotMark], first_ms: int, last_ms: int) -> Any:

@@ -54,6 +54,8 @@ from dashboard.parts import (
 )
 from dashboard.source import Source
 
+NAMED = 7
+"""Actions that have a colour of their own."""
 ACTIONS = 12
 """In the table and the chart of actions."""
 WEIGHTS = 15
@@ -86,8 +88,6 @@ def render(source: Source) -> None:
     with level:
         alpha = choose_level()
     _live(source, key, alpha)
-
-    _live(source, key, alpha)
     _live_actions(source, key, alpha)
     _live_behaviour(source, key)
     _live_weights(source, key, alpha)
@@ -96,7 +96,9 @@ def render(source: Source) -> None:
 @st.fragment(run_every=REFRESH_S)
 def _live(source: Source, key: str, alpha: float) -> None:
     report, problem = source.surface(key, alpha)
-    found, missing = source.look(("allocation", key), lambda d: d.surfaces.allocation(key))
+    found, missing = source.look(
+        ("allocation", key), lambda d: d.surfaces.allocation(key, top=NAMED)
+    )
     if report is None or found is None:
         show_missing(problem or missing)
         return

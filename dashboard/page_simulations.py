@@ -146,12 +146,12 @@ def curves_chart(curves: Sequence[Curve], measure: str) -> Drawing | None:
     colour = alt.Color(
         "policy:N", title=None,
         scale=alt.Scale(domain=labels, range=[PALETTE[i % 8] for i in range(len(labels))]),
-        legend=alt.Legend(orient="top", columns=3, labelLimit=110),
+        legend=_legend(),
     )  # fmt: skip
     title = "regret so far" if measure == "regret" else "reward per round so far"
     scale = alt.Scale(zero=measure == "regret")
     base = alt.Chart(_data(rows)).encode(
-        x=alt.X("rounds:Q", title="rounds", axis=alt.Axis(format="~s")), color=colour
+        x=alt.X("rounds:Q", title="rounds", axis=alt.Axis(format="~s", tickCount=8)), color=colour
     )
     bands = (
         base.transform_filter("datum.low != null")
@@ -169,7 +169,7 @@ def curves_chart(curves: Sequence[Curve], measure: str) -> Drawing | None:
             scale=alt.Scale(
                 domain=labels, range=[list(DASHES[i % 4]) for i in range(len(labels))]
             ),
-            legend=alt.Legend(orient="top", columns=3, labelLimit=110),
+            legend=_legend(),
         ),
         opacity=alt.condition(one, alt.value(1.0), alt.value(0.15)),
         tooltip=[
@@ -244,6 +244,11 @@ def _in_brackets(value: float | None, low: float | None, high: float | None, sig
         return DASH
     ends = "" if low is None else f" [{number(low, sign)}, {number(high, sign)}]"
     return f"{number(value, sign)}{ends}"
+
+
+def _legend() -> alt.Legend:
+    """As solid as the lines, not as the bands."""
+    return alt.Legend(orient="top", columns=2, labelLimit=140, symbolOpacity=1)
 
 
 def _data(rows: list[Row]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from dashboard.charts import PALETTE, Drawing, Row
 
 KINDS = ("live", "challenger", "baseline", "searched")
 BASELINES = {
-    "uniform": "any action, by chance",
-    "first": "the first one offered",
-    "greedy": "the likeliest, no exploring",
+    "uniform": "chance alone",
+    "first": "offered order",
+    "greedy": "without exploring",
 }
 """Policies made of the log itself."""
 
@@ -62,7 +62,7 @@ def forest_lines(
     exploration = report.exploration
     for name, label in BASELINES.items():
         value = getattr(exploration, name) if exploration is not None else None
-        if value is not None:
+        if value is not None and value.n:
             lines.append(_line(value, label, "baseline", anytime=anytime))
     for one in saved[:1]:
         for found in one.candidates:
@@ -91,7 +91,7 @@ def forest_rows(lines: Sequence[Line]) -> list[Row]:
     """What is drawn: nothing of what is refused."""
     return [
         {
-            "policy": f"{line.label} ({line.kind})",
+            "policy": line.label if line.kind != "searched" else f"{line.label} (searched)",
             "kind": line.kind,
             "value": line.point,
             "low": line.low,
@@ -115,7 +115,7 @@ def forest_chart(lines: Sequence[Line]) -> Drawing | None:
             axis=alt.Axis(labelLimit=150, labelOverlap=False, ticks=False, domain=False),
         ),
         color=alt.Color(
-            "kind:N", title=None, legend=alt.Legend(orient="top", columns=4),
+            "kind:N", title=None, legend=alt.Legend(orient="top", columns=2),
             scale=alt.Scale(domain=list(KINDS), range=list(PALETTE[: len(KINDS)])),
         ),
         tooltip=[
@@ -125,10 +125,11 @@ def forest_chart(lines: Sequence[Line]) -> Drawing | None:
         ],
     )  # fmt: skip
     shape = alt.Shape(
-        "kind:N", title=None, legend=alt.Legend(orient="top", columns=4),
+        "kind:N", title=None, legend=alt.Legend(orient="top", columns=2),
         scale=alt.Scale(domain=list(KINDS)),
     )  # fmt: skip
-    x = alt.X("low:Q", title="reward per decision", scale=alt.Scale(zero=False))
+    axis = alt.Axis(format=".4~g", tickCount=6, labelOverlap=True)
+    x = alt.X("low:Q", title="reward per decision", axis=axis, scale=alt.Scale(zero=False))
     bounds = base.transform_filter("datum.low != null").mark_rule(strokeWidth=3)
     dots = base.mark_point(filled=True, size=90, opacity=1)
     layers = [bounds.encode(x=x, x2="high:Q"), dots.encode(x="value:Q", shape=shape)]
@@ -144,7 +145,7 @@ def forest_chart(lines: Sequence[Line]) -> Drawing | None:
         for row in rows
     )
     return Drawing(
-        alt.layer(*layers).properties(height=100 + 34 * len(rows)),
+        alt.layer(*layers).properties(height=110 + 40 * len(rows)),
         f"What each policy would earn per decision. {said}.",
     )
 
