@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -14,7 +13,8 @@ from contextlib import contextmanager
 import click
 
 from bandit.cli.heartbeat import Heartbeat
-from bandit.cli.wiring import announce, host_clock, log_to_stderr, open_store, sheet
+from bandit.cli.stopping import Stop, Stopping
+from bandit.cli.wiring import announce, host_clock, log_to_stderr, open_migrated, open_store, sheet
 from bandit.errors import BanditError, StoreUnavailable
 from bandit.journal import Drain
 from bandit.journal.ballast import Ballast
@@ -25,7 +25,6 @@ from bandit.logs import tell
 from bandit.service.metering_drain import DrainMeter
 from bandit.settings import Settings
 from bandit.store.client import Store
-from bandit.store.migrations import migrate
 from bandit.store.sink import ClickHouseSink
 
 log = logging.getLogger(__name__)
@@ -47,9 +46,7 @@ def command(*, retry_rejected: bool, give_up_rejected: bool) -> None:
     until it is given up: by itself after a while, or at once with --give-up-rejected, which then
     ends. It is kept in the journal's folder `.given-up`.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = Stop.on_signals()
     try:
         settings = Settings.from_environ(os.environ)
         log_to_stderr(settings, "drain")
@@ -65,7 +62,7 @@ def command(*, retry_rejected: bool, give_up_rejected: bool) -> None:
         sys.exit(1)
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
+def run(settings: Settings, stop: Stopping) -> None:
     """Drain until `stop`, and then once more.
 
     Raises:
@@ -75,7 +72,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         _run(settings, stop)
 
 
-def _run(settings: Settings, stop: threading.Event) -> None:
+def _run(settings: Settings, stop: Stopping) -> None:
     now_ms = host_clock(settings).now_ms
     meter = DrainMeter(sheet(settings, "drain"), now_ms=now_ms)
     heartbeat = Heartbeat(os.environ)
@@ -145,7 +142,7 @@ def host_name(settings: Settings) -> str:
 
 def _connected(
     settings: Settings,
-    stop: threading.Event,
+    stop: Stopping,
     meter: DrainMeter,
     heartbeat: Heartbeat,
 ) -> Store | None:
@@ -154,12 +151,7 @@ def _connected(
     while not stop.is_set():
         heartbeat.beat()
         try:
-            store = open_store(settings)
-            try:
-                migrate(store)
-            except BaseException:
-                store.close()
-                raise
+            store = open_migrated(settings)
         except StoreUnavailable as exc:
             if not is_told:
                 tell(

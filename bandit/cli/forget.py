@@ -12,7 +12,7 @@ import click
 
 from bandit.cli.drain import host_name
 from bandit.cli.learn import following, hiring
-from bandit.cli.wiring import host_clock, log_to_stderr, open_store, project_salt
+from bandit.cli.wiring import host_clock, log_to_stderr, open_migrated, project_salt
 from bandit.errors import BanditError
 from bandit.journal import Drain
 from bandit.service.exports import Exports
@@ -21,7 +21,6 @@ from bandit.service.last_good import LastGood
 from bandit.settings import Settings
 from bandit.store.client import Store
 from bandit.store.erasures import Erasure, Erasures
-from bandit.store.migrations import migrate
 from bandit.store.sink import ClickHouseSink
 
 INCOMPLETE = 3
@@ -64,9 +63,8 @@ def command(
     try:
         settings = Settings.from_environ(os.environ)
         log_to_stderr(settings, "forget")
-        store = open_store(settings, timeout_s=float(patience_s))
+        store = open_migrated(settings, timeout_s=float(patience_s))
         try:
-            migrate(store)
             if receipt is not None:
                 _show(Erasures(store).get(receipt))
                 return

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import click
 
-from bandit.cli.wiring import now_ms, open_store, project_salt
+from bandit.cli.wiring import now_ms, open_migrated, project_salt
 from bandit.errors import BanditError
 from bandit.service.importing import Checked, Import
 from bandit.settings import Settings
 from bandit.specs import Surface
 from bandit.store.definitions import Definitions
-from bandit.store.migrations import migrate
 from bandit.store.sink import ClickHouseSink
 
 SHOWN = 20
@@ -35,9 +34,8 @@ def command(file: Path, surface: str, *, skip_bad: bool) -> None:
     """
     try:
         settings = Settings.from_environ(os.environ)
-        store = open_store(settings)
+        store = open_migrated(settings)
         try:
-            migrate(store)
             declared = Definitions(store).get(Surface.kind, surface).spec
             assert isinstance(declared, Surface)
             sink = ClickHouseSink(store, now_ms=now_ms)

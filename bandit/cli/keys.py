@@ -11,12 +11,11 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bandit.cli.wiring import now_ms, open_store
+from bandit.cli.wiring import now_ms, open_migrated
 from bandit.errors import BanditError
 from bandit.service.keys import KeyService, ListedKey, MadeKey
 from bandit.settings import Settings
 from bandit.store.keys import SCOPES, Keys, Scope
-from bandit.store.migrations import migrate
 from bandit.wire import Key
 
 DAY_MS = 86_400_000
@@ -118,9 +117,8 @@ def rotate(key_id: str, grace_hours: float, expires_in_days: float | None) -> No
 @contextmanager
 def _service() -> Iterator[KeyService]:
     try:
-        store = open_store(Settings.from_environ(os.environ))
+        store = open_migrated(Settings.from_environ(os.environ))
         try:
-            migrate(store)
             yield KeyService(Keys(store), now_ms=now_ms, entropy=os.urandom, author="cli")
         finally:
             store.close()

@@ -2,10 +2,8 @@
 
 import logging
 import os
-import signal
 import socket
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Collection
@@ -13,7 +11,8 @@ from collections.abc import Callable, Collection
 import click
 
 from bandit.cli.heartbeat import Heartbeat
-from bandit.cli.wiring import announce, log_to_stderr, now_ms, open_store, sheet
+from bandit.cli.stopping import Stop, Stopping
+from bandit.cli.wiring import announce, log_to_stderr, now_ms, open_migrated, open_store, sheet
 from bandit.errors import BanditError, StoreUnavailable
 from bandit.learning.fleet import Fleet
 from bandit.learning.learner import Learner, LearnStep, Pace, Task
@@ -25,7 +24,6 @@ from bandit.settings import Settings
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
 from bandit.store.erasures import Erasures
-from bandit.store.migrations import migrate
 from bandit.store.retention import Retention, Upkeep
 from bandit.store.snapshots import Snapshots
 from bandit.store.tail import Tail
@@ -47,9 +45,7 @@ def command(policies: tuple[str, ...], rebuilt: str | None) -> None:
     second one only stands by. With --rebuild nothing is published; it ends with 1 if the weights
     come out differently.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = Stop.on_signals()
     try:
         settings = Settings.from_environ(os.environ)
         log_to_stderr(settings, "learn")
@@ -62,7 +58,7 @@ def command(policies: tuple[str, ...], rebuilt: str | None) -> None:
         sys.exit(1)
 
 
-def run(settings: Settings, policies: Collection[str], stop: threading.Event) -> None:
+def run(settings: Settings, policies: Collection[str], stop: Stopping) -> None:
     """Learn until `stop`, then publish what is ready.
 
     Raises:
@@ -74,7 +70,7 @@ def run(settings: Settings, policies: Collection[str], stop: threading.Event) ->
     while store is None and not stop.is_set():
         heartbeat.beat()
         with outage:
-            store = _connect(settings)
+            store = open_migrated(settings)
         meter.waiting({})
         stop.wait(RECONNECT_S if store is None else 0)
     if store is None:
@@ -91,7 +87,7 @@ def _learn(
     fleet: Fleet,
     upkeep: Upkeep,
     outage: "_Outage",
-    stop: threading.Event,
+    stop: Stopping,
     meter: LearnMeter,
     heartbeat: Heartbeat,
 ) -> None:
@@ -146,16 +142,6 @@ def _fleet(settings: Settings, policies: Collection[str], store: Store) -> Fleet
         now_ms=now_ms,
         erasures=Erasures(store).of_policies,
     )
-
-
-def _connect(settings: Settings) -> Store:
-    store = open_store(settings)
-    try:
-        migrate(store)
-    except BaseException:
-        store.close()
-        raise
-    return store
 
 
 def _rebuild(settings: Settings, policy: str) -> bool:

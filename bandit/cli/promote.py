@@ -10,13 +10,12 @@ import msgspec
 from rich.console import Console
 
 from bandit.cli.report_sections import Section, moment, print_sections
-from bandit.cli.wiring import now_ms, open_store
+from bandit.cli.wiring import now_ms, open_migrated
 from bandit.errors import BanditError
 from bandit.service.promoting import PromotionService
 from bandit.service.promoting_records import Gate, Promotion, PromotionPlan
 from bandit.service.reporting_words import DASH, duration, number, percent
 from bandit.settings import Settings
-from bandit.store.migrations import migrate
 
 AUTHOR = "cli"
 REFUSED = 3
@@ -138,9 +137,8 @@ def _asked(
 
 @contextmanager
 def _service() -> Iterator[PromotionService]:
-    store = open_store(Settings.from_environ(os.environ))
+    store = open_migrated(Settings.from_environ(os.environ))
     try:
-        migrate(store)
         yield PromotionService(store, now_ms=now_ms, new_id=lambda: os.urandom(16).hex())
     finally:
         store.close()

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -12,7 +11,8 @@ from contextlib import contextmanager
 import click
 
 from bandit.cli.heartbeat import Heartbeat
-from bandit.cli.wiring import announce, log_to_stderr, now_ms, open_store, sheet
+from bandit.cli.stopping import Stop, Stopping
+from bandit.cli.wiring import announce, log_to_stderr, now_ms, open_migrated, sheet
 from bandit.errors import BanditError, StoreUnavailable
 from bandit.logs import tell
 from bandit.service.metering_refresh import RefreshMeter
@@ -21,7 +21,6 @@ from bandit.service.promoting_moving import RampMover
 from bandit.service.refreshing_reports import ReportRefresher
 from bandit.settings import Settings
 from bandit.store.client import Store
-from bandit.store.migrations import migrate
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +39,7 @@ def command(*, once: bool) -> None:
     log. One process is enough for any number of hosts; several do no harm. It uses at most half of
     one processor, and less than a tenth for any one experiment or surface.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = Stop.on_signals()
     try:
         settings = Settings.from_environ(os.environ)
         log_to_stderr(settings, "refresh")
@@ -55,7 +52,7 @@ def command(*, once: bool) -> None:
         sys.exit(1)
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
+def run(settings: Settings, stop: Stopping) -> None:
     """Refresh until `stop`.
 
     Raises:
@@ -143,9 +140,8 @@ def _written(meter: RefreshMeter, refresher: ReportRefresher) -> Iterator[None]:
 
 
 def _once(settings: Settings) -> bool:
-    store = open_store(settings, timeout_s=QUERY_S)
+    store = open_migrated(settings, timeout_s=QUERY_S)
     try:
-        migrate(store)
         refresher = refresher_of(settings, store)
         for done in refresher.run_once():
             what = f"failed: {done.why}" if done.why else f"{done.kept_n} kept"
@@ -158,18 +154,13 @@ def _once(settings: Settings) -> bool:
         store.close()
 
 
-def _connected(settings: Settings, stop: threading.Event, heartbeat: Heartbeat) -> Store | None:
+def _connected(settings: Settings, stop: Stopping, heartbeat: Heartbeat) -> Store | None:
     """The store with its tables, as soon as it can be had; None if `stop` comes first."""
     is_told = False
     while not stop.is_set():
         heartbeat.beat()
         try:
-            store = open_store(settings, timeout_s=QUERY_S)
-            try:
-                migrate(store)
-            except BaseException:
-                store.close()
-                raise
+            store = open_migrated(settings, timeout_s=QUERY_S)
         except StoreUnavailable as exc:
             if not is_told:
                 tell(log, logging.WARNING, "store_away", "waiting for the store: %(why)s", why=exc)

@@ -5,14 +5,13 @@ import sys
 
 import click
 
-from bandit.cli.wiring import now_ms, open_store
+from bandit.cli.wiring import now_ms, open_migrated
 from bandit.errors import BadSpec, BanditError
 from bandit.records import TABLES
 from bandit.settings import Settings
 from bandit.specs import Surface
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
-from bandit.store.migrations import migrate
 from bandit.store.retention import Retention
 
 
@@ -27,9 +26,8 @@ def command(changes: tuple[str, ...]) -> None:
     """
     try:
         wanted = _wanted(changes)
-        store = open_store(Settings.from_environ(os.environ), timeout_s=60.0)
+        store = open_migrated(Settings.from_environ(os.environ), timeout_s=60.0)
         try:
-            migrate(store)
             retention = Retention(store)
             if wanted:
                 retention.keep(wanted, longest_window_s=_longest_window_s(store), now_ms=now_ms())

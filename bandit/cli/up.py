@@ -18,6 +18,7 @@ from bandit.cli.binding import free_port, require_keys, require_sign_in
 from bandit.cli.child import Child, Pulse
 from bandit.cli.listeners import Listeners
 from bandit.cli.processes import Processes
+from bandit.cli.stopping import Stop, Stopping
 from bandit.cli.supervisor import Supervisor
 from bandit.cli.wiring import project_salt
 from bandit.errors import SettingsError
@@ -93,23 +94,20 @@ def run(settings: Settings, names: Sequence[str] = NAMES) -> None:
         free_port(url.host, url.port or 80)
     # Whoever says `nohup` wants to go on without the terminal.
     follows_terminal = has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-    stop = threading.Event()
     with running(settings, names) as supervisor:
 
-        def end(*_: object) -> None:
-            if stop.is_set():
-                supervisor.stop()
-            stop.set()
+        def in_thread(work: Callable[..., object], *given: object) -> None:
+            # The signal may have come while this thread held the supervisor's lock.
+            threading.Thread(target=work, args=given).start()
+
+        stop = Stop.on_signals(again=lambda: in_thread(supervisor.stop))
 
         def hang_up(*_: object) -> None:
             if follows_terminal and not has_terminal():
-                end()  # whoever started it has closed the window
+                signal.raise_signal(signal.SIGTERM)  # whoever started it has closed the window
             else:
-                # A thread, since the signal may have come while this one held the lock.
-                threading.Thread(target=supervisor.roll, args=("api",)).start()
+                in_thread(supervisor.roll, "api")
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, end)
         signal.signal(signal.SIGHUP, hang_up)
         if wait_until_ready(found, stop, as_json=settings.log_format == "json"):
             if settings.log_format == "json":
@@ -257,9 +255,7 @@ def addresses(settings: Settings, names: Sequence[str] = NAMES) -> list[Address]
     return [address for name, address in found.items() if name in names]
 
 
-def wait_until_ready(
-    found: Sequence[Address], stop: threading.Event, *, as_json: bool = False
-) -> bool:
+def wait_until_ready(found: Sequence[Address], stop: Stopping, *, as_json: bool = False) -> bool:
     """Wait until all of them answer; False if `stop` comes first."""
     began_s, is_told, missing = time.monotonic(), False, list(found)
     while missing := [address for address in missing if not _answers(address)]:

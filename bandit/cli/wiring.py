@@ -14,6 +14,7 @@ from bandit.service.metering import FOLDER, Sheet
 from bandit.settings import Settings
 from bandit.store import opening
 from bandit.store.client import Store
+from bandit.store.migrations import migrate
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,22 @@ def host_clock(settings: Settings) -> HostClock:
 def open_store(settings: Settings, *, readonly: bool = False, timeout_s: float = 10.0) -> Store:
     """`bandit.store.opening.open_store` with this machine's entropy."""
     return opening.open_store(settings, os.urandom, readonly=readonly, timeout_s=timeout_s)
+
+
+def open_migrated(settings: Settings, *, timeout_s: float = 10.0) -> Store:
+    """`open_store`, and its tables as this version wants them.
+
+    Raises:
+        StoreUnavailable: The store is not there; nothing is left open.
+        BanditError: A setting or a migration that no waiting will mend.
+    """
+    store = open_store(settings, timeout_s=timeout_s)
+    try:
+        migrate(store)
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 def project_salt(settings: Settings) -> bytes:
