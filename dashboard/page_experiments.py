@@ -258,9 +258,11 @@ def days_left_in_words(one: ExperimentHeadline) -> str:
         return ""
     if one.days_left is None:
         return f"days left can not be told: {in_words([one.days_left_reason or 'no_estimate'])}"
+    if one.verdict.state in ("better", "worse"):
+        return "decided"
     if one.days_left == 0.0:
         return "all the units that it needs are in"
-    return f"about {number(one.days_left)} days left"
+    return f"about {number(round(one.days_left, 1))} days left"
 
 
 def surface_rows(overview: Overview) -> list[dict[str, str]]:

@@ -96,10 +96,12 @@ def health_of_experiment(judged: Judged) -> tuple[HealthState, str]:
 
 
 def days_left_of(experiment: AnySpec, judged: Judged) -> tuple[float | None, str | None]:
-    """Days until a plan is over or else until the effect one cares about can be told."""
+    """Days until a plan is over, or else until the effect one cares about can be told."""
     assert isinstance(experiment, Experiment)
     if experiment.status != "running":
         return None, "not_running"
+    if judged.verdict.state in ("better", "worse"):
+        return 0.0, None
     outlooks = [
         found.outlook for found in judged.effects if found.is_primary and found.outlook is not None
     ]
