@@ -7,15 +7,18 @@ import msgspec
 
 from bandit.errors import BadSpec
 from sims.datasets import MOVIELENS, fetch
+from sims.obd import SMALL
 from sims.worlds.arriving import Arrival, arriving
 from sims.worlds.base import World
 from sims.worlds.fatigue import TiredWorld
 from sims.worlds.formulas import FormulaWorld
+from sims.worlds.logged import LoggedWorld
 from sims.worlds.meetings import MeetingWorld
 from sims.worlds.modified import Modifier, modified
 from sims.worlds.modifiers import Change, Late, Lies, Lost, NewActions, Twice
 from sims.worlds.movielens import MovieLensWorld
 from sims.worlds.multiclass import from_arrays
+from sims.worlds.obd import ObdWorld
 from sims.worlds.synthetic import SyntheticWorld
 
 __all__ = ["MODIFIERS", "WORLDS", "from_arrays", "open_world"]
@@ -27,8 +30,11 @@ WORLDS: dict[str, Callable[[Path], World]] = {
     "movielens": lambda cache: MovieLensWorld(fetch(MOVIELENS, cache)),
     "synthetic": lambda _cache: SyntheticWorld(),
     "meetings": lambda _cache: MeetingWorld(),
+    "obd": lambda _cache: ObdWorld(SMALL / "random_all.csv.gz"),
 }
 """By name, how to build each world with the folder that keeps its data."""
+
+LOG = "log="
 
 MODIFIERS: dict[str, Callable[..., Callable[[World], World]]] = {
     "abrupt": lambda *given: _under(Change, "abrupt", *given),
@@ -57,18 +63,23 @@ def open_world(text: str, cache: Path) -> World:
     'linear+drift:5000+lost:0.05'
 
     Args:
-        text: A name of `WORLDS`, then any number of `+NAME:NUMBER…` of `MODIFIERS`.
+        text: A name of `WORLDS`, or `log=` and a DSJSON file (`LoggedWorld`); then any number of
+            `+NAME:NUMBER…` of `MODIFIERS`.
         cache: Folder that keeps data sets.
 
     Raises:
         BadSpec: There is no such world or law, or it does not take these numbers.
+        RecordError: A log that is none.
         DataSetUnavailable: Its data can not be fetched.
     """
     first, *laws = text.split("+")
-    if first not in WORLDS:
-        raise BadSpec(f"world is {first!r}, must be one of {', '.join(sorted(WORLDS))}")
+    is_log = first.startswith(LOG)
+    if first not in WORLDS and not is_log:
+        raise BadSpec(
+            f"world is {first!r}, must be one of {', '.join(sorted(WORLDS))}, or {LOG} and a file"
+        )
     parsed = [(law, _law(law)) for law in laws]
-    world = WORLDS[first](cache)
+    world: World = LoggedWorld.read(Path(first[len(LOG) :])) if is_log else WORLDS[first](cache)
     for law, put in parsed:
         try:
             world = put(world)

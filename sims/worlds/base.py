@@ -69,6 +69,22 @@ class Round(Record, frozen=True, kw_only=True):
         return max(self.expected) - self.expected[index]
 
 
+class LoggedRound(NamedTuple):
+    """A row of a log: a round of which one reward is known.
+
+    Attributes:
+        this: Its rewards and expected rewards are of no account.
+        logged: Index of what was shown.
+        propensity: With which.
+        reward: 0 or 1.
+    """
+
+    this: Round
+    logged: int
+    propensity: float
+    reward: float
+
+
 class World(Protocol):
     """A truth that makes rounds.
 
