@@ -26,11 +26,11 @@ from sims.closed.plan import Plan
 from sims.closed.population import Population, Truth
 from sims.closed.service import Service
 from sims.scenarios.base import Figure
+from sims.waiting import Stuck
 
 ROUNDS_N = 5000
 """Of the population."""
-SETTLE_S = 180.0
-TICK_S = 1.0
+SETTLE_S = 300.0
 QUANTILES = (0.5, 0.95, 0.99, 0.999)
 Pmfs = Callable[[str], Mapping[str, Sequence[float]]]
 """What each decision of a surface was drawn from, by event id."""
@@ -134,7 +134,7 @@ class Loop:
             executor: Where clients run: one worker each, processes of their own by preference.
 
         Raises:
-            NameTaken, Stuck, Refused: As the parts do.
+            NameTaken, NotTaken, Stuck, Refused: As the parts do.
         """
         plan = self._plan
         self._tell(f"declaring {len(plan.surfaces)} surfaces with an experiment each …")
@@ -143,7 +143,10 @@ class Loop:
         books = self._play(executor)
         self._tell("waiting until the log is drained and learned from …")
         newest_ms = max((_ts_ms(story.event_id) for story in books.stories), default=start_ms)
-        self._service.wait_until_settled(plan, newest_ms, SETTLE_S + 2.0 * plan.window_s)
+        try:
+            self._service.wait_until_settled(plan, newest_ms, SETTLE_S + 2.0 * plan.window_s)
+        except Stuck as exc:
+            self._tell(f"{exc}: the checks below say what is missing")
         self._tell("reading reports …")
         answers = [
             Answers(
