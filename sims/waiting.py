@@ -27,8 +27,16 @@ class Waiting:
         self._monotonic_s = monotonic_s
         self._sleep = sleep
 
-    def until(self, what: str, patience_s: float, ask: Callable[[], T | None]) -> T:
+    def until(
+        self, what: str, patience_s: float, ask: Callable[[], T | None], *, pause_s: float = PAUSE_S
+    ) -> T:
         """Ask until the answer is not None; who can not be reached is asked again.
+
+        Args:
+            what: Is waited for.
+            patience_s: How long to go on.
+            ask: None means not yet.
+            pause_s: Between two questions; more of those that cost the answerer something.
 
         Raises:
             Stuck: Not within `patience_s`.
@@ -44,4 +52,4 @@ class Waiting:
                 return answer
             if self._monotonic_s() >= give_up_s:
                 raise Stuck(f"{what}: {trouble} after {patience_s:g} s")
-            self._sleep(PAUSE_S)
+            self._sleep(pause_s)

@@ -11,6 +11,8 @@ from sims.closed.plan import Plan, declared
 from sims.waiting import Waiting
 
 START_S, SERVE_S, REPORT_S = 60.0, 60.0, 120.0
+LOOK_S = 1.0
+"""Each look makes reports from the log, for which learners would have to wait."""
 IN_A_ROW = 10
 """So many answers of workers that know: more than one worker would give by chance."""
 R = TypeVar("R")
@@ -97,7 +99,9 @@ class Service:
                         return None
             return True
 
-        self._waiting.until("the log is drained and learned from", patience_s, settled)
+        self._waiting.until(
+            "the log is drained and learned from", patience_s, settled, pause_s=LOOK_S
+        )
 
     def experiment(self, key: str, alpha: float) -> ExperimentReport:
         """An experiment's report, made from the log."""
