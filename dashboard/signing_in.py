@@ -26,6 +26,7 @@ class Door:
         book: What keys may do.
         attempts: Wrong guesses.
         writer: Our API with a key, and with who makes the changes.
+        address: Where this session is from.
     """
 
     sign_in: SignIn
@@ -35,6 +36,7 @@ class Door:
     book: KeyBook
     attempts: Attempts
     writer: Callable[[str, str], Writer]
+    address: Callable[[], str] = lambda: st.context.ip_address or "loopback"
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,7 @@ def _ask(door: Door, label: str, attempt: Callable[[str], str]) -> None:
         is_sent = st.form_submit_button("Sign in", type="primary", icon=":material/login:")
     if not is_sent:
         return
-    address = st.context.ip_address or "loopback"
-    wait_s = door.attempts.wait_s(address)
+    wait_s = door.attempts.wait_s(door.address())
     if wait_s > 0:
         st.error(f"Too many wrong attempts. Try again in {wait_s:.0f} s.", icon=":material/lock:")
         return
@@ -158,7 +159,7 @@ def _ask(door: Door, label: str, attempt: Callable[[str], str]) -> None:
 def _try_password(door: Door, given: str) -> str:
     """Come in, or why not."""
     if not is_password(given, door.password):
-        door.attempts.note_wrong(st.context.ip_address or "loopback")
+        door.attempts.note_wrong(door.address())
         return "That is not the password."
     st.session_state[PASSED] = True
     return ""
@@ -171,7 +172,7 @@ def _try_key(door: Door, given: str) -> str:
     if given.startswith("bandit_") and given.isascii() and given.isprintable():
         who, problem = door.book.who(given)
     if who is None or not who.may_read:
-        door.attempts.note_wrong(st.context.ip_address or "loopback")
+        door.attempts.note_wrong(door.address())
         return f"That key lets nobody in: {problem or 'it must have the scope `read`'}."
     st.session_state[KEY] = given
     return ""
