@@ -97,7 +97,9 @@ class Client:
         while at_s < plan.seconds and len(self._books.refused) < REFUSED_MOST:
             await asyncio.sleep(self._start_s + at_s - loop.time())
             surface = min(int(np.searchsorted(bounds, rng.random())), last)
-            task = asyncio.create_task(self._story(surface, rng.randrange(rounds_n), at_s))
+            # Each story has luck of its own, so that what is sent depends on nobody's speed.
+            luck = random.Random(rng.getrandbits(64))
+            task = asyncio.create_task(self._story(surface, rng.randrange(rounds_n), at_s, luck))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
             at_s += rng.expovariate(rate)
@@ -112,16 +114,16 @@ class Client:
             repeated_n=counts["repeated_n"],
         )
 
-    async def _story(self, surface: int, number: int, at_s: float) -> None:
+    async def _story(self, surface: int, number: int, at_s: float, rng: random.Random) -> None:
         """One round from its request to its last reward."""
         try:
-            await self._tell(surface, number, at_s)
+            await self._tell(surface, number, at_s, rng)
         except Refused as exc:
             self._books.refused.append(str(exc))
 
-    async def _tell(self, surface: int, number: int, at_s: float) -> None:
+    async def _tell(self, surface: int, number: int, at_s: float, rng: random.Random) -> None:
         loop, this = asyncio.get_running_loop(), self._population.rounds[number]
-        own = self._own_id() if self._rng.random() < self._plan.repeated else None
+        own = self._own_id(rng) if rng.random() < self._plan.repeated else None
         request = RankRequest(
             surface=self._surfaces[surface],
             unit_id=this.unit_id,
@@ -141,7 +143,7 @@ class Client:
         top = answer.ranking[0]
         drawn = [action.id for action in this.actions].index(top.id)
         sent, sent_n = await self._reward(
-            answer.event_id, this.reward(drawn), self._surfaces[surface], (sent_s, answered_s)
+            answer.event_id, this.reward(drawn), self._surfaces[surface], (sent_s, answered_s), rng
         )
         variant = answer.experiment.variant if answer.experiment else ""
         self._books.stories.append(
@@ -166,10 +168,15 @@ class Client:
         self._counts["unlike_n"] += ranking != answer.ranking
 
     async def _reward(
-        self, event_id: str, value: float, surface: str, asked_s: tuple[float, float]
+        self,
+        event_id: str,
+        value: float,
+        surface: str,
+        asked_s: tuple[float, float],
+        rng: random.Random,
     ) -> tuple[Sent, int]:
         """Send a reward as the plan has it; what became of it, and how often it was accepted."""
-        rng, plan, loop = self._rng, self._plan, asyncio.get_running_loop()
+        plan, loop = self._plan, asyncio.get_running_loop()
         if not value:
             return "nothing", 0
         if rng.random() < plan.lost:
@@ -238,10 +245,9 @@ class Client:
             await asyncio.sleep(PAUSES_S[min(tries, len(PAUSES_S) - 1)])
             tries += 1
 
-    def _own_id(self) -> str:
+    def _own_id(self, rng: random.Random) -> str:
         """A UUIDv7 of now."""
         bits = self._given.now_ns() // 1_000_000 << 80 | 0x7 << 76 | 0b10 << 62
-        rng = self._rng
         return str(uuid.UUID(int=bits | rng.getrandbits(12) << 64 | rng.getrandbits(62)))
 
 

@@ -79,10 +79,9 @@ class Plan(Record, frozen=True, kw_only=True):
 
     def chances(self) -> list[float]:
         """With which probability a round is played on each surface."""
-        rest = 1.0 - self.learning_share
-        return [rest / self.repetitions] * self.repetitions + [
-            self.learning_share / self.learning
-        ] * self.learning
+        fixed = (1.0 - self.learning_share) / self.repetitions
+        learning = [self.learning_share / self.learning] * self.learning if self.learning else []
+        return [fixed] * self.repetitions + learning
 
     def rounds_per_s(self, mean_reward: float) -> float:
         """Rounds a second that make `rate_per_s` requests, if a round earns that much."""
