@@ -20,7 +20,6 @@ from sims.peers import PEERS
 from sims.running.runs import WorkerDied, processes
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
-CELLS = "cells"
 
 
 @click.command()
@@ -116,7 +115,7 @@ def _play(console: Console, options: Options, cache: Path, out: Path, workers: i
         return bake(
             options,
             cache,
-            out / CELLS,
+            out,
             executor=executor,
             workers_n=workers,
             told=told,

@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from sims.peers.numbers import Arms, Floats, Numbers, arms_n, greedy, library
+from sims.peers.numbers import Arms, Floats, Numbers, arms_n, greedy, library, width_of
 from sims.worlds.base import Round, World
 
 
@@ -32,15 +32,15 @@ class ContextualBandits(NamedTuple):
             model = online.BootstrappedUCB(
                 base, arms, nsamples=5, batch_train=True, random_state=seed, njobs_arms=1
             )
-        return ContextualBanditsLearner(model)
+        return ContextualBanditsLearner(model, width_of(world))
 
 
 class ContextualBanditsLearner:
     """Arms are numbers; what is not offered is passed over."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, width: int) -> None:
         self._model = model
-        self._numbers, self._arms = Numbers(), Arms()
+        self._numbers, self._arms = Numbers(width), Arms()
         self._x: Floats = np.zeros(0)
         self._is_fitted = False
 

@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from sims.peers.numbers import Arms, Floats, Numbers, arms_n, greedy, library
+from sims.peers.numbers import Arms, Floats, Numbers, arms_n, greedy, library, width_of
 from sims.worlds.base import Round, World
 
 
@@ -26,15 +26,17 @@ class MabWiser(NamedTuple):
         """
         mab = library("mabwiser.mab")
         kinds = {"linucb": mab.LearningPolicy.LinUCB, "lints": mab.LearningPolicy.LinTS}
-        return MabWiserLearner(mab.MAB(list(range(arms_n(world))), kinds[self.kind](), seed=seed))
+        return MabWiserLearner(
+            mab.MAB(list(range(arms_n(world))), kinds[self.kind](), seed=seed), width_of(world)
+        )
 
 
 class MabWiserLearner:
     """Arms are numbers; what is not offered is passed over."""
 
-    def __init__(self, mab: Any) -> None:
+    def __init__(self, mab: Any, width: int) -> None:
         self._mab = mab
-        self._numbers, self._arms = Numbers(), Arms()
+        self._numbers, self._arms = Numbers(width), Arms()
         self._x: Floats = np.zeros(0)
         self._is_fitted = False
 

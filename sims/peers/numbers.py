@@ -1,6 +1,7 @@
 """Rounds as the arrays that most libraries want."""
 
 import importlib
+from itertools import islice
 from types import ModuleType
 
 import msgspec
@@ -14,6 +15,9 @@ from sims.worlds.base import Round, World
 Floats = npt.NDArray[np.float64]
 WIDEST = 128
 """Coordinates of a vector, the constant's counted; names beyond share them by their hash."""
+
+LOOKED_N = 300
+"""Rounds by which it is said how many a world needs."""
 
 
 class PeerMissing(RuntimeError):
@@ -55,8 +59,13 @@ class Numbers:
         self._coordinates = Coordinates(most)
         self._moments: dict[str, tuple[int, float, float]] = {}
 
+    @property
+    def used_n(self) -> int:
+        """Coordinates that mean something so far."""
+        return self._coordinates.length
+
     def of(self, this: Round) -> Floats:
-        """`(WIDEST,)` of a round."""
+        """`(most,)` of a round."""
         offered = {a.id: msgspec.Raw(a.features) for a in this.actions if a.features != b"{}"}
         if not offered:
             return self.vector(this.context)
@@ -111,10 +120,16 @@ def arms_n(world: World) -> int:
     """
     found = getattr(world, "actions_n", None)
     if found is None or found > MOST_ARMS:
-        raise PeerMissing(
-            f"its arms are fixed, and {found or 'nobody knows how many'} are too many"
-        )
+        raise PeerMissing(f"has fixed arms, at most {MOST_ARMS}, and here are {found or 'many'}")
     return int(found)
+
+
+def width_of(world: World) -> int:
+    """How many coordinates a world's rounds need, by some of them; at most `WIDEST`."""
+    numbers = Numbers()
+    for this in islice(world.rounds(np.random.default_rng(0)), LOOKED_N):
+        numbers.of(this)
+    return numbers.used_n
 
 
 def greedy(values: Floats) -> Floats:

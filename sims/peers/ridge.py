@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sims.peers.numbers import WIDEST, Floats, Numbers, greedy
+from sims.peers.numbers import Floats, Numbers, greedy, width_of
 from sims.worlds.base import Round, World
 
 
@@ -32,27 +32,28 @@ class Ridge(NamedTuple):
 
     def learner(self, world: World, seed: int) -> "RidgeLearner":
         """Untrained."""
-        return RidgeLearner(self, seed)
+        return RidgeLearner(self, seed, width_of(world))
 
 
 class RidgeLearner:
     """For each action id A⁻¹ and A⁻¹·b, updated by Sherman and Morrison's formula."""
 
-    def __init__(self, contender: Ridge, seed: int) -> None:
+    def __init__(self, contender: Ridge, seed: int, width: int) -> None:
         self._like = contender
+        self._width = width
         self._rng = np.random.default_rng(seed)
-        self._numbers = Numbers()
+        self._numbers = Numbers(width)
         self._inverse: dict[str, Floats] = {}
         self._theta: dict[str, Floats] = {}
-        self._x = np.zeros(WIDEST)
+        self._x = np.zeros(self._width)
 
     def pmf(self, this: Round) -> Floats:
         """1 for the action whose index, or whose sample, is the largest."""
         x = self._x = self._numbers.of(this)
         for action in this.actions:
             if action.id not in self._theta:
-                self._inverse[action.id] = np.eye(WIDEST) / self._like.ridge
-                self._theta[action.id] = np.zeros(WIDEST)
+                self._inverse[action.id] = np.eye(self._width) / self._like.ridge
+                self._theta[action.id] = np.zeros(self._width)
         means = np.array([self._theta[action.id] @ x for action in this.actions])
         spread = np.array([x @ self._inverse[action.id] @ x for action in this.actions])
         width = self._like.scale * np.sqrt(np.maximum(spread, 0.0))
