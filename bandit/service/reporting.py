@@ -6,6 +6,7 @@ number does not change by waiting for late rewards.
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple, get_args
 
@@ -392,11 +393,13 @@ class ReportService:
         now_ms = self._now_ms()
         if at_ms is not None and at_ms >= now_ms:
             at_ms = None  # nobody knows more than is known now
-        drained = self._tail.drained_through_ms(now_ms if at_ms is None else at_ms)
+        with ThreadPoolExecutor(1) as aside:  # neither has to wait for the other
+            asked = aside.submit(self._tail.drained_through_ms, now_ms if at_ms is None else at_ms)
+            declared = Declared(self._definitions, at_ms)
+            drained = asked.result()
         settled_ms = drained.through_ms
         if at_ms is not None and settled_ms is not None:
             drained = drained._replace(through_ms=min(settled_ms, at_ms))
-        declared = Declared(self._definitions, at_ms)
         return _Asked(declared, When(now_ms, at_ms, settled_ms, fresh), drained)
 
     def _looks(self, judging: Judging, as_of_ms: int) -> Sequence[ExperimentNumbers]:

@@ -140,11 +140,20 @@ class KeptNumbers:
             StoreUnavailable: The store did not answer.
         """
         kinds, keys, generations = zip(*asked, strict=True)
+        # What refreshers say has no generation: '' is the only one.
+        are_known = all(kind == "refresher" or generation for kind, _, generation in asked)
         rows = self._store.rows(
-            "kept_newest", kinds=kinds, keys=keys, generations=generations, at_ms=at_ms
+            "kept_newest_of_generation" if are_known else "kept_newest",
+            kinds=kinds,
+            keys=keys,
+            generations=generations,
+            at_ms=at_ms,
         )
+        wanted = {(kind, key) for kind, key, _ in asked}
         found = {(kind, key): _kept(kind, row) for kind, key, *row in rows}
-        return {place: kept for place, kept in found.items() if kept is not None}
+        return {
+            place: kept for place, kept in found.items() if kept is not None and place in wanted
+        }
 
     def newest_of_each(self, kind: Kind, at_ms: int) -> dict[str, Kept]:
         """The newest numbers of all things of a kind, by key, that are not of a later time.
