@@ -17,7 +17,7 @@ LIBRARIES = {
     "coba": "coba.learners",
 }
 
-# River's bounds become NaN after a few lessons (the variance of its regression, below 0), so what it
+# River's bounds become NaN after a few lessons (its regression's variance is below 0), so what it
 # learned is hardly asked for: it only has to get to the end.
 LEAST = {"river-linucb": 0.2}
 
