@@ -70,18 +70,33 @@ def compared(running: Bench, found: Calibration, rounds: int, seconds: float) ->
     yield line("requests/s at saturation", 1.0 / mean_s, statistics.median(rates))
     half = statistics.median(rates) / 2.0
     predicted = Model(found, ONE, Load(rankings=half, rewards=0.0, actions_n=ACTIONS_N)).run(20.0)
-    p50, p99, lags = [], [], []
+    p50, p99, lags, asked_n = [], [], [], 0
+    began_s, before = running.monotonic_s(), running.cpu_s()
     for number in range(rounds):
         with watched(running) as seen:
             run = asyncio.run(
                 open_loop(running.port, rankings, rate=half, seconds=seconds, seed=number)
             )
+        asked_n += run.n
         p50.append(float(np.quantile(run.taken_ms, 0.5)))
         p99.append(float(np.quantile(run.taken_ms, 0.99)))
         lags.append(seen.lag_s)
     yield line(f"p50 in ms at {half:,.0f} rankings/s", predicted.p50_ms, statistics.median(p50))
     yield line("p99 in ms there", predicted.p99_ms, statistics.median(p99))
     yield line("drain lag in s there", predicted.lag_s, statistics.median(lags))
+    # Who works how long is told also where others keep the processors busy; latencies are not.
+    elapsed_s, after = running.monotonic_s() - began_s, running.cpu_s()
+    cost = found.cost_of(ACTIONS_N)
+    for role, each_s in (
+        ("api", cost.api_s),
+        ("drain", cost.drain_s),
+        ("gateway", cost.clickhouse_s),
+        ("learn", cost.learn_s),
+    ):
+        busy_s = asked_n * each_s + elapsed_s * found.idle[role]
+        yield line(
+            f"cores of {role} there", busy_s / elapsed_s, (after[role] - before[role]) / elapsed_s
+        )
 
 
 def line(what: str, predicted: float | None, measured: float) -> str:
