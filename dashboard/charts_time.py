@@ -47,10 +47,14 @@ def history_points(history: ExperimentHistory, metric: str, *, relative: bool) -
 
 
 def arrival_points(arrivals: Arrivals | None) -> list[Row]:
-    """A row per time and variant."""
-    if arrivals is None:
+    """A row per time and variant, from 0 on."""
+    if arrivals is None or arrivals.from_ms is None:
         return []
-    return [
+    start: list[Row] = [
+        {"at": arrivals.from_ms, "label": variant, "units": 0, "total": 0}
+        for variant in dict.fromkeys(point.variant for point in arrivals.points)
+    ]
+    return start + [
         {"at": p.at_ms, "label": p.variant, "units": p.units_n, "total": p.total_n}
         for p in arrivals.points
     ]

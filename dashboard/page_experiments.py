@@ -190,6 +190,7 @@ def _table(shown: Sequence[ExperimentHeadline], page: StreamlitPage | None) -> N
         on_select="rerun",
         selection_mode="single-row",
         key="experiments-table",
+        placeholder=DASH,
         alt="Experiments with verdict, health, effect and days left; each is written out below",
     )
     picked = chosen.selection.rows if page is not None else []

@@ -34,7 +34,10 @@ def answer_in_words(planning: Planning) -> tuple[str, str]:
     what = found.metric or f"a {found.type}"
     size = _size(plan.effect, plan.relative_effect)
     if plan.units is None or plan.units_each is None:
-        return f"No plan for {what}: {in_words([plan.reason or 'no_effect'])}.", "Change it below."
+        return (
+            f"No plan for {what}: {in_words([plan.reason or 'no_effect'])}.",
+            "Change what is asked for, or what is known.",
+        )
     aim = f"show {what} not to be worse than by {size.lstrip('+-−')}"
     if asked.shows != "not_worse":
         aim = f"find a change of {what} by {size}"

@@ -226,6 +226,15 @@ class ReportNumbers:
         kept = read.kept.get(("experiment", key))
         if kept is not None and when.takes(kept.as_of_ms):
             return Found(kept.numbers, kept.as_of_ms, generation, "kept")
+        if judging.experiment.status == "draft" and not when.fresh:
+            # Nobody is assigned to a draft, and it never ran: its log need not be searched.
+            nothing = ExperimentNumbers(
+                experiment=key,
+                generation=generation,
+                closed_ms=when.latest_ms - judging.window_ms,
+                variants=(),
+            )
+            return Found(nothing, when.latest_ms, generation, "log")
         numbers = self.experiment_from_log(judging, when.latest_ms)
         return Found(numbers, when.latest_ms, generation, "log")
 

@@ -97,7 +97,7 @@ def _baselines(
             before = known.get(spec.key)
             if before is None or _rank(one) > _rank(before):
                 known[spec.key] = one
-    return tuple(known.values())
+    return tuple(sorted(known.values(), key=lambda one: one.sd is None))
 
 
 def _rank(found: MetricBaseline) -> tuple[bool, int, int]:

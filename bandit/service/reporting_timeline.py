@@ -44,10 +44,12 @@ class Arrivals(Record, frozen=True, kw_only=True):
 
     Attributes:
         period_ms: An hour, or a day of a long experiment.
+        from_ms: Start of the first period; None before the first unit.
         points: By time and variant; every variant that has units at all is at every time.
     """
 
     period_ms: int
+    from_ms: int | None = None
     points: tuple[ArrivalPoint, ...] = ()
 
 
@@ -94,7 +96,11 @@ def arrivals_of(numbers: ExperimentNumbers, variants: Sequence[str]) -> Arrivals
                     decisions_n=found.decisions_n if found else 0,
                 )
             )
-    return Arrivals(period_ms=numbers.period_ms, points=tuple(points))
+    return Arrivals(
+        period_ms=numbers.period_ms,
+        from_ms=min((at_ms for at_ms, _ in by_place), default=None),
+        points=tuple(points),
+    )
 
 
 def marks_of(

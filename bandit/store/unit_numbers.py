@@ -84,7 +84,8 @@ class UnitNumbers:
         sliced: Bound = {"segment_names": [], "segment_tops": []}
         found = []
         if plan.surface is not None:
-            found.append(statement("unit_sums", **(plan.joined() | span | ALONE)))
+            own = span | ALONE | {"of_experiment": plan.experiment.key}
+            found.append(statement("unit_sums", **(plan.joined() | own)))
         for place, metric in enumerate(plan.metrics, 1):
             if metric.cap_quantile is not None:
                 at = {"place": place, "quantile": metric.cap_quantile}

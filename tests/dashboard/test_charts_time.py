@@ -63,12 +63,13 @@ def test_marks_are_drawn_where_the_chart_is_and_listed_whole():
 def test_units_add_up_and_are_told():
     arrivals = Arrivals(
         period_ms=HOUR_MS,
+        from_ms=0,
         points=(
             ArrivalPoint(at_ms=HOUR_MS, variant="c", units_n=3, total_n=3, decisions_n=9),
             ArrivalPoint(at_ms=2 * HOUR_MS, variant="c", units_n=4, total_n=7, decisions_n=9),
         ),
     )
-    assert [row["total"] for row in arrival_points(arrivals)] == [3, 7]
+    assert [row["total"] for row in arrival_points(arrivals)] == [0, 3, 7]
     drawing = arrivals_chart(arrivals, MARKS)
     assert drawing is not None
     assert drawing.alt == "Units over time by variant; now c 7."
