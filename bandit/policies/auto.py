@@ -48,8 +48,7 @@ MOST_NUMBERS = 2**22
 """Of all A⁻¹ together: 32 MB, and half of that in a snapshot."""
 RIDGES = (0.3, 3.0)
 ARGUMENTS = ("--squarecb -q UA", "--squarecb -l 0.05 -q UA")
-_LEAST = 1e-4  # of s², as a share of what guessing the mean would miss
-_FIRST_LOSS = 1.0  # lessons that are taken to have missed by 1/2 before the first
+_LEAST = 1e-4  # of s², as a share of what predicting 0 would miss
 
 
 class AutoParameters(Parameters, frozen=True, kw_only=True):
@@ -123,6 +122,7 @@ class Auto:
             except msgspec.MsgspecError as exc:
                 raise SnapshotCorrupt(f"snapshot is not as it was saved: {exc}") from exc
         self._lessons_n = saved.lessons_n if saved else 0
+        self._squares = saved.squares if saved else 0.0
         parts_n = len(RIDGES) + len(ARGUMENTS)
         self._losses = list(saved.losses) if saved else [0.0] * parts_n
         self._kernel = (
@@ -178,6 +178,7 @@ class Auto:
         for place, each in enumerate(predicted, len(self._losses) - len(predicted)):
             self._losses[place] += (lesson.reward - each) ** 2
         self._lessons_n += 1
+        self._squares += lesson.reward**2
         if not self._ridges.gone:
             context, own = features_of(lesson.context, "$.context"), _own(drawn)
             self._kernel.look_at(context, own)
@@ -199,6 +200,7 @@ class Auto:
         return msgspec.msgpack.encode(
             _Saved(
                 lessons_n=self._lessons_n,
+                squares=self._squares,
                 losses=self._losses,
                 looked_n=self._kernel.lessons_n,
                 seen=dict(sorted(self._kernel.seen.items())),
@@ -223,13 +225,26 @@ class Auto:
         return np.concatenate([ridges, models])
 
     def _variance(self, least: float) -> float:
-        return max((least + 0.25 * _FIRST_LOSS) / (self._lessons_n + _FIRST_LOSS), _LEAST)
+        """s²; one lesson more is taken to have been missed as by whoever predicts 0."""
+        n = max(self._lessons_n, 1)
+        usual = self._squares / n
+        return max((least + usual) / (n + 1), _LEAST * usual) or 1.0
 
 
 class _Saved(msgspec.Struct, frozen=True, array_like=True):
-    """The state."""
+    """The state.
+
+    Attributes:
+        lessons_n: How many.
+        squares: Σ reward².
+        losses: Of each part.
+        looked_n, seen: Of the kernel.
+        gone, ids, numbers: Of the ridge regressions.
+        models: Vowpal Wabbit's; for a digest, theirs.
+    """
 
     lessons_n: int
+    squares: float
     losses: list[float]
     looked_n: int
     seen: dict[str, tuple[int, float, float]]
