@@ -8,6 +8,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from bandit.errors import NotDeclared
+from bandit.service.planning import PlanQuestion
 from bandit.service.reporting import ReportService
 from bandit.service.reporting_payloads import Verdict
 from tests.api.conftest import World
@@ -32,6 +33,33 @@ PLAIN = {"sequential": None, "fresh": False}
             "history",
             ("feed", 0.1, 7, 17, {"metric": "clicks"}),
         ),
+        ("experiments/feed/sql?at=17&metric=click", "sql", ("feed", 17, {"metric": "click"})),
+        (
+            "surfaces/home.feed/planning?metric=click&effect=0.1&absolute=true&shows=not_worse"
+            "&power=0.9&alpha=0.1&treatments=2&share=0.5&units_per_day=9&mean=3&sd=2&type=sum"
+            "&covariates=false&at=17",
+            "planning",
+            (
+                "home.feed",
+                PlanQuestion(
+                    effect=0.1,
+                    effect_scale="absolute",
+                    shows="not_worse",
+                    power=0.9,
+                    alpha=0.1,
+                    treatments=2,
+                    share=0.5,
+                    units_per_day=9.0,
+                    mean=3.0,
+                    sd=2.0,
+                    type="sum",
+                    covariates=False,
+                ),
+                "click",
+                17,
+            ),
+        ),
+        ("planning?mean=3&sd=2", "planning", (None, PlanQuestion(mean=3.0, sd=2.0))),
         (
             "surfaces/home.feed?alpha=0.01&at=2026-11-23",
             "surface",

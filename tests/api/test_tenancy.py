@@ -91,7 +91,14 @@ def cases() -> dict[tuple[str, str], Case]:
         ("GET", "/v1/reports/experiments/{key}/history"): Case(
             "/v1/reports/experiments/feed/history", works=0
         ),
+        ("GET", "/v1/reports/experiments/{key}/sql"): Case(
+            "/v1/reports/experiments/feed/sql", works=0
+        ),
         ("GET", "/v1/reports/surfaces/{key}"): Case("/v1/reports/surfaces/home.feed", works=0),
+        ("GET", "/v1/reports/surfaces/{key}/planning"): Case(
+            "/v1/reports/surfaces/home.feed/planning", works=0
+        ),
+        ("GET", "/v1/reports/planning"): Case("/v1/reports/planning?mean=1&sd=1"),
         ("GET", "/v1/reports/surfaces/{key}/actions"): Case(
             "/v1/reports/surfaces/home.feed/actions", works=0
         ),
