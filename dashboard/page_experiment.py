@@ -23,6 +23,7 @@ from dashboard.parts import (
     choose_level,
     open_page,
     ordered_experiments,
+    plain,
     show_age,
     show_downloads,
     show_missing,
@@ -96,7 +97,7 @@ def _live(
         st.info("These are the numbers and definitions of then.", icon=":material/history:")
     st.caption(about_in_words(report))
     if report.description:
-        st.markdown(report.description)
+        st.markdown(plain(report.description))
     _answers(report)
     show_verdict(report.verdict)
     show_problems(report.health.problems)

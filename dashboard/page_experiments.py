@@ -19,6 +19,7 @@ from dashboard.parts import (
     REFRESH_S,
     choose,
     ordered_experiments,
+    plain,
     show_age,
     show_downloads,
     show_killed_of,
@@ -296,7 +297,7 @@ def _verdict(found: ExperimentHeadline, page: StreamlitPage | None) -> None:
         st.subheader(found.key, anchor=False)
         st.caption(caption_of(found))
         if found.description:
-            st.markdown(found.description)
+            st.markdown(plain(found.description))
         show_verdict(found.verdict)
         if found.health == "attention":
             st.markdown(f"{HEALTH['attention']}: {found.health_reason}.")

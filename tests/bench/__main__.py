@@ -4,6 +4,7 @@ import platform
 import sys
 
 from tests.bench.capacity import capacity
+from tests.bench.dashboards import dashboards
 from tests.bench.evaluating import evaluating
 from tests.bench.everything import everything
 from tests.bench.learner import learner
@@ -24,6 +25,7 @@ BENCHES = {
     "reports": reports,
     "simulating": simulating,
     "capacity": capacity,
+    "dashboards": dashboards,
 }
 
 
