@@ -14,7 +14,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bandit.policies.cache import Generations
+
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
+
+_STACKED = 2**18  # numbers in a generation of gathered weights: 2 MB
 _CONSTANT_RIDGE = 0.01
 """Of the constant, as a share of the others': what an action earns on average is hardly shrunk."""
 
@@ -56,6 +61,9 @@ class Ridges:
         self._upper = np.triu_indices(length)
         self._room = np.empty((len(self._ridges), length, length))
         self.gone = False
+        self._stacks: Generations[tuple[str, ...], tuple[Places, Floats]] = Generations(
+            _STACKED, weigh=lambda ids: 1 + len(ids) * len(self._ridges) * length
+        )
 
     def worths(self, ids: Sequence[str], vectors: Floats) -> Floats:
         """`(p, k)` what each action is worth by each ridge; 0 for one that was never shown.
@@ -64,20 +72,32 @@ class Ridges:
             ids: `(k,)`.
             vectors: `(k, length)`, or `(1, length)` if all have the same one.
         """
-        known, p = self._known, len(self._ridges)
-        places = [place for place, id_ in enumerate(ids) if id_ in known]
-        found = np.zeros((p, len(ids)))
-        if places:
-            products = np.stack([known[ids[place]].weights for place in places], axis=2)
-            products *= (vectors if len(vectors) == 1 else vectors[places]).T
+        places, weights = self._stacked(tuple(ids))
+        found = np.zeros((len(self._ridges), len(ids)))
+        if len(places):
+            products = weights * (vectors if len(vectors) == 1 else vectors[places]).T
             found[:, places] = np.add.reduce(products, axis=1)
         return found
 
+    def _stacked(self, ids: tuple[str, ...]) -> tuple[Places, Floats]:
+        """Places of those that are known, and their weights, `(p, length, known)`."""
+        stack = self._stacks.get(ids)
+        if stack is None:
+            known = self._known
+            places = np.array([place for place, id_ in enumerate(ids) if id_ in known], np.intp)
+            weights = [known[ids[place]].weights for place in places]
+            stack = places, np.stack(weights, axis=2) if weights else np.empty((0, 0, 0))
+            self._stacks.put(ids, stack)
+        return stack
+
     def learn(self, id_: str, x: Floats, reward: float) -> None:
         """One lesson."""
+        if self.gone:
+            return
+        self._stacks.clear()
         known = self._known.get(id_)
         if known is None:
-            if self.gone or len(self._known) == self._most:
+            if len(self._known) == self._most:
                 self.gone = True
                 self._known.clear()
                 return

@@ -267,8 +267,11 @@ def worths_of(
     """
     inside = [policy.inside for policy in policies]
     examples = inside[0].examples
-    shared = [examples.context(context)]
-    offered = offered_of([examples.known(action) for action in actions])
+    found = examples.arrays_of(context, actions, b"", "U")
+    if found is None:  # an action of very many features
+        arrays = [examples.action(action) for action in actions]
+        found = offered_of(arrays), [examples.context(context)]
+    offered, shared = found
     rows = []
     for each in inside:
         if each.explorer is None or each.weights is None or not each.plain:
@@ -349,17 +352,6 @@ class _Examples:
             RecordError: As `of`.
         """
         return self._action_arrays(action)
-
-    def known(self, action: Action) -> Arrays:
-        """An action's features, hashed once while it stays in use.
-
-        Raises:
-            RecordError: As `of`.
-        """
-        known = self._recent.get(action.id)
-        if known is None or known.features != action.features:
-            known = self._known(action)
-        return Arrays(known.indices, known.values)
 
     def context(self, raw: bytes) -> Arrays:
         """A context's features, hashed.
