@@ -87,7 +87,7 @@ def assumptions(calibration: Calibration) -> list[str]:
         "every API worker, drain and learner has a core when it wants one; requests are spread "
         "evenly over workers, surfaces over learners; one policy learns in one process",
         f"nothing is busier than {MOST_BUSY:.0%} at the peak, and {SPARE_HOSTS} host is spare",
-        f"hosts have {CORES_PER_HOST} cores, {OTHER_CORES} of them for drain and machine",
+        f"hosts have {CORES_PER_HOST} cores at most, {OTHER_CORES} of them for drain and machine",
         f"ClickHouse works {MERGES:g} times as long for a row as measured (merges of a long log), "
         f"and {REFRESHER_CORES:g} cores for reports; its work is spread over shards",
         f"{REPLICAS} replicas, {KEPT_DAYS} days kept; {HEADERS_BYTES:g} B of headers a request",
@@ -141,10 +141,12 @@ def deployment_for(calibration: Calibration, demand: Demand) -> Deployment:
         name: cores / MOST_BUSY
         for name, cores in cores_of(calibration, demand, demand.peak_rate).items()
     }
-    workers = CORES_PER_HOST - OTHER_CORES
-    hosts = max(math.ceil(busy["API workers"] / workers), math.ceil(busy["drain"])) + SPARE_HOSTS
+    most = CORES_PER_HOST - OTHER_CORES
+    # A host has one drain: where that is what is short, more hosts with fewer workers are needed.
+    hosts = max(math.ceil(busy["API workers"] / most), math.ceil(busy["drain"]), 1)
+    workers = max(math.ceil(busy["API workers"] / hosts), 1)
     return Deployment(
-        hosts=hosts,
+        hosts=hosts + SPARE_HOSTS,
         workers=workers,
         clickhouse_cores=max(math.ceil(busy["ClickHouse"]), 1),
         learners=min(max(math.ceil(busy["learners"]), 1), demand.surfaces),
