@@ -62,10 +62,10 @@ def seeded(gateway: Gateway) -> Iterator[Seeded]:
     store.close()
 
 
-def start_dashboard(environ: dict[str, str]) -> tuple[subprocess.Popen[str], str]:
-    """Start `bandit dashboard` on a free port and wait until it answers."""
+def start_dashboard(environ: dict[str, str], port: int = 0) -> tuple[subprocess.Popen[str], str]:
+    """Start `bandit dashboard`, on a free port unless one is given, and wait until it answers."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "bandit", "dashboard", "--port", "0"],
+        [sys.executable, "-m", "bandit", "dashboard", "--port", str(port)],
         stdout=subprocess.PIPE,
         text=True,
         env=environ,

@@ -8,7 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from bandit.cli.binding import free_port
 from tests.dashboard.conftest import Seeded, start_dashboard, stop_dashboard
+from tests.dashboard.oidc_provider import Provider
 from tests.dashboard.test_browser import TIMEOUT_MS, browser, open_page
 
 __all__ = ["browser"]
@@ -143,3 +145,33 @@ def test_a_key_that_is_revoked_shows_nothing_more_on_a_page_that_stays_open(
     page.get_by_text("your API key is good no more").wait_for()
     expect(page.get_by_text("feed-2026")).to_have_count(0, timeout=TIMEOUT_MS)
     page.context.close()
+
+
+def test_oidc_lets_in_whom_the_settings_name_and_nobody_else(browser: Browser, seeded: Seeded):
+    provider = Provider("mia@example.org", "dash")
+    port = free_port("127.0.0.1", 0)
+    environ = seeded.environ | {
+        "BANDIT_DASHBOARD_URL": f"http://127.0.0.1:{port}",
+        "BANDIT_OIDC_METADATA_URL": f"{provider.url}/.well-known/openid-configuration",
+        "BANDIT_OIDC_CLIENT_ID": "dash",
+        "BANDIT_OIDC_CLIENT_SECRET": "hush",
+        "BANDIT_OIDC_ALLOWED": "@example.org",
+    }
+    process, url = start_dashboard(environ, port)
+    try:
+        page, _ = open_page(browser)
+        page.goto(url)
+        shows_nothing(page)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_text("mia@example.org · all projects").wait_for()
+        page.get_by_text("feed-2026").first.wait_for()
+        page.get_by_role("button", name="Sign out").click()
+        shows_nothing(page)
+        provider.email = "eve@elsewhere.org"
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_text("eve@elsewhere.org may not come in here").wait_for()
+        shows_nothing(page)
+        page.context.close()
+    finally:
+        stop_dashboard(process)
+        provider.close()
