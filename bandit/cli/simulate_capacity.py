@@ -39,6 +39,8 @@ LOADS = (0.25, 0.5, 0.75, 1.0)
 """Of the busiest moment, at which the model runs event by event."""
 ARRIVALS_N = 20_000.0
 """About so many requests of a run, so that p99 is known."""
+LEAST_S = 6.0
+"""Of a run, so that drains have made many passes."""
 
 
 class CapacityReport(Record, frozen=True, kw_only=True):
@@ -170,7 +172,7 @@ def report_of(
         model = Model(
             calibration, needs.deployment, load, background=background_of(demand), seed=seed
         )
-        outcomes[f"{share:.0%}"] = model.run(max(ARRIVALS_N / rankings, 3.0))
+        outcomes[f"{share:.0%}"] = model.run(max(ARRIVALS_N / rankings, LEAST_S))
     return CapacityReport(
         calibration=calibration,
         assumptions=assumptions(calibration),

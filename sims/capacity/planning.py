@@ -85,7 +85,8 @@ def assumptions(calibration: Calibration) -> list[str]:
         f"costs are of {calibration.machine}, {calibration.cores} cores, Python "
         f"{calibration.python}; rankings of {sizes} actions were measured, others are interpolated",
         "every API worker, drain and learner has a core when it wants one; requests are spread "
-        "evenly over workers, surfaces over learners; one policy learns in one process",
+        "evenly over workers, surfaces over learners; one policy learns in one process; a drain "
+        "waits for each pass",
         f"nothing is busier than {MOST_BUSY:.0%} at the peak, and {SPARE_HOSTS} host is spare",
         f"hosts have {CORES_PER_HOST} cores at most, {OTHER_CORES} of them for drain and machine",
         f"ClickHouse works {MERGES:g} times as long for a row as measured (merges of a long log), "
@@ -115,7 +116,9 @@ def cores_of(calibration: Calibration, demand: Demand, rankings: float) -> dict[
     background = background_of(demand)
     return {
         "API workers": rankings * rank.api_s + rewards * reward.api_s,
-        "drain": rankings * rank.drain_s + rewards * reward.drain_s,
+        # One pass at a time, whatever it waits for: by the clock, not by the processor.
+        "drain": rankings * max(rank.drain_s, rank.pass_row_s)
+        + rewards * max(reward.drain_s, reward.pass_row_s),
         "ClickHouse": background.merges
         * (rankings * rank.clickhouse_s + rewards * reward.clickhouse_s)
         + background.refresher_cores,
