@@ -154,7 +154,7 @@ def running_chart(series: Series) -> Drawing | None:
                 "label:N",
                 title=None,
                 scale=alt.Scale(domain=labels, range=_cycle(DASHES, len(labels))),
-                legend=_legend(),
+                legend=legend(),
             ),
             tooltip=[
                 alt.Tooltip("label:N", title="of"),
@@ -219,7 +219,7 @@ def _forest(
     dot = base.mark_point(filled=True, size=90, opacity=1, **plain)
     shaped = dot.encode(x="point:Q")
     if by:
-        shape = alt.Shape(f"{by}:N", title=None, scale=alt.Scale(domain=groups), legend=_legend())
+        shape = alt.Shape(f"{by}:N", title=None, scale=alt.Scale(domain=groups), legend=legend())
         shaped = shaped.encode(shape=shape)
     layers = [interval.encode(x=x, x2="high:Q"), shaped]
     if zero:
@@ -265,11 +265,11 @@ def colour(field: str, domain: Sequence[str]) -> alt.Color:
         f"{field}:N",
         title=None,
         scale=alt.Scale(domain=list(domain), range=_cycle(PALETTE, len(domain))),
-        legend=_legend(),
+        legend=legend(),
     )
 
 
-def _legend() -> alt.Legend:
+def legend() -> alt.Legend:
     """The same for colour, dash and shape, or Vega draws one for each."""
     return alt.Legend(orient="top", columns=2, labelLimit=160)
 

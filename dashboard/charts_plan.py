@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import altair as alt
 
 from bandit.service.planning import DesignPlan, Plan
-from bandit.service.planning_words import design_in_words
+from bandit.service.planning_words import SPENDINGS
 from bandit.service.reporting_words import number, percent
-from dashboard.charts import DASHES, NEUTRAL, PALETTE, Drawing, Row, colour, data
+from bandit.stats.sequential import DesignCost
+from dashboard.charts import DASHES, NEUTRAL, PALETTE, Drawing, Row, colour, data, legend
 
 SHOWN = (("fixed", None, None), ("planned", 5, "obrien_fleming"), ("planned", 5, "pocock"),
          ("anytime", None, None))  # fmt: skip
@@ -39,11 +40,18 @@ def drawn(designs: Sequence[DesignPlan]) -> list[DesignPlan]:
     return found
 
 
+def name_of(cost: DesignCost) -> str:
+    """A way of looking, short enough for a legend."""
+    if cost.kind == "planned":
+        return f"{cost.looks} looks, {SPENDINGS[str(cost.spending)]}"
+    return "one look" if cost.kind == "fixed" else "any time"
+
+
 def power_points(plan: Plan) -> list[Row]:
     """A row per way of looking and true effect: the chance to find it with the same units."""
     return [
         {
-            "label": design_in_words(one.cost),
+            "label": name_of(one.cost),
             "effect": point.multiple * _size(plan),
             "power": point.power,
         }
@@ -61,7 +69,7 @@ def duration_points(plan: Plan) -> list[Row]:
         per_unit = one.days_most / one.cost.units_most
         rows += [
             {
-                "label": design_in_words(one.cost),
+                "label": name_of(one.cost),
                 "effect": point.multiple * _size(plan),
                 "days": point.units * per_unit,
             }
@@ -134,7 +142,7 @@ def _lines(plan: Plan, rows: Sequence[Row], y: str, title: str, form: str) -> al
                 "label:N",
                 title=None,
                 scale=alt.Scale(domain=labels, range=list(DASHES[: len(labels)])),
-                legend=alt.Legend(orient="top", columns=2, labelLimit=200),
+                legend=legend(),
             ),
             tooltip=[
                 alt.Tooltip("label:N", title="looks"),

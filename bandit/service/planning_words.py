@@ -13,13 +13,13 @@ def design_in_words(cost: DesignCost) -> str:
     """A way of looking, as one names it.
 
     >>> design_in_words(DesignCost(kind="planned", looks=5, spending="pocock"))
-    '5 planned looks, Pocock'
+    '5 planned looks (Pocock)'
     """
     if cost.kind == "fixed":
         return "one look at the end"
     if cost.kind == "anytime":
         return "looks at any time"
-    return f"{cost.looks} planned looks, {SPENDINGS[str(cost.spending)]}"
+    return f"{cost.looks} planned looks ({SPENDINGS[str(cost.spending)]})"
 
 
 def answer_in_words(planning: Planning) -> tuple[str, str]:
@@ -42,7 +42,7 @@ def answer_in_words(planning: Planning) -> tuple[str, str]:
     if asked.shows != "not_worse":
         aim = f"find a change of {what} by {size}"
     need = (
-        f"To {aim} in {percent(asked.power)} of runs, it needs {plan.units_each:,} units in each "
+        f"To {aim} in {100 * asked.power:g} % of runs, it needs {plan.units_each:,} units in each "
         f"of {1 + asked.treatments} variants, {plan.units:,} in all"
     )
     if plan.days is None:
@@ -72,7 +72,7 @@ def _advice(designs: tuple[DesignPlan, ...]) -> str:
     saved = 1.0 - best.days_expected / fixed.days_expected
     longer = (best.days_most or 0.0) / fixed.days_expected - 1.0
     return (
-        f"With {design_in_words(best.cost)} it ends {percent(saved)} sooner on average, if the "
+        f"With {design_in_words(best.cost)}, it ends {percent(saved)} sooner on average, if the "
         f"effect is there, and takes {percent(longer)} longer if it is not."
     )
 

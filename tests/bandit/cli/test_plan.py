@@ -15,7 +15,7 @@ def test_typed_numbers_need_no_store():
     assert "31,232 units in each of 2 variants, 62,464 in all: 13 days." in " ".join(
         result.output.split()
     )
-    assert "O'Brien–Fleming it ends 20.6 % sooner on average" in " ".join(result.output.split())
+    assert "(O'Brien–Fleming), it ends 20.6 % sooner on average" in " ".join(result.output.split())
 
 
 def test_json_is_the_payload():
