@@ -18,12 +18,13 @@ FROM (
 ) AS d
 INNER JOIN (
     SELECT event_id, rewarded, reward
-    FROM judged_decisions(
+    FROM judged_rows(
         surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
         window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
         weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
         reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-        default_reward = {default_reward:Float64}
+        default_reward = {default_reward:Float64},
+        shards_n = 1, shard = 0, of_experiment = '', since_ms = -1
     )
     WHERE seen AND NOT forced AND NOT overridden
 ) AS j USING (event_id)
@@ -56,12 +57,13 @@ FROM (
             NOT (propensity < 1 OR pool_n = 1), 'certain',
             ''
         ) AS why
-    FROM judged_decisions(
+    FROM judged_rows(
         surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
         window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
         weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
         reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-        default_reward = {default_reward:Float64}
+        default_reward = {default_reward:Float64},
+        shards_n = 1, shard = 0, of_experiment = '', since_ms = -1
     )
 )
 
@@ -159,12 +161,13 @@ FROM (
     ) AS d
     INNER JOIN (
         SELECT event_id, ts, reward
-        FROM judged_decisions(
+        FROM judged_rows(
             surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
             window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
             weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
             reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-            default_reward = {default_reward:Float64}
+            default_reward = {default_reward:Float64},
+        shards_n = 1, shard = 0, of_experiment = '', since_ms = -1
         )
         WHERE seen AND NOT forced AND NOT pinned AND NOT overridden
             AND policy != {kill_switch:String} AND (propensity < 1 OR pool_n = 1)
@@ -265,12 +268,13 @@ FROM (
                     unit_id,
                     reward,
                     intDiv(toUnixTimestamp64Milli(ts) - {first_ms:Int64}, {step_ms:Int64}) AS period
-                FROM judged_decisions(
+                FROM judged_rows(
                     surface = {surface:String}, from_ms = {from_ms:Int64},
                     through_ms = {through_ms:Int64}, window_ms = {window_ms:Int64},
                     aggregation = {aggregation:String}, weight_names = {weight_names:Array(String)},
                     weights = {weights:Array(Float64)}, reward_low = {reward_low:Float64},
-                    reward_high = {reward_high:Float64}, default_reward = {default_reward:Float64}
+                    reward_high = {reward_high:Float64}, default_reward = {default_reward:Float64},
+        shards_n = 1, shard = 0, of_experiment = '', since_ms = -1
                 )
                 WHERE seen AND NOT forced AND NOT pinned AND NOT overridden
                     AND policy != {kill_switch:String} AND (propensity < 1 OR pool_n = 1)

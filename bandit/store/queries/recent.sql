@@ -42,7 +42,7 @@ FROM (
         weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
         reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
         default_reward = {default_reward:Float64},
-        shards_n = 1, shard = 0, of_experiment = '', since_ms = 0
+        shards_n = 1, shard = 0, of_experiment = '', since_ms = -1
     )
     WHERE seen AND NOT forced AND {policy:String} IN ('', policy)
 )
@@ -227,7 +227,7 @@ FROM judged_rows(
     weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
     reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
     default_reward = {default_reward:Float64},
-    shards_n = 1, shard = 0, of_experiment = '', since_ms = 0
+    shards_n = 1, shard = 0, of_experiment = '', since_ms = -1
 )
 WHERE event_id = {event_id:UUID}
 
