@@ -150,12 +150,7 @@ def running_chart(series: Series) -> Drawing | None:
             x=_time(series),
             y=alt.Y("mean:Q", title="reward per decision so far", scale=alt.Scale(zero=False)),
             color=colour("label", labels),
-            strokeDash=alt.StrokeDash(
-                "label:N",
-                title=None,
-                scale=alt.Scale(domain=labels, range=_cycle(DASHES, len(labels))),
-                legend=legend(),
-            ),
+            strokeDash=dashes("label", labels),
             tooltip=[
                 alt.Tooltip("label:N", title="of"),
                 alt.Tooltip("mean:Q", title="mean", format=".4~g"),
@@ -265,6 +260,16 @@ def colour(field: str, domain: Sequence[str]) -> alt.Color:
         f"{field}:N",
         title=None,
         scale=alt.Scale(domain=list(domain), range=_cycle(PALETTE, len(domain))),
+        legend=legend(),
+    )
+
+
+def dashes(field: str, domain: Sequence[str]) -> alt.StrokeDash:
+    """A dash for each place in a list, beside its colour."""
+    return alt.StrokeDash(
+        f"{field}:N",
+        title=None,
+        scale=alt.Scale(domain=list(domain), range=_cycle(DASHES, len(domain))),
         legend=legend(),
     )
 

@@ -8,7 +8,7 @@ from bandit.service.planning import DesignPlan, Plan
 from bandit.service.planning_words import SPENDINGS
 from bandit.service.reporting_words import number, percent
 from bandit.stats.sequential import DesignCost
-from dashboard.charts import DASHES, NEUTRAL, PALETTE, Drawing, Row, colour, data, legend
+from dashboard.charts import NEUTRAL, PALETTE, Drawing, Row, colour, dashes, data
 
 SHOWN = (("fixed", None, None), ("planned", 5, "obrien_fleming"), ("planned", 5, "pocock"),
          ("anytime", None, None))  # fmt: skip
@@ -138,12 +138,7 @@ def _lines(plan: Plan, rows: Sequence[Row], y: str, title: str, form: str) -> al
             x=alt.X("effect:Q", title="true effect", axis=axis),
             y=alt.Y(y, title=title, axis=alt.Axis(format=form)),
             color=colour("label", labels),
-            strokeDash=alt.StrokeDash(
-                "label:N",
-                title=None,
-                scale=alt.Scale(domain=labels, range=list(DASHES[: len(labels)])),
-                legend=legend(),
-            ),
+            strokeDash=dashes("label", labels),
             tooltip=[
                 alt.Tooltip("label:N", title="looks"),
                 alt.Tooltip("effect:Q", title="true effect", format=axis.format),

@@ -7,7 +7,7 @@ import altair as alt
 
 from bandit.service.reporting_payloads import Arrivals, ExperimentHistory, TimeMark
 from bandit.service.reporting_words import number, percent
-from dashboard.charts import DAY_MS, NEUTRAL, PALETTE, AnyChart, Drawing, Row, colour, data
+from dashboard.charts import DAY_MS, NEUTRAL, PALETTE, AnyChart, Drawing, Row, colour, dashes, data
 
 MARK_ICONS = {
     "declared": "declared",
@@ -120,7 +120,9 @@ def history_chart(history: ExperimentHistory, metric: str, *, relative: bool) ->
         zero.encode(y="zero:Q"),
         *_marks(history.marks, rows),
         band.encode(y=alt.Y("low:Q", title=what), y2="high:Q"),
-        base.mark_line(strokeWidth=2.5, point=len(rows) <= 24).encode(y=y),
+        base.mark_line(strokeWidth=2.5, point=len(rows) <= 24).encode(
+            y=y, strokeDash=dashes("label", labels)
+        ),
     ]
     chart = alt.layer(*layers).properties(height=280)
     return Drawing(chart, _history_said(what, rows, relative=relative))
@@ -139,6 +141,7 @@ def arrivals_chart(arrivals: Arrivals | None, marks: Sequence[TimeMark]) -> Draw
             x=time_axis([row["at"] for row in rows]),
             y=alt.Y("total:Q", title="units so far"),
             color=colour("label", labels),
+            strokeDash=dashes("label", labels),
             tooltip=[
                 alt.Tooltip("label:N", title="of"),
                 alt.Tooltip("total:Q", title="units so far", format=",d"),
