@@ -24,7 +24,7 @@ from sims.closed.judging import (
 )
 from sims.closed.plan import Plan
 from sims.closed.population import Population, Truth
-from sims.closed.service import Service
+from sims.closed.service import Sent, Service
 from sims.scenarios.base import Figure
 from sims.waiting import Stuck
 
@@ -142,9 +142,9 @@ class Loop:
         start_ms = self._now_ns() // 1_000_000
         books = self._play(executor)
         self._tell("waiting until the log is drained and learned from …")
-        newest_ms = max((_ts_ms(story.event_id) for story in books.stories), default=start_ms)
         try:
-            self._service.wait_until_settled(plan, newest_ms, SETTLE_S + 2.0 * plan.window_s)
+            patience_s = SETTLE_S + 2.0 * plan.window_s
+            self._service.wait_until_settled(plan, sent_of(plan, books), patience_s)
         except Stuck as exc:
             self._tell(f"{exc}: the checks below say what is missing")
         self._tell("reading reports …")
@@ -211,6 +211,10 @@ class Loop:
         )
 
 
-def _ts_ms(event_id: str) -> int:
-    """A decision's time: the first 48 bits of a UUIDv7."""
-    return int(event_id[:13].replace("-", ""), 16)
+def sent_of(plan: Plan, books: Books) -> list[Sent]:
+    """What was accepted of each surface."""
+    decisions, rewards = ([0] * len(plan.surfaces) for _ in range(2))
+    for story in books.stories:
+        decisions[story.surface] += 1
+        rewards[story.surface] += story.sent_n > 0
+    return [Sent(*both) for both in zip(decisions, rewards, strict=True)]

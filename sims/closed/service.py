@@ -1,12 +1,13 @@
 """The service as a closed loop's steward sees it: declares, waits, and fetches reports."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import httpx
 import msgspec
 
 from bandit.service.reporting_payloads import ExperimentHistory, ExperimentReport, SurfaceReport
+from bandit.service.reporting_payloads import Health as SurfaceHealth
 from sims.closed.plan import Plan, declared
 from sims.waiting import Waiting
 
@@ -16,6 +17,13 @@ LOOK_S = 1.0
 IN_A_ROW = 10
 """So many answers of workers that know: more than one worker would give by chance."""
 R = TypeVar("R")
+
+
+class Sent(NamedTuple):
+    """What was accepted of a surface."""
+
+    decisions_n: int
+    rewards_n: int
 
 
 class NameTaken(RuntimeError):
@@ -76,27 +84,24 @@ class Service:
 
         self._waiting.until("all workers serve what was declared", SERVE_S, all_know)
 
-    def wait_until_settled(self, plan: Plan, newest_ms: int, patience_s: float) -> None:
-        """Wait until every join window is over, the log is drained, and what learns has learned.
+    def wait_until_settled(self, plan: Plan, sent: Sequence[Sent], patience_s: float) -> None:
+        """Wait until all that was accepted is in the log and closed, and what learns has learned.
 
         Args:
-            newest_ms: When the last decision was made.
+            sent: By surface, what the log must hold.
 
         Raises:
             Stuck: Not within `patience_s`.
         """
-        over_ms = newest_ms + round(plan.window_s * 1000.0)
+        waiting = list(zip(plan.surfaces, sent, strict=True))
 
         def settled() -> bool | None:
-            for surface in (plan.surfaces[0], *plan.surfaces[plan.repetitions :]):
-                health = self.surface(surface, plan.alpha).health
-                if health.open_n or (health.drained_through_ms or 0) < over_ms:
+            # Whoever is settled stays so: surfaces are asked one after the other.
+            while waiting:
+                key, wanted = waiting[0]
+                if not is_settled(self.surface(key, plan.alpha).health, wanted):
                     return None
-                for policy in health.policies:
-                    learning = policy.learning
-                    closed = learning and learning.trained + learning.defaulted + learning.unseen
-                    if policy.learns and closed != health.decisions.distinct_n:
-                        return None
+                waiting.pop(0)
             return True
 
         self._waiting.until(
@@ -129,3 +134,20 @@ class Service:
         if answer.status_code != httpx.codes.OK:
             return None
         return msgspec.json.decode(answer.content, type=Health).revision
+
+
+def is_settled(health: SurfaceHealth, wanted: Sent) -> bool:
+    """Whether a surface's log holds all that was sent, closed and learned."""
+    closed_n = [
+        learning.trained + learning.defaulted + learning.unseen
+        for policy in health.policies
+        if policy.learns and (learning := policy.learning) is not None
+    ]
+    learning_n = sum(policy.learns for policy in health.policies)
+    return (
+        health.decisions.distinct_n >= wanted.decisions_n
+        and health.rewards.distinct_n >= wanted.rewards_n
+        and health.open_n == 0
+        and (len(closed_n) == learning_n or not wanted.decisions_n)
+        and all(n >= health.decisions.distinct_n for n in closed_n)
+    )
