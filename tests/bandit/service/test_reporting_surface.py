@@ -10,17 +10,20 @@ import msgspec
 import pytest
 
 from bandit.errors import NotDeclared, NotFound, RecordError
+from bandit.journal.base import Progress
 from bandit.policies import build
 from bandit.policies.base import Lesson
 from bandit.records import Action, Decision
 from bandit.service.browsing import DecisionBrowser
 from bandit.service.refreshing_allocation import keep_allocation
+from bandit.service.refreshing_reports import ReportRefresher
 from bandit.service.reporting_surface import SurfaceReports
 from bandit.specs import PolicySpec, Surface
 from bandit.store.allocation import Allocations
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
 from bandit.store.kept import KeptNumbers
+from bandit.store.sink import ClickHouseSink
 from tests.bandit.logs import T0, LogMaker, publish
 from tests.conftest import Databases, lent
 
@@ -284,3 +287,19 @@ def test_numbers_out_of_their_range_are_refused(told: Told) -> None:
     ):
         with pytest.raises(RecordError, match="must"):
             ask()
+
+
+def test_refreshing_a_surface_keeps_its_allocation(store: Store) -> None:
+    for spec in (PolicySpec(key="random", type="uniform"), Surface(key="home", policy="random")):
+        Definitions(store).put(spec, expected=None, author="t", change_id=spec.key, now_ms=T0)
+    log = LogMaker(store)
+    for n in range(5):
+        log.decide(n)
+    log.deliver()
+    sink = ClickHouseSink(store, now_ms=lambda: END_MS)
+    sink.report(Progress(host="h", drained_through_ms=END_MS, backlog_bytes=0, segments_n=0))
+    refresher = ReportRefresher(store, now_ms=lambda: END_MS, monotonic_s=lambda: 0.0)
+    assert [done.why for done in refresher.run_once()] == [""]
+    report = SurfaceReports(store, lambda: END_MS).allocation("home")
+    assert (report.source, report.as_of_ms) == ("kept", END_MS)
+    assert [(p.policy, p.decisions_n) for p in report.policies] == [("random", 5)]
