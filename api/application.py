@@ -11,8 +11,9 @@ from typing import NamedTuple
 from api.authorising import Authoriser
 from api.door import Door, Gate
 from api.edge import litestar_app
-from api.metrics import Meter, forget_the_dead
+from api.metrics import Meter
 from api.metrics_host import HostMeter
+from api.metrics_shared import bury_the_dead
 from api.rates import Rates
 from api.services import Services
 from api.tracing import otlp_provider
@@ -209,7 +210,7 @@ def _refresher(worker: _Worker) -> Refresher:
 def _meter(settings: Settings, environ: Mapping[str, str]) -> Meter:
     shared = Path(environ[SHARED_METRICS]) if environ.get(SHARED_METRICS) else None
     if shared is not None:
-        forget_the_dead(shared, lambda pid: Path(f"/proc/{pid}").exists())
+        bury_the_dead(shared, lambda pid: Path(f"/proc/{pid}").exists())
     host = HostMeter(
         journal_dir=settings.journal_dir, sheets_dir=settings.data_dir / FOLDER, now_s=time.time
     )

@@ -21,9 +21,9 @@ from prometheus_client import (
     Metric,
     generate_latest,
 )
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from api.metrics_host import HostMeter, merged
+from api.metrics_shared import collected, forget_gauges
 from api.problems import Problem
 from bandit.service.key_ring import Principal
 from bandit.service.metering import ProcessMeter
@@ -215,7 +215,7 @@ class Meter:
         if self._shared_dir is None:
             own = list(self._registry.collect())
         else:
-            own = list(MultiProcessCollector(None, path=str(self._shared_dir)).collect())  # type: ignore[no-untyped-call]
+            own = collected(self._shared_dir)
         families = merged(own, self._host.families())
         for family in families:
             family.samples = [each for each in family.samples if sees(each.labels)]
@@ -224,7 +224,7 @@ class Meter:
     def close(self) -> None:
         """Take back what was only true of this worker while it lived."""
         if self._shared_dir is not None:
-            mark_process_dead(os.getpid(), str(self._shared_dir))  # type: ignore[no-untyped-call]
+            forget_gauges(self._shared_dir, os.getpid())
 
     def _rise(self, counter: Counter, name: str, total: int) -> None:
         counter.inc(max(0, total - self._totals[name]))
@@ -239,14 +239,6 @@ class _Families:
 
     def collect(self) -> list[Metric]:
         return self._families
-
-
-def forget_the_dead(shared_dir: Path, is_alive: Callable[[int], bool]) -> None:
-    """Drop the gauges of workers that are no more; their counters stay."""
-    for path in shared_dir.glob("gauge_live*.db"):
-        pid = int(path.stem.rpartition("_")[2])
-        if not is_alive(pid):
-            mark_process_dead(pid, str(shared_dir))  # type: ignore[no-untyped-call]
 
 
 @get("/metrics", sync_to_thread=True, include_in_schema=False)

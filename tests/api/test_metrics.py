@@ -129,9 +129,10 @@ def test_a_sheet_that_can_not_be_read_spoils_no_other(tmp_path: Path, text: str)
 WORKER = """
 import sys
 from pathlib import Path
-from api.metrics import Meter, forget_the_dead
+from api.metrics import Meter
+from api.metrics_shared import bury_the_dead
 shared = Path(sys.argv[1])
-forget_the_dead(shared, lambda pid: False)
+bury_the_dead(shared, lambda pid: False)
 meter = Meter(journal_dir=shared / "no journal", shared_dir=shared)
 meter.accepted.labels("reward").inc(int(sys.argv[2]))
 meter.rank_seconds.observe(0.001)
@@ -165,7 +166,8 @@ def test_a_worker_that_ends_leaves_its_counts_but_not_its_state(tmp_path: Path) 
 
 def test_workers_numbers_are_added_and_the_deads_gauges_forgotten(tmp_path: Path) -> None:
     environ = dict(os.environ) | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    for run, (count, total) in enumerate(((1, 1), (2, 3)), start=1):
+    runs = ((1, 1), (2, 3), (3, 6), (4, 10))
+    for run, (count, total) in enumerate(runs, start=1):
         shown = subprocess.run(
             [sys.executable, "-c", WORKER, tmp_path, str(count)],
             env=environ, capture_output=True, text=True, check=True, timeout=60,
@@ -173,3 +175,7 @@ def test_workers_numbers_are_added_and_the_deads_gauges_forgotten(tmp_path: Path
         assert f'bandit_accepted_records_total{{kind="reward"}} {float(total)}' in shown
         assert f"bandit_rank_seconds_count {float(run)}" in shown
         assert f"bandit_store_reached {float(count > 1)}" in shown
+    # Symptom: two files more for every worker that ever died.
+    found = {path.name.rpartition("_")[2] for path in tmp_path.glob("counter_*.db")}
+    assert len(found) == 2
+    assert "0.db" in found
