@@ -7,15 +7,18 @@
   have features in common;
 * the same with a small learning rate: for those with noise.
 
-Each part predicts every lesson before it learns from it, whichever action was drawn. With L_i the
-sum of a part's squared errors and s² the least mean of them, the parts have the weights
-w_i ∝ exp(−L_i / 2s²) (Bayes' rule for equally likely models with normal noise), an action's worth
-is Σ w_i · prediction_i, and SquareCB makes probabilities of the gaps to the best:
-1/(k + γ·gap), γ = exploitation · √(lessons/k) / s, and the best has the rest. Because gaps are
-measured in s, the unit of the rewards does not matter. Every action has a probability above 0.
+Each part predicts every lesson before it learns from it, whichever action was drawn. L_i is the sum
+of squared errors that the best straight line through a part's predictions leaves of the rewards, so
+that a part counts by what it tells apart: one that says 0 for everything is of no use where rewards
+are rare, though few are more often right, and one that exaggerates may still have the order right.
+With s² the least L_i a lesson, the parts have the weights w_i ∝ exp(−L_i / 2s²) (Bayes' rule for
+equally likely models with normal noise), an action's worth is Σ w_i · prediction_i, and SquareCB
+makes probabilities of the gaps to the best: 1/(k + γ·gap), γ = exploitation · √(lessons/k) / s, and
+the best has the rest. Because gaps are measured in s, the unit of the rewards does not matter.
+Every action has a probability above 0.
 
-Sums of losses are a function of the lessons in their order, so a rebuilt policy has the same
-weights, and the propensities that are logged are the ones that were drawn with.
+All sums are functions of the lessons in their order, so a rebuilt policy has the same weights, and
+the propensities that are logged are the ones that were drawn with.
 
 Source:
     Foster & Rakhlin 2020, "Beyond UCB: optimal and efficient contextual bandits with regression
@@ -26,7 +29,7 @@ Source:
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
@@ -122,9 +125,8 @@ class Auto:
             except msgspec.MsgspecError as exc:
                 raise SnapshotCorrupt(f"snapshot is not as it was saved: {exc}") from exc
         self._lessons_n = saved.lessons_n if saved else 0
-        self._squares = saved.squares if saved else 0.0
         parts_n = len(RIDGES) + len(ARGUMENTS)
-        self._losses = list(saved.losses) if saved else [0.0] * parts_n
+        self._records = saved.records if saved else [Accord()] * parts_n
         self._kernel = (
             Kernel(given.waves, given.width, saved.looked_n, saved.seen)
             if saved
@@ -143,7 +145,7 @@ class Auto:
         """SquareCB over the weighted worths; see `bandit.policies.base.Policy`."""
         check_features(context, actions)
         worths = self._worths(context, actions)
-        losses = self._losses[-len(worths) :]
+        losses = [record.loss for record in self._records[-len(worths) :]]
         least = min(losses)
         variance = self._variance(least)
         weights = [math.exp((least - loss) / (2.0 * variance)) for loss in losses]
@@ -175,10 +177,9 @@ class Auto:
         prepared = self._models[0].prepared(lesson)
         drawn = lesson.actions[lesson.drawn]
         predicted = self._worths(lesson.context, (drawn,))[:, 0].tolist()
-        for place, each in enumerate(predicted, len(self._losses) - len(predicted)):
-            self._losses[place] += (lesson.reward - each) ** 2
+        for place, each in enumerate(predicted, len(self._records) - len(predicted)):
+            self._records[place] = self._records[place].with_lesson(each, lesson.reward)
         self._lessons_n += 1
-        self._squares += lesson.reward**2
         if not self._ridges.gone:
             context, own = features_of(lesson.context, "$.context"), _own(drawn)
             self._kernel.look_at(context, own)
@@ -200,8 +201,7 @@ class Auto:
         return msgspec.msgpack.encode(
             _Saved(
                 lessons_n=self._lessons_n,
-                squares=self._squares,
-                losses=self._losses,
+                records=self._records,
                 looked_n=self._kernel.lessons_n,
                 seen=dict(sorted(self._kernel.seen.items())),
                 gone=self._ridges.gone,
@@ -225,10 +225,48 @@ class Auto:
         return np.concatenate([ridges, models])
 
     def _variance(self, least: float) -> float:
-        """s²; one lesson more is taken to have been missed as by whoever predicts 0."""
+        """s²; one lesson more is taken to have been missed as by whoever predicts the mean."""
         n = max(self._lessons_n, 1)
-        usual = self._squares / n
+        usual = self._records[-1].rewards / n
         return max((least + usual) / (n + 1), _LEAST * usual) or 1.0
+
+
+class Accord(NamedTuple):
+    """How predictions and rewards went together; sums around the means, a lesson at a time.
+
+    Attributes:
+        n: Lessons.
+        mean_predicted, mean_reward: So far.
+        predictions, rewards, both: Σ of squares and of products.
+    """
+
+    n: int = 0
+    mean_predicted: float = 0.0
+    mean_reward: float = 0.0
+    predictions: float = 0.0
+    rewards: float = 0.0
+    both: float = 0.0
+
+    def with_lesson(self, predicted: float, reward: float) -> "Accord":
+        """One lesson later."""
+        n = self.n + 1
+        off, missed = predicted - self.mean_predicted, reward - self.mean_reward
+        share = self.n / n
+        return Accord(
+            n,
+            self.mean_predicted + off / n,
+            self.mean_reward + missed / n,
+            self.predictions + share * off * off,
+            self.rewards + share * missed * missed,
+            self.both + share * off * missed,
+        )
+
+    @property
+    def loss(self) -> float:
+        """Σ of squared errors of the best line through the predictions."""
+        if self.predictions <= 0.0 or self.both <= 0.0:
+            return self.rewards
+        return max(self.rewards - self.both * self.both / self.predictions, 0.0)
 
 
 class _Saved(msgspec.Struct, frozen=True, array_like=True):
@@ -236,16 +274,14 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         lessons_n: How many.
-        squares: Σ reward².
-        losses: Of each part.
+        records: Of each part.
         looked_n, seen: Of the kernel.
         gone, ids, numbers: Of the ridge regressions.
         models: Vowpal Wabbit's; for a digest, theirs.
     """
 
     lessons_n: int
-    squares: float
-    losses: list[float]
+    records: list[Accord]
     looked_n: int
     seen: dict[str, tuple[int, float, float]]
     gone: bool
