@@ -21,9 +21,10 @@ ORDER BY target
 
 -- name: ope_slice
 -- What a slice of the log is like: whether any of its events was stored more than once (now or
--- shortly before it), and about how many units it has.
+-- shortly before it), and about how many units it has. Hashes of two events that are equal would
+-- have the slice sorted for nothing, and are counted in half the time.
 SELECT
-    count() > uniqExact(event_id) AS repeated,
+    count() > uniqExact(cityHash64(event_id)) AS repeated,
     uniqHLL12(unit_id) AS units_n
 FROM decisions
 WHERE surface = {surface:String}
