@@ -43,7 +43,8 @@ def render(source: Source) -> None:
     overview = open_surface_page(source, "Decisions")
     if overview is None:
         return
-    show_age(overview.as_of_ms, "")
+    _, problem = source.overview(0.05)
+    show_age(overview.as_of_ms, problem)
     wanted = _search()
     if wanted:
         _decision(source, wanted)

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from bandit.errors import StoreUnavailable
 from bandit.service.browsing import DecisionBrowser
 from bandit.service.evaluation_artefact import EvaluationService
 from bandit.service.findings import fine, problem
@@ -28,7 +29,7 @@ from dashboard.page_decisions import candidate_rows, earned_in_words
 from dashboard.source import Desk, Source
 from dashboard.writing import Answer
 from tests.dashboard.conftest import Seeded
-from tests.dashboard.test_pages import draw, text_of
+from tests.dashboard.test_pages import Nothing, draw, text_of
 
 TIMEOUT_S = 120
 FOUND = (
@@ -231,3 +232,26 @@ def test_saved_runs_are_browsed_and_a_broken_one_is_told_of(tmp_path: Path, seed
     [table] = tables(at, "regret per round")
     assert list(table["policy"]) == ["vw", "uniform"]
     assert list(table["reward"]) == ["0.5 [0.4, 0.6]"] * 2
+
+
+@pytest.mark.parametrize("page", ["page_bandit", "page_decisions", "page_simulations"])
+def test_a_page_of_an_empty_store_says_the_next_step(page: str):
+    empty = Source(Nothing, monotonic_s=time.monotonic)  # type: ignore[arg-type]
+    assert "PUT something first" in text_of(show(page, empty))
+
+
+def test_decisions_say_that_the_store_went_away(seeded: Seeded, desk: Desk):
+    clock, is_away = [0.0], []
+    reports = ReportService(seeded.store, lambda: time.time_ns() // 1_000_000)
+
+    def connect() -> ReportService:
+        if is_away:
+            raise StoreUnavailable("connection refused")
+        return reports
+
+    source = Source(connect, monotonic_s=lambda: clock[0], desk=lambda: desk)
+    at = show("page_decisions", source)
+    clock[0], is_away[:] = 1000.0, [True]
+    at.run()
+    assert not at.exception
+    assert "these numbers are old. (connection refused)" in text_of(at)
