@@ -92,7 +92,12 @@ def explored_chart(found: PolicyAllocation, bucket_ms: int) -> Drawing | None:
         .mark_line(color=PALETTE[0], strokeWidth=2.5, point=len(rows) <= 2)
         .encode(
             x=_time_axis(rows[0]["at"], rows[-1]["at"]),
-            y=alt.Y("share:Q", title="explored", axis=alt.Axis(format="%")),
+            y=alt.Y(
+                "share:Q",
+                title="explored",
+                axis=alt.Axis(format=".2~%", tickCount=5),
+                scale=alt.Scale(domain=[0, max(0.01, *(row["share"] for row in rows))]),
+            ),
             tooltip=[alt.Tooltip("share:Q", title="explored", format=".1%")],
         )
         .properties(height=200)

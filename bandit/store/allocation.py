@@ -155,7 +155,7 @@ class Allocations:
             "allocation_pieces", surface=surface, after_ms=after_ms, through_ms=through_ms
         )
         piece_n = 0
-        for at_ms, rows_n in rows:
+        for at_ms, rows_n, *_ in rows:
             if piece_n and piece_n + rows_n > PIECE_ROWS:
                 yield int(at_ms) - 1
                 piece_n = 0
@@ -166,7 +166,7 @@ class Allocations:
         given = {"surface": before.surface, "after_ms": after_ms, "through_ms": end_ms}
         if before.is_empty:  # its first rows may span days
             hours = self._store.rows("allocation_pieces", **given)
-            wide = width_of(int(hours[-1][0] - hours[0][0])) if hours else 0
+            wide = width_of(int(hours[-1][3] - hours[0][2])) if hours else 0
             before = msgspec.structs.replace(before, bucket_ms=max(before.bucket_ms, wide))
         given["bucket_ms"] = before.bucket_ms
         drawn = self._store.rows("allocation_drawn", **given)

@@ -1,6 +1,11 @@
 -- name: allocation_pieces
--- Decisions of a surface by hour in a range of time that excludes its start; to read them in pieces.
-SELECT intDiv(toUnixTimestamp64Milli(ts), 3600000) * 3600000 AS at_ms, count() AS rows_n
+-- Decisions of a surface by hour in a range of time that excludes its start, with the first and the
+-- last one's time; to read them in pieces.
+SELECT
+    intDiv(toUnixTimestamp64Milli(ts), 3600000) * 3600000 AS at_ms,
+    count() AS rows_n,
+    toUnixTimestamp64Milli(min(ts)) AS first_ms,
+    toUnixTimestamp64Milli(max(ts)) AS last_ms
 FROM decisions
 WHERE surface = {surface:String}
     AND ts > fromUnixTimestamp64Milli({after_ms:Int64}, 'UTC')

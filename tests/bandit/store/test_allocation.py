@@ -110,6 +110,16 @@ def test_a_decision_that_two_workers_logged_counts_once_where_a_piece_ends(store
     assert sum(each.decisions_n for each in grown.drawn) == 1
 
 
+def test_a_short_log_has_short_buckets_though_it_crosses_an_hour(store: Store) -> None:
+    hour_ms = T0 - T0 % 3_600_000 + 3_600_000
+    log = LogMaker(store, start_ms=hour_ms - 10_000)
+    for n in range(20):
+        log.decide(n * 1000)
+    log.deliver()
+    found = Allocations(store).grown(EMPTY, hour_ms + 60_000)
+    assert (found.bucket_ms, len(found.drawn)) == (1000, 20)
+
+
 def test_buckets_merge_as_time_goes_on() -> None:
     found = EMPTY
     for second in range(200):
