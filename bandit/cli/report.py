@@ -15,7 +15,7 @@ from bandit.errors import BanditError
 from bandit.service.reporting import ExperimentReport, ReportService, SurfaceReport
 from bandit.service.reporting_actions import MOST, ActionReports, ActionsReport
 from bandit.service.reporting_payloads import SequentialMode
-from bandit.service.reporting_tables import Row, as_csv, effect_rows, group_rows
+from bandit.service.reporting_tables import Row, as_csv, effect_rows, group_rows, segment_rows
 from bandit.service.reporting_times import moment_ms
 from bandit.settings import Settings
 
@@ -44,6 +44,9 @@ QUERY_S = 300.0
 @click.option("--fresh", is_flag=True, help="Make the numbers from the log, whatever is kept.")
 @click.option("--json", "form", flag_value="json", help="The payload, as the API gives it.")
 @click.option("--csv", "form", flag_value="csv", help="Effects (of a surface: policies) as CSV.")
+@click.option(
+    "--segments", is_flag=True, help="With --csv: of each segment instead, and how it differs."
+)
 @click.option("--md", "form", flag_value="md", help="Markdown, to paste into a document.")
 @click.option("--alpha", default=0.05, show_default=True, help="1 − the level of the intervals.")
 def command(
@@ -59,6 +62,7 @@ def command(
     at: str | None,
     sequential: SequentialMode | None,
     fresh: bool,
+    segments: bool,
 ) -> None:
     """Print the report of EXPERIMENT, or of a surface: effects, values, counts, health.
 
@@ -75,6 +79,8 @@ def command(
         raise click.UsageError("--sequential is of an EXPERIMENT")
     if fresh and actions:
         raise click.UsageError("--actions are always made from the log, without --fresh")
+    if segments and (form != "csv" or surface is not None):
+        raise click.UsageError("--segments is of an EXPERIMENT, as --csv")
     try:
         at_ms = None if at is None else moment_ms(at)
         settings = Settings.from_environ(os.environ)
@@ -108,7 +114,22 @@ def command(
     except BanditError as exc:
         click.echo(f"bandit report: {exc}", err=True)
         sys.exit(1)
-    _print(report, form)
+    if segments and isinstance(report, ExperimentReport):
+        click.echo(as_csv(_segments(report)), nl=False)
+    else:
+        _print(report, form)
+
+
+def _segments(report: ExperimentReport) -> list[Row]:
+    rows = segment_rows(report.segments)
+    if not rows:
+        click.echo(
+            f"bandit report: {report.key!r} has no segments to compare: its definition must name "
+            "members of the context under `segments`, and units must differ in them",
+            err=True,
+        )
+        sys.exit(1)
+    return rows
 
 
 def _print(report: ExperimentReport | SurfaceReport | ActionsReport, form: str | None) -> None:

@@ -14,8 +14,11 @@ from bandit.cli.report import command
 from bandit.service.reporting import ExperimentReport, SurfaceReport
 from bandit.service.reporting_actions import ActionsReport
 from bandit.service.reporting_words import effect_in_words
+from bandit.specs import Experiment, PolicySpec, Surface, Variant
 from bandit.store.client import Store
+from bandit.store.definitions import Definitions
 from bandit.store.migrations import migrate
+from tests.bandit.logs import LogMaker
 from tests.conftest import Gateway
 from tests.dashboard.seeding import seed
 
@@ -54,6 +57,50 @@ def test_csv_has_a_row_per_comparison_with_all_digits(environ: dict[str, str]):
     assert float(rows[0]["effect"]) == payload.effects[0].effect.effect
     assert float(rows[0]["effect_ci_low"]) == payload.effects[0].effect.effect_ci_low
     assert float(rows[0]["anytime_effect_ci_low"]) == payload.effects[0].anytime.effect_ci_low
+
+
+def test_csv_of_segments_has_a_row_per_value_of_the_context(
+    environ: dict[str, str], gateway: Gateway, store: Store
+):
+    start_ms = time.time_ns() // 1_000_000 - 120_000
+    variants = [
+        Variant(key="c", policy="random", allocation=[(0, 5000)]),
+        Variant(key="t", policy="random", allocation=[(5000, 10_000)]),
+    ]
+    for spec in (
+        PolicySpec(key="random", type="uniform"),
+        Surface(key="home", policy="random", join_window_s=1.0),
+        Experiment(
+            key="e", surface="home", salt="s", status="running", control="c",
+            segments=["country"], variants=variants,
+        ),
+    ):  # fmt: skip
+        Definitions(store).put(spec, expected=None, author="t", change_id=spec.key, now_ms=start_ms)
+    log = LogMaker(store, start_ms=start_ms)
+    for n in range(80):
+        context = {"country": "DE" if n % 3 else "FR"}
+        decision = log.decide(n, unit=f"u{n}", experiment="e", variant="ct"[n % 2], context=context)
+        log.reward(decision, float(n % 5 == 0))
+    log.deliver()
+    own = environ | {"BANDIT_CLICKHOUSE_DATABASE": store.database}
+    payload = msgspec.json.decode(report(own, "e", "--json").stdout, type=ExperimentReport)
+    rows = list(csv.DictReader(io.StringIO(report(own, "e", "--csv", "--segments").stdout)))
+    assert {(row["by"], row["value"]) for row in rows} >= {("country", '"DE"'), ("country", '"FR"')}
+    found = [row.effect.effect for one in payload.segments for row in one.rows]
+    assert [float(row["effect"]) for row in rows] == found
+
+
+def test_an_experiment_without_segments_says_how_to_have_some(environ: dict[str, str]):
+    got = report(environ, "hero-2026", "--csv", "--segments")
+    assert got.exit_code == 1
+    assert "'hero-2026' has no segments to compare" in got.output
+
+
+@pytest.mark.parametrize("more", [(), ("--json",), ("--md",)])
+def test_segments_are_shown_as_csv(environ: dict[str, str], more: tuple[str, ...]):
+    got = report(environ, "feed-2026", "--segments", *more)
+    assert got.exit_code == 2
+    assert "--segments is of an EXPERIMENT, as --csv" in got.output
 
 
 def test_markdown_has_the_verdict_and_tables(environ: dict[str, str]):
