@@ -32,6 +32,8 @@ from dashboard.source import Source
 
 ANY = "all"
 NO_SURFACE = "no surface"
+OPENED = "experiment-opened"
+"""Key of the session's state: which experiment was clicked."""
 SPELLED_OUT = 5
 """So many verdicts are written out below the table."""
 HEALTH: Mapping[HealthState, str] = {
@@ -60,6 +62,9 @@ def render(source: Source, experiment_page: StreamlitPage | None = None) -> None
     Args:
         experiment_page: Where an experiment's line leads.
     """
+    opened = st.session_state.pop(OPENED, None)
+    if opened is not None and experiment_page is not None:
+        st.switch_page(experiment_page, query_params={"experiment": opened})
     st.title("Experiments")
     _live(source, experiment_page)
 
@@ -195,8 +200,10 @@ def _table(shown: Sequence[ExperimentHeadline], page: StreamlitPage | None) -> N
         alt="Experiments with verdict, health, effect and days left; each is written out below",
     )
     picked = chosen.selection.rows if page is not None else []
-    if picked and picked[0] < len(shown) and page is not None:
-        st.switch_page(page, query_params={"experiment": shown[picked[0]].key})
+    if picked and picked[0] < len(shown):
+        # A fragment can not leave the page by itself: it would draw the other page inside this one.
+        st.session_state[OPENED] = shown[picked[0]].key
+        st.rerun()
     st.caption("Click the box before a row to open it; click a column's name to sort.")
 
 
