@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ class JointMoments(Record, frozen=True, kw_only=True):
     @classmethod
     def none(cls, d: int) -> "JointMoments":
         """The joint moments of no rows of `d` columns: what a sum starts from."""
-        return cls(n=0, means=(0.0,) * d, cross=((0.0,) * d,) * d)
+        return _none(d)
 
     @classmethod
     def of_columns(cls, *columns: Iterable[float]) -> "JointMoments":
@@ -122,9 +123,11 @@ class JointMoments(Record, frozen=True, kw_only=True):
             raise RecordError(
                 f"joint moments have {len(other.means)} columns, must be {len(self.means)} to add"
             )
-        n = self.n + other.n
-        if n == 0:
+        if not other.n:
             return self
+        if not self.n:
+            return other
+        n = self.n + other.n
         gap = np.subtract(other.means, self.means)
         means = np.add(self.means, gap * (other.n / n))
         cross = np.add(self.cross, other.cross) + np.outer(gap, gap) * (self.n * (other.n / n))
@@ -150,6 +153,11 @@ class JointMoments(Record, frozen=True, kw_only=True):
     def column(self, j: int) -> Moments:
         """Moments of one column."""
         return Moments(n=self.n, mean=self.means[j], m2=self.cross[j][j])
+
+
+@cache
+def _none(d: int) -> JointMoments:
+    return JointMoments(n=0, means=(0.0,) * d, cross=((0.0,) * d,) * d)
 
 
 def to_matrix(array: NDArray[np.float64]) -> Matrix:
