@@ -63,10 +63,7 @@ MIXTURE = learns(
         {"weight": 0.1, "type": "uniform"},
     ],
 )
-AUTO = [
-    learns("auto", 0.0),
-    learns("auto", 0.0, parameters={"waves": 16, "ids": 5, "exploitation": 3.0}),
-]
+AUTO = learns("auto", 0.0)
 EXPLORERS = [
     vw(""),
     vw("--epsilon 0.1 -q UA"),
@@ -81,6 +78,7 @@ EXPLORERS = [
 ]
 # Explorers from above that learn in another way.
 WAYS = [
+    learns("auto", 0.0, parameters={"waves": 16, "ids": 5, "exploitation": 3.0}),
     vw("--squarecb --gamma_scale 10 --learning_rate 0.05 -q UA"),
     vw("--squarecb --epsilon 0.1 --gamma_exponent 0.6 --noconstant -q UA -b 12"),
     vw("--epsilon 0.1 --cb_type ips -q UA --clip_p 0.01"),
@@ -100,7 +98,7 @@ WRAPPED = [
     learns("linear", numeric=NUMERIC),
     learns("thompson", window=40),
 ]
-LEARNING = [*NATIVE, *AUTO, MIXTURE, *EXPLORERS, *WAYS, *WRAPPED]
+LEARNING = [*NATIVE, AUTO, MIXTURE, *EXPLORERS, *WAYS, *WRAPPED]
 SPECS = [
     PolicySpec(key="theirs", type="fixed"),
     PolicySpec(key="random", type="uniform"),
