@@ -19,7 +19,7 @@ from bandit.service.reporting_words import (
 from dashboard.source import Source
 from tests.dashboard.conftest import Seeded
 
-PAGES = ("page_experiments", "page_experiment", "page_policies", "page_health")
+PAGES = ("page_experiments", "page_experiment", "page_planner", "page_policies", "page_health")
 TIMEOUT_S = 60
 
 
