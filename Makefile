@@ -46,5 +46,5 @@ clean: ## forget the environment and the demo's data
 	@touch $@ .venv/service
 
 .venv/bench: .venv/dev
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,bench,bakeoff]'
 	@touch $@

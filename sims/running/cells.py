@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bandit.errors import BanditError, RecordError
 from sims.running.batched import can_be_batched, seated
 from sims.running.plan import Cell, Plan
 from sims.running.playing import Floats, Game, marks_of, play
@@ -76,7 +77,11 @@ def run_pickled(plan: bytes, number: int) -> Ran:
     known = _plan
     if known is None or known[0] != plan:
         known = _plan = (plan, pickle.loads(plan))  # made by the process that sent it
-    return run_cell(known[1], known[1].cells[number])
+    try:
+        return run_cell(known[1], known[1].cells[number])
+    except BanditError as exc:
+        # Some of them can not be unpickled again, which would read like a process that died.
+        raise RecordError(str(exc)) from None
 
 
 _plan: tuple[bytes, Plan] | None = None  # the one that this process works at

@@ -11,7 +11,7 @@ from bandit.records import Record
 from sims.worlds.base import NEVER, Batch, Floats, Whole
 
 Rng = np.random.Generator
-Some = Annotated[int, Meta(ge=1)]
+Some = Annotated[int, Meta(ge=1, le=10**12)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -80,7 +80,7 @@ class Late(Record, frozen=True):
     m, the mean, is `mean_n`. A copy that is lost stays lost.
     """
 
-    mean_n: Annotated[float, Meta(gt=0)]
+    mean_n: Annotated[float, Meta(gt=0, le=1e9)]
     by_action: ClassVar[bool] = False
 
     @property

@@ -70,7 +70,7 @@ def _measured(name: str, run: Callable[[], dict[str, float]]) -> dict[str, float
     try:
         return run()
     except ImportError as exc:
-        print(f"  {name} is not installed: {exc}")
+        print(f"  {name} can not be imported ({exc}): pip install 'bandit-service[bakeoff]'")
         return {}
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ import pytest
 
 import sims
 from bandit.errors import BadSpec, RecordError
+from bandit.specs import PolicySpec
 from sims.learners import Contender
 from sims.policies import policy_of
 from sims.running.cells import as_parquet
 from sims.running.plan import Plan, plan_of
-from sims.running.runs import processes, run_plan
+from sims.running.runs import WorkerDied, processes, run_plan
 from sims.worlds.base import Round
 from sims.worlds.formulas import FormulaWorld
 from sims.worlds.synthetic import SyntheticWorld
@@ -182,6 +184,23 @@ def test_plan_that_can_not_be_run_is_refused(given: dict[str, object], said: str
     }  # fmt: skip
     with pytest.raises(RecordError, match=said):
         plan_of(**(usual | given))  # type: ignore[arg-type]
+
+
+def test_refusal_in_another_process_says_what_it_says_here() -> None:
+    spec = PolicySpec(key="u", type="uniform", floor=0.5)
+    made = plan_of([FormulaWorld()], [spec], rounds_n=2, seeds=[1])
+    with ThreadPoolExecutor(1) as executor, pytest.raises(RecordError, match="for 10 actions"):
+        run_plan(made, None, executor=executor)
+
+
+def test_executor_that_lost_a_process_is_told_from_a_refusal() -> None:
+    class Broken(ThreadPoolExecutor):
+        def submit(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+            raise BrokenProcessPool
+
+    made = plan_of([FormulaWorld()], [Silent()], rounds_n=2, seeds=[1])
+    with Broken(1) as executor, pytest.raises(WorkerDied, match="run it again to go on"):
+        run_plan(made, None, executor=executor)
 
 
 def test_world_that_no_process_can_be_sent_is_refused_with_the_way_out() -> None:

@@ -166,6 +166,7 @@ def test_every_world_and_law_is_opened_by_its_name() -> None:
         ("linear+luck", "law is 'luck', must be one of"),
         ("linear+late", "missing required field `mean_n`"),
         ("linear+late:0", "> 0.0"),
+        ("linear+late:1e300", "<= 1000000000.0"),
         ("linear+late:1:2", "it takes 1, and 2 are given"),
         ("linear+lost:2", "<= 1.0"),
         ("linear+drift:1.5", "Expected `int`"),
