@@ -79,7 +79,7 @@ ONE_LOOK = Scenario(
     claim="At one planned look a relative interval holds the true lift, and misses it on both "
     "sides alike, from 500 units per variant on, of skewed revenue too.",
     target="covers ≥ 94 %, each tail 1.5 to 3.5 %",
-    repetitions=6000,
+    repetitions=20_000,
     short=300,
     study=study,
 )

@@ -177,7 +177,7 @@ OPE_SLATES = Scenario(
     claim="Our own log of rankings judges another policy without bias, slot by slot and as a "
     "whole, and the intervals hold the truth.",
     target="bias within 3 standard errors; intervals cover ≥ 93 %",
-    repetitions=200,
+    repetitions=800,
     short=4,
     study=study,
 )
