@@ -18,7 +18,7 @@ from tests.conftest import Gateway
 from tests.dashboard.seeding import seed
 
 ROOT = Path(__file__).parents[2]
-START_S = 60.0
+START_S = 120.0
 
 
 class Seeded(NamedTuple):

@@ -34,7 +34,7 @@ VIEWS: tuple[tuple[Literal["light", "dark"], dict[str, int]], ...] = (
     ("light", PHONE),
     ("dark", PHONE),
 )
-TIMEOUT_MS = 60_000
+TIMEOUT_MS = 120_000
 # Streamlit looks for its base path by asking below the page's address first.
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
@@ -211,10 +211,10 @@ def test_experiment_page_shows_the_payloads_numbers(browser: Browser, dashboard:
         "feed-2026", alpha=0.01
     )
     effect = report.effects[0].anytime
-    page.get_by_text(report.verdict.headline, exact=True).wait_for()
+    page.get_by_text(report.verdict.headline, exact=True).first.wait_for()
     tiles = page.get_by_test_id("stMetricValue").all_inner_texts()
     assert tiles == [number(effect.control), number(effect.treatment)]
-    said = page.locator("[aria-label^='Effect on click:']").get_attribute("aria-label")
+    said = page.locator("[aria-label^='Effect on click:']").first.get_attribute("aria-label")
     assert f"{number(effect.effect)}, from {number(effect.effect_ci_low)}" in (said or "")
     page.context.close()
 
@@ -225,7 +225,7 @@ def test_a_choice_changes_the_page_and_its_address(browser: Browser, dashboard: 
     pick(page, "Scale of the effects", "relative")
     page.wait_for_url("**scale=relative**")
     pick(page, "Experiment", "upsell-2026")
-    page.get_by_text("No decision of this experiment is in the log.").wait_for()
+    page.get_by_text("No decision of this experiment is in the log.").first.wait_for()
     assert "experiment=upsell-2026" in page.url
     assert "scale=relative" in page.url
     page.context.close()
@@ -240,10 +240,10 @@ def pick(page: Page, label: str, option: str) -> None:
 
 def test_overview_leads_to_the_experiment(browser: Browser, dashboard: Dashboard):
     page, _ = open_page(browser)
-    visit(page, dashboard.url, "experiments")
+    visit(page, dashboard.url, "")
     page.get_by_text("Effects, variants and reward over time").first.click()
     page.wait_for_url("**/experiment?*experiment=feed-2026*")
-    page.get_by_role("heading", name="Effects").wait_for()
+    page.get_by_role("heading", name="Effects", exact=True).wait_for()
     page.context.close()
 
 
@@ -256,6 +256,22 @@ def test_downloads_hold_the_effects(browser: Browser, dashboard: Dashboard):
     assert waiting.value.suggested_filename == "experiment-feed-2026.csv"
     assert text.splitlines()[0].startswith("metric,")
     assert len(text.splitlines()) == 4  # a header and three metrics of one treatment
+    page.context.close()
+
+
+def test_a_chart_is_saved_as_a_picture_without_asking_anybody(
+    browser: Browser, dashboard: Dashboard
+):
+    page, seen = open_page(browser)
+    visit(page, dashboard.url, "experiment", "?experiment=feed-2026")
+    asked: list[str] = []
+    page.get_by_test_id("stVegaLiteChart").first.hover()
+    page.on("request", lambda request: asked.append(request.url))
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download as PNG").first.click()
+    assert Path(waiting.value.path()).read_bytes().startswith(b"\x89PNG\r\n")
+    assert [url for url in asked if url.startswith("http")] == []
+    assert seen.complaints == []
     page.context.close()
 
 
