@@ -104,7 +104,8 @@ def test_every_kind_of_metric_has_a_baseline():
     ratio = metric_of(type="ratio", denominator=Denominator())
     found = baseline_of(ratio, moments_of("m", rows, ("value", "denominator")), "c", "e", 5)
     assert (found.mean, found.sd) == (pytest.approx(2.0), pytest.approx(0.0, abs=1e-9))
-    share = baseline_of(metric_of(type="retention", window_s=60.0), counts_of("m", c=(50, 200)), "c", "e", 5)
+    kept = metric_of(type="retention", window_s=60.0)
+    share = baseline_of(kept, counts_of("m", c=(50, 200)), "c", "e", 5)
     assert (share.mean, share.sd) == (0.25, pytest.approx(0.1875**0.5))
     median = metric_of(type="quantile", quantile=0.5)
     uniform = [float(i) for i in range(1, 1001)]

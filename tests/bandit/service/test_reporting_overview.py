@@ -99,7 +99,8 @@ def test_a_metric_that_ceased_is_told_with_its_day_and_units():
     assert silence is not None
     assert (silence.since, silence.units_n) == ("2026-11-02", 400)
     assert silence.expected_n == pytest.approx(200, rel=0.02)  # half of them had one before
-    assert health_of_experiment(found)[1].startswith("reward: no unit that came lately has an event")
+    _, why = health_of_experiment(found)
+    assert why.startswith("reward: no unit that came lately has an event")
     never = msgspec.structs.replace(
         numbers_of(moments_of("reward", {key: [[0.0] * 300] for key in "ct"}))
     )
