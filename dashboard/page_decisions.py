@@ -36,6 +36,8 @@ FATES = {
     "no_slot": "not: the ranking has no such slot",
 }
 NEWEST = 20
+CHOSEN = "chosen-decision"
+"""In the session: the event id of a line that was just chosen; '' for none."""
 
 
 def render(source: Source) -> None:
@@ -65,16 +67,21 @@ def render(source: Source) -> None:
 
 def _search() -> str:
     """The event id that is looked for; the address keeps it."""
+    # A chosen line becomes an event id at once: the list changes while somebody reads.
+    chosen = st.session_state.pop(CHOSEN, None)
+    if chosen is not None or "decision" not in st.session_state:
+        st.session_state["decision"] = chosen or st.query_params.get("decision", "")
     field, _ = st.columns([2, 1])
     with field:
         wanted = st.text_input(
-            "Event id",
-            st.query_params.get("decision", ""),
-            key="decision",
-            placeholder="as the answer of POST /v1/rank has it",
+            "Event id", key="decision", placeholder="as the answer of POST /v1/rank has it"
         ).strip()
     if wanted:
         st.query_params["decision"] = wanted
+        if st.button("Back to the newest", key="back", icon=":material/arrow_back:"):
+            st.session_state[CHOSEN] = ""
+            st.query_params.pop("decision", None)
+            st.rerun()
     else:
         st.query_params.pop("decision", None)
     return wanted
@@ -102,8 +109,8 @@ def _newest(source: Source, key: str, unit: str) -> None:
     chosen = event["selection"]["rows"]
     st.caption("Choose a line to see why it came out so, or paste an event id above.")
     if chosen:
-        st.query_params["decision"] = found.decisions[chosen[0]].event_id
-        _decision(source, found.decisions[chosen[0]].event_id)
+        st.session_state[CHOSEN] = found.decisions[chosen[0]].event_id
+        st.rerun()
     show_downloads(f"decisions-{key}", csv=as_csv(list(rows)), payload=msgspec.json.encode(found))
 
 

@@ -131,6 +131,13 @@ def test_a_decision_is_found_explained_and_told_what_it_earned(source: Source, d
     assert table.to_dict("records") == candidate_rows(explained)
     at.button(key=f"replay-{one.event_id}").click().run()
     assert "BANDIT_SALT" in text_of(at)  # nobody gave it the secret
+    at.button(key="back").click().run()
+    assert not at.exception
+    assert tables(at, "event id", "on top")
+    at.session_state["chosen-decision"] = one.event_id  # as choosing its line does
+    at.run()
+    assert at.text_input(key="decision").value == one.event_id
+    assert earned_in_words(joined) in text_of(at)
 
 
 def test_an_event_id_that_is_nobodys_is_said_to_be(source: Source):
