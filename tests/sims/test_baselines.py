@@ -45,5 +45,5 @@ def test_world_without_numbers_and_unknown_parameters_are_refused() -> None:
         Baseline(kind="linucb").learner(SyntheticWorld(), 1)
     with pytest.raises(BadSpec, match="parameters of lints: "):
         contender_named('lints {"width": 1}', 1)
-    with pytest.raises(BadSpec, match="> 0.0"):
+    with pytest.raises(BadSpec, match=r"> 0\.0"):
         contender_named('epsilon {"scale": 0}', 1)
