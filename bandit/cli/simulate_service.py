@@ -198,7 +198,8 @@ def _address(
         yield url.rstrip("/"), None
         return
     with fresh_folder(data_dir or settings.data_dir / "loop") as folder:
-        own = own_settings(settings, folder)
+        # Nobody is killed here, so nobody stands by.
+        own = msgspec.structs.replace(own_settings(settings, folder), spare_workers=0)
         names = [name for name in NAMES if name not in WITHOUT]
         api = next(one.url for one in addresses(own, names) if one.name == "API")
         with running(own, names, logs=folder / "logs", tell=console.print):

@@ -18,7 +18,18 @@ def test_service_joins_what_clumsy_clients_sent_and_reports_hold_it_against_the_
     tmp_path: Path,
 ) -> None:
     sizes = ["--rate", "60", "--seconds", "4", "--repetitions", "2", "--learning", "1"]
-    window = ["--window", "1", "--lost", "0.1", "--late", "0.1", "--doubled", "0.2"]
+    window = [
+        "--clients",
+        "1",
+        "--window",
+        "1",
+        "--lost",
+        "0.1",
+        "--late",
+        "0.1",
+        "--doubled",
+        "0.2",
+    ]
     folders = ["--data-dir", tmp_path / "data", "--out", tmp_path / "out"]
     environ = {k: v for k, v in os.environ.items() if not k.startswith("BANDIT_")}
     ended = subprocess.run(
