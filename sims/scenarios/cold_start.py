@@ -38,7 +38,7 @@ class Arrival(NamedTuple):
         worth = np.where(np.arange(SEGMENTS_N) < LIKERS_N, good, LOW)
         return cls(old, np.column_stack([old, worth]))
 
-    def __call__(self, t: int) -> Floats:
+    def at(self, t: int) -> Floats:
         """The table of a round."""
         return self.old if t < BEFORE_N else self.new
 
@@ -75,7 +75,10 @@ def welcome(good: float, floor: float, rng: np.random.Generator, runs_n: int) ->
     """`shares` of each run."""
     spec = policy("cold", floor=floor)
     return np.array(
-        [shares(play(spec, Arrival.of(rng, good), rng, BEFORE_N + AFTER_N)) for _ in range(runs_n)]
+        [
+            shares(play(spec, Arrival.of(rng, good).at, rng, BEFORE_N + AFTER_N))
+            for _ in range(runs_n)
+        ]
     )
 
 

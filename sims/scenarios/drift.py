@@ -33,7 +33,7 @@ class Change(NamedTuple):
         moved = (best + rng.integers(1, ACTIONS_N, size=SEGMENTS_N)) % ACTIONS_N
         return cls(cls._table(best), cls._table(moved))
 
-    def __call__(self, t: int) -> Floats:
+    def at(self, t: int) -> Floats:
         """The table of a round."""
         return self.before if t < BEFORE_N else self.after
 
@@ -50,7 +50,7 @@ def follow(window: int | None, rng: np.random.Generator, runs_n: int) -> Floats:
     for run in range(runs_n):
         change = Change.of(rng)
         values = play(
-            policy("drift", floor=FLOOR, window=window), change, rng, BEFORE_N + AFTER_N
+            policy("drift", floor=FLOOR, window=window), change.at, rng, BEFORE_N + AFTER_N
         ).expected
         found[run] = (
             values[BEFORE_N - RECOVERY_N : BEFORE_N].mean(),

@@ -10,14 +10,14 @@ from sims.scenarios.segments import Played, play, policy
 def test_every_segment_gets_another_best_action() -> None:
     for seed in range(20):
         change = drift.Change.of(np.random.default_rng(seed))
-        before, after = change(drift.BEFORE_N - 1), change(drift.BEFORE_N)
+        before, after = change.at(drift.BEFORE_N - 1), change.at(drift.BEFORE_N)
         assert (before.argmax(axis=1) != after.argmax(axis=1)).all()
         assert sorted(before.ravel()) == sorted(after.ravel())
 
 
 def test_new_action_comes_in_its_round_and_is_liked_by_its_likers() -> None:
     arrival = cold_start.Arrival.of(np.random.default_rng(1), good=0.9)
-    old, new = arrival(cold_start.BEFORE_N - 1), arrival(cold_start.BEFORE_N)
+    old, new = arrival.at(cold_start.BEFORE_N - 1), arrival.at(cold_start.BEFORE_N)
     assert new.shape[1] == old.shape[1] + 1
     np.testing.assert_array_equal(new[:, :-1], old)
     best = new.argmax(axis=1) == old.shape[1]
