@@ -118,7 +118,7 @@ def arms_n(world: World) -> int:
     Raises:
         PeerMissing: More than it can have, or nobody knows how many.
     """
-    found = getattr(world, "actions_n", None)
+    found = getattr(world, "actions_n", None) or len(getattr(world, "actions", ())) or None
     if found is None or found > MOST_ARMS:
         raise PeerMissing(f"has fixed arms, at most {MOST_ARMS}, and here are {found or 'many'}")
     return int(found)
