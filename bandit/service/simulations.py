@@ -1,7 +1,8 @@
 """Simulations that were saved: what a run found, as it is read back and shown.
 
-`<data_dir>/simulations/<run id>/` holds `run.json` (a `SavedRun`), `curves.parquet` (a row for each
-policy, world, seed and checkpoint), pictures and `report.html`. `sims` writes it, nothing here does.
+`<data_dir>/simulations/<run id>/` holds `run.json` (a `SavedRun`), `curves.parquet` (a row for
+each policy, world, seed and checkpoint), pictures and `report.html`. `sims` writes it, nothing
+here does.
 """
 
 import re
