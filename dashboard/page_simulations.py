@@ -48,7 +48,7 @@ def render(source: Source) -> None:
     if not found.runs:
         st.info(NOTHING_SAVED, icon=":material/inbox:")
         if overview is not None and overview.next_step:
-            st.caption(overview.next_step)
+            st.markdown(overview.next_step)  # code in a caption is too pale to read
         return
     heads = {head.id: head for head in found.runs}
     which, _ = st.columns([2, 1])

@@ -60,7 +60,10 @@ class Up:
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         found = {}
         for pid in (int(pid) for task in tasks for pid in task.read_text().split()):
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+            except FileNotFoundError:  # it ended since it was listed
+                continue
             if words[1:3] == ["-m", "bandit"]:
                 found[pid] = words[3]
             elif "streamlit" in words:

@@ -34,6 +34,8 @@ CHECKS = [
 ]
 OF_THE_STORE = ("/v1/reports", "/v1/evaluations", "/v1/surfaces/{key}/promotions")
 """The store in memory has no reports; `make fuzz` asks a real one."""
+LISTED = "/v1/decisions"
+"""Nor does it list decisions, though it gives them one by one."""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def test_answers_are_as_the_document_says(client: TestClient[Litestar]) -> None:
     operations = [
         found.ok()
         for found in schemathesis.openapi.from_dict(document).get_all_operations()
-        if not found.ok().path.startswith(OF_THE_STORE)
+        if not found.ok().path.startswith(OF_THE_STORE) and found.ok().path != LISTED
     ]
     assert len(operations) > 30
     for operation in operations:

@@ -350,7 +350,7 @@ DRAWN = [
     NATIVE[5],
     NATIVE[6],
     MIXTURE,
-    AUTO[0],
+    AUTO,
     EXPLORERS[0],
 ]
 

@@ -53,6 +53,14 @@ def open_database(gateway: Gateway) -> tuple[Store, str]:
     return store, database
 
 
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """AppTest puts its script in place of `__main__`, which processes spawned later would run."""
+    ours = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = ours
+
+
 @pytest.fixture(scope="session")
 def seeded(gateway: Gateway) -> Iterator[Seeded]:
     """A store some minutes into an experiment."""
