@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
 
 import pandas as pd
 import pytest
@@ -63,10 +65,28 @@ def table_of(at: AppTest, column: str) -> pd.DataFrame:
     return next(table.value for table in at.dataframe if column in table.value)
 
 
+class Remembering:
+    """Reports of one moment, over a log that stays as it is: each is made once."""
+
+    def __init__(self, reports: ReportService) -> None:
+        self._reports = reports
+        self._made: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return partial(self._report, name)
+
+    def _report(self, name: str, *args: object, **kwargs: object) -> Any:
+        asked = repr((name, args, sorted(kwargs.items())))
+        if asked not in self._made:
+            self._made[asked] = getattr(self._reports, name)(*args, **kwargs)
+        return self._made[asked]
+
+
 @pytest.fixture(scope="module")
 def reports(seeded: Seeded) -> ReportService:
     now_ms = time.time_ns() // 1_000_000
-    return ReportService(seeded.store, lambda: now_ms)
+    made = Remembering(ReportService(seeded.store, lambda: now_ms))
+    return cast("ReportService", made)
 
 
 @pytest.fixture
