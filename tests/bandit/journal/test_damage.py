@@ -5,7 +5,9 @@ import logging
 import os
 import random
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -72,9 +74,12 @@ class Disk:
 
 
 @pytest.fixture
-def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
-    monkeypatch.setattr(os, "fsync", lambda fd: None)  # thousands of small files
-    return Disk(tmp_path)
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    # Thousands of small files: in memory, where there is such a folder.
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Disk(Path(folder))
 
 
 def same(found: list[AnyLogRecord], expected: list[AnyLogRecord]) -> bool:
