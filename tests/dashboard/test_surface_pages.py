@@ -29,8 +29,9 @@ from dashboard.page_decisions import candidate_rows, earned_in_words
 from dashboard.source import Desk, Source
 from dashboard.writing import Answer
 from tests.dashboard.conftest import Seeded
-from tests.dashboard.test_pages import Nothing, draw, text_of
+from tests.dashboard.test_pages import Nothing, draw, reports, text_of
 
+__all__ = ["reports"]
 TIMEOUT_S = 120
 FOUND = (
     fine("disk", "There is room."),
@@ -53,9 +54,7 @@ def desk(seeded: Seeded) -> Desk:
 
 
 @pytest.fixture
-def source(seeded: Seeded, desk: Desk) -> Source:
-    now_ms = time.time_ns() // 1_000_000
-    reports = ReportService(seeded.store, lambda: now_ms)
+def source(reports: ReportService, desk: Desk) -> Source:
     return Source(lambda: reports, monotonic_s=time.monotonic, ttl_s=600.0, desk=lambda: desk)
 
 
