@@ -1,10 +1,12 @@
 """What a closed loop plays, and what it declares for it."""
 
+import itertools
 from typing import Annotated
 
 import msgspec
 
 from bandit.errors import RecordError
+from bandit.event_id import surface_tag
 from bandit.records import Record
 from bandit.specs import AnySpec, Experiment, Metric, PolicySpec, Surface, Variant
 from bandit.specs.policies import Part
@@ -74,8 +76,9 @@ class Plan(Record, frozen=True, kw_only=True):
     @property
     def surfaces(self) -> list[str]:
         """Those of the repetitions, then those that learn."""
-        fixed = [f"{self.name}-{number:03}" for number in range(self.repetitions)]
-        return fixed + [f"{self.name}-learn-{number:02}" for number in range(self.learning)]
+        tags: set[int] = set()
+        fixed = _keys(f"{self.name}-", self.repetitions, tags)
+        return fixed + _keys(f"{self.name}-learn-", self.learning, tags)
 
     def chances(self) -> list[float]:
         """With which probability a round is played on each surface."""
@@ -87,6 +90,22 @@ class Plan(Record, frozen=True, kw_only=True):
         """Rounds a second that make `rate_per_s` requests, if a round earns that much."""
         rewards = mean_reward * (1.0 - self.lost) * (1.0 + self.doubled)
         return self.rate_per_s / (1.0 + self.repeated + rewards)
+
+
+def _keys(begin: str, n: int, tags: set[int]) -> list[str]:
+    """Keys of surfaces, numbered, with event-id tags of their own; adds those to `tags`.
+
+    A service refuses a surface with the tag of another, and of 104 keys some two share one of the
+    4,096 in three cases of four.
+    """
+    keys: list[str] = []
+    numbers = itertools.count()
+    while len(keys) < n:
+        key = f"{begin}{next(numbers):03}"
+        if surface_tag(key) not in tags:
+            tags.add(surface_tag(key))
+            keys.append(key)
+    return keys
 
 
 def first_policy(plan: Plan) -> str:

@@ -3,6 +3,7 @@ import math
 import msgspec
 import pytest
 
+from bandit.event_id import surface_tag
 from bandit.policies import check_spec
 from bandit.specs import Experiment, PolicySpec, Surface
 from sims.closed.plan import Plan, declared
@@ -28,6 +29,13 @@ def test_rounds_are_shared_out_among_all_surfaces() -> None:
     assert len(chances) == len(plan.surfaces) == len(set(plan.surfaces)) == 5
     assert math.fsum(chances) == pytest.approx(1.0)
     assert chances[-1] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("name", ["loop", "a"])
+def test_every_surface_has_an_event_id_tag_of_its_own(name: str) -> None:
+    surfaces = Plan(name=name, repetitions=1000, learning=100, learning_share=0.1).surfaces
+    assert len(surfaces) == 1100
+    assert len(set(map(surface_tag, surfaces))) == 1100
 
 
 @pytest.mark.parametrize("fields", [{"learning": 0}, {"learning_share": 0.0}, {"lost": 1.0}])
