@@ -124,7 +124,6 @@ def command(
     the program, or this one with --calibrate. Equal options give identical numbers. Writes
     capacity.json and capacity.png into --out.
     """
-    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # it may be asked too early
     console = Console(width=None if sys.stdout.isatty() else 120)
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -196,6 +195,7 @@ def measured(settings: Settings, data_dir: Path | None) -> Calibration:
 @contextmanager
 def bench(settings: Settings, data_dir: Path | None) -> Iterator[Bench]:
     """A service with one API worker, and how to look at it."""
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # it may be asked too early
     waiting = Waiting(monotonic_s=time.monotonic, sleep=time.sleep)
     with fresh_folder(data_dir or settings.data_dir / "capacity") as folder:
         own = msgspec.structs.replace(

@@ -1,7 +1,8 @@
-"""Processor time and memory of the service's processes, out of `/proc`."""
+"""Processor time, memory and place of the service's processes, out of `/proc`."""
 
 import os
 from collections import defaultdict
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 ROLES = ("gateway", "drain", "api", "learn", "refresh")
@@ -27,6 +28,18 @@ def rss_mb(pid: int) -> dict[str, float]:
         if fields is not None:
             found[role] = max(found[role], int(fields[21]) * _PAGE / 2**20)
     return found
+
+
+def place(pid: int, cores_of: Mapping[str, Set[int]]) -> None:
+    """Keep the processes below one on processors, by role; what they start stays there, too.
+
+    Raises:
+        OSError: Not allowed, or the machine has no such processor.
+    """
+    for one, role in _roles(pid).items():
+        if role in cores_of:
+            for thread in Path(f"/proc/{one}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), cores_of[role])
 
 
 def _roles(pid: int) -> dict[int, str]:

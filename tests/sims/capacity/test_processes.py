@@ -1,4 +1,4 @@
-"""Processor time and memory by role, of processes that are called like ours."""
+"""Processor time, memory and place by role, of processes that are called like ours."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sims.capacity.processes import cpu_s, rss_mb
+from sims.capacity.processes import cpu_s, place, rss_mb
 
 # Its command line is `python -m bandit learn`, as the kernel tells it; it works, and says so.
 BUSY = "sum(n * n for n in range(3_000_000)); print('done', flush=True); input()"
@@ -37,3 +37,9 @@ def test_work_of_a_process_is_its_roles(learner: subprocess.Popen[str]) -> None:
     assert worked["learn"] > 0.05
     assert cpu_s(learner.pid)["learn"] == 0.0  # nobody is below it
     assert rss_mb(os.getpid())["learn"] > 1.0
+
+
+def test_processes_stay_where_their_role_was_placed(learner: subprocess.Popen[str]) -> None:
+    one = min(os.sched_getaffinity(0))
+    place(os.getpid(), {"learn": {one}, "drain": set()})
+    assert os.sched_getaffinity(learner.pid) == {one}
