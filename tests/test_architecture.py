@@ -39,7 +39,7 @@ RANK = {
 }
 # Where a third-party library may be imported; a library not listed may be used anywhere.
 ONLY_IN = {
-    "vowpal_wabbit_next": ("bandit/policies/vw.py",),
+    "vowpal_wabbit_next": ("bandit/policies/vw.py", "bandit/policies/vw_examples.py"),
     "clickhouse_connect": ("bandit/store/",),
     "chdb": ("bandit/store/gateway/",),
     "litestar": ("api/",),

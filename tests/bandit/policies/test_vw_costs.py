@@ -12,6 +12,7 @@ from bandit.policies.arguments import CLICKS, CRISP, DEFAULT_OF_SLOTS, read_argu
 from bandit.policies.base import Lesson
 from bandit.policies.vw import VowpalWabbit
 from bandit.policies.vw_costs import FEWEST, WIDEST, Explorer
+from bandit.policies.vw_examples import Examples
 from bandit.records import Action
 
 SUPPORTED = [
@@ -116,7 +117,7 @@ def test_bits_are_the_same_whoever_asked_before_and_after_saving() -> None:
         assert policy.pmf(context, list(actions)) == pmf
         backwards = policy.pmf(context, actions[::-1])
         assert np.isclose(backwards[::-1], pmf, rtol=1e-12, atol=0.0).all()
-        loaded._examples.clear()
+        loaded._examples = Examples(with_id=True, bits=64)
         assert loaded.pmf(context, actions) == pmf
 
 
