@@ -21,6 +21,7 @@ from bandit.service.reporting_words import (
     margin_in_words,
     number,
     percent,
+    so_many_days,
 )
 from bandit.specs import Experiment
 from bandit.stats import Effect
@@ -304,7 +305,7 @@ def _later(found: MetricEffect, facts: Facts) -> str:
         )
     more = f"{ahead.units_more:,.0f} more units find {care} in four of five runs"
     if ahead.days_more is not None:
-        more += f", in about {number(max(ahead.days_more, 0.1))} days at the present rate"
+        more += f", in about {so_many_days(ahead.days_more)} at the present rate"
     return f"Keep it running: {more}. If the whole interval is too small to matter, stop."
 
 
@@ -346,7 +347,7 @@ def _nearly(facts: Facts) -> str:
     if each <= 1.0:
         return ""
     return (
-        f" Nearly so: units have {number(each)} decisions each, and a number that changes after it "
+        f" Nearly so: units have {number(round(each, 1))} decisions each, and a number that changes after it "
         "counted is outside the promise."
     )
 

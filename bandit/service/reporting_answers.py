@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from bandit.service.reporting_payloads import ExperimentReport
-from bandit.service.reporting_words import in_words, number
+from bandit.service.reporting_words import in_words, so_many_days
 
 
 class Answer(NamedTuple):
@@ -83,4 +83,4 @@ def days_in_words(days: float | None, reason: str | None) -> str:
         return (
             "The units that were asked for are in: it shows no effect of the size one cares about."
         )
-    return f"About {number(round(days, 1))} days to go."
+    return f"About {so_many_days(days)} to go."

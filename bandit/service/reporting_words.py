@@ -135,6 +135,16 @@ def duration(ms: float | None) -> str:
     return f"{ms:.0f} ms"
 
 
+def so_many_days(days: float) -> str:
+    """So many days, as exactly as anybody can foretell them.
+
+    >>> so_many_days(3.6884), so_many_days(0.02), so_many_days(1.0)
+    ('3.7 days', '0.1 days', '1 day')
+    """
+    rounded = max(0.1, round(days, 1))
+    return f"{number(rounded)} {'day' if rounded == 1.0 else 'days'}"
+
+
 def effect_in_words(effect: Effect, *, relative: bool = False) -> str:
     """Effect and interval, or why there is none.
 
@@ -202,7 +212,7 @@ def outlook_in_words(found: MetricOutlook | None) -> str:
         return f"now {least}; {care}: {in_words([found.reason or 'no_effect'])}"
     if found.units_more == 0.0:
         return f"now {least}; the units for {care} are in"
-    days = "" if found.days_more is None else f", in about {number(found.days_more)} days"
+    days = "" if found.days_more is None else f", in about {so_many_days(found.days_more)}"
     return f"now {least}; {care} with {found.units_more:,.0f} more units{days}"
 
 
