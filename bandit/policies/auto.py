@@ -143,7 +143,6 @@ class Auto:
 
     def pmf(self, context: bytes, actions: Sequence[Action], slot: bytes = b"") -> list[float]:
         """SquareCB over the weighted worths; see `bandit.policies.base.Policy`."""
-        check_features(context, actions)
         worths = self._worths(context, actions)
         losses = [record.loss for record in self._records[-len(worths) :]]
         least = min(losses)
@@ -173,20 +172,27 @@ class Auto:
         Raises:
             RecordError: A lesson that must not be learned; nothing was.
         """
-        self.check(lesson)
-        prepared = self._models[0].prepared(lesson)
+        prepared = [self._models[0].prepared(lesson)]  # it refuses what must not be learned
         drawn = lesson.actions[lesson.drawn]
-        predicted = self._worths(lesson.context, (drawn,))[:, 0].tolist()
+        predicted = worths_of(self._models, lesson.context, [drawn])[:, 0].tolist()
+        if not self._ridges.gone:
+            predicted = [*self._learned_by_ridges(lesson, drawn), *predicted]
         for place, each in enumerate(predicted, len(self._records) - len(predicted)):
             self._records[place] = self._records[place].with_lesson(each, lesson.reward)
         self._lessons_n += 1
-        if not self._ridges.gone:
-            context, own = features_of(lesson.context, "$.context"), _own(drawn)
-            self._kernel.look_at(context, own)
-            [x] = self._kernel.vectors(context, [own])
-            self._ridges.learn(drawn.id, x, lesson.reward)
         for model in self._models:  # their examples are alike
-            model.learn_prepared([prepared])
+            model.learn_prepared(prepared)
+
+    def _learned_by_ridges(self, lesson: Lesson, drawn: Action) -> list[float]:
+        """Let the ridge regressions predict, then learn; what they predicted."""
+        context, own = features_of(lesson.context, "$.context"), _own(drawn)
+        offered = (own,) if own.names else ()
+        [x] = self._kernel.vectors(context, offered)
+        predicted: list[float] = self._ridges.worth_of(drawn.id, x).tolist()
+        if self._kernel.look_at(context, own):
+            [x] = self._kernel.vectors(context, offered)
+        self._ridges.learn(drawn.id, x, lesson.reward)
+        return predicted
 
     def save(self) -> bytes:
         """All parts and their losses, in one frame."""
@@ -219,8 +225,9 @@ class Auto:
         if self._ridges.gone:
             return models
         own = [_own(action) for action in actions]
-        shared = features_of(context, "$.context")
-        vectors = self._kernel.vectors(shared, own if any(each.names for each in own) else ())
+        vectors = self._kernel.vectors(
+            features_of(context, "$.context"), () if own.count(_NOTHING) == len(own) else own
+        )
         ridges = self._ridges.worths([action.id for action in actions], vectors)
         return np.concatenate([ridges, models])
 
@@ -290,5 +297,10 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
     models: list[bytes]
 
 
+_NOTHING = Features((), ())
+
+
 def _own(action: Action) -> Features:
+    if action.features == b"{}":
+        return _NOTHING
     return features_of(bytes(action.features), f"$.actions[{action.id!r}].features")

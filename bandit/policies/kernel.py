@@ -99,10 +99,14 @@ class Kernel:
         self._contexts: Generations[Features, _Sum] = Generations(_CONTEXTS_N)
         self._actions: Generations[Features, _Sum] = Generations(_ACTIONS_N)
 
-    def look_at(self, context: Features, action: Features) -> None:
-        """Remember a lesson's numbers: those of the context and of the action that was drawn."""
+    def look_at(self, context: Features, action: Features) -> bool:
+        """Remember a lesson's numbers: those of the context and of the action that was drawn.
+
+        Returns:
+            Whether vectors are other ones from now on.
+        """
         if self.lessons_n >= FIRST:
-            return
+            return False
         self.lessons_n += 1
         found = False
         for prefix, part in (("", context), (" ", action)):
@@ -114,6 +118,7 @@ class Kernel:
         if found:
             self._contexts.clear()
             self._actions.clear()
+        return found
 
     def vectors(self, context: Features, actions: Sequence[Features] = ()) -> Floats:
         """A context with each of some actions, `(k, length)`; `(1, length)` without any."""
@@ -125,11 +130,12 @@ class Kernel:
             turns = np.stack([each.turns for each in own])
             turns += shared.turns
             turns *= np.array([self._share(shared.n + each.n) for each in own])[:, None]
+        both = np.empty((len(turns), 2 * self._waves))
+        both[:, : self._waves] = turns
+        np.subtract(turns, 0.25, out=both[:, self._waves :])
         vectors = np.empty((len(turns), self.length))
         vectors[:, 0] = 1.0
-        vectors[:, 1 : self._waves + 1] = _cosines(turns)
-        vectors[:, self._waves + 1 :] = _cosines(turns - 0.25)
-        vectors[:, 1:] *= 1.0 / math.sqrt(self._waves)
+        np.multiply(_cosines(both), 1.0 / math.sqrt(self._waves), out=vectors[:, 1:])
         return vectors
 
     def _share(self, n: int) -> float:

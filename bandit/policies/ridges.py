@@ -79,6 +79,13 @@ class Ridges:
             found[:, places] = np.add.reduce(products, axis=1)
         return found
 
+    def worth_of(self, id_: str, vector: Floats) -> Floats:
+        """`(p,)` what one action is worth: the bits that `worths` has for it alone."""
+        known = self._known.get(id_)
+        if known is None:
+            return np.zeros(len(self._ridges))
+        return np.asarray(np.add.reduce(known.weights * vector, axis=1))
+
     def _stacked(self, ids: tuple[str, ...]) -> tuple[Places, Floats]:
         """Places of those that are known, and their weights, `(p, length, known)`."""
         stack = self._stacks.get(ids)

@@ -48,6 +48,7 @@ from bandit.policies.vw_costs import (
     Explorer,
     common_of,
     costs_of,
+    costs_of_all,
     flat_weights,
     offered_of,
     weight_of,
@@ -102,6 +103,10 @@ class VowpalWabbit:
         self._examples = examples_of(self._arguments)
         self._explorer = Explorer.of(self._arguments)
         self._weights: npt.NDArray[np.float32] | None = None
+        words = self._arguments.words
+        pairs = [words[i + 1] for i, word in enumerate(words) if word == "--quadratic"]
+        self._plain = _IGNORING.isdisjoint(words) and all("A" in pair for pair in pairs)
+        self._spoils = not _SPOILERS.isdisjoint(words)
         self._go_on_with(_workspace(self._arguments, model))
 
     def _go_on_with(self, workspace: core.Workspace) -> None:
@@ -165,16 +170,13 @@ class VowpalWabbit:
     @property
     def inside(self) -> "Inside":
         """What `bandit.policies.together` asks and teaches many policies at once by."""
-        words = self._arguments.words
-        pairs = [words[i + 1] for i, word in enumerate(words) if word == "--quadratic"]
-        plain = _IGNORING.isdisjoint(words) and all("A" in pair for pair in pairs)
         return Inside(
             self._examples,
             self._explorer,
             self._weights,
             self._lessons_n,
-            plain=plain,
-            spoils=not _SPOILERS.isdisjoint(words),
+            plain=self._plain,
+            spoils=self._spoils,
         )
 
     def prepared(self, lesson: Lesson) -> Prepared:
@@ -254,13 +256,17 @@ def worths_of(
         arrays = [examples.action(action) for action in actions]
         found = offered_of(arrays), [examples.context(context)]
     offered, shared = found
-    rows = []
-    for each in inside:
-        if each.explorer is None or each.weights is None or not each.plain:
-            raise BadSpec("predictions can be read with -q UA, learning rates and bits alone")
-        costs = costs_of(each.weights, offered, shared, linear=True).astype(np.float64)
-        rows.append(-(costs + common_of(each.weights, shared[0])))
-    return np.stack(rows)
+    models = [
+        each.weights
+        for each in inside
+        if each.explorer is not None and each.weights is not None and each.plain
+    ]
+    if len(models) < len(inside) or len({len(weights) for weights in models}) > 1:
+        raise BadSpec("predictions can be read with -q UA, learning rates and equal bits alone")
+    found_costs = costs_of_all(models, offered, shared, linear=True)
+    worths = np.array(found_costs, np.float64)
+    worths += np.array([common_of(weights, shared[0]) for weights in models])[:, None]
+    return np.negative(worths, out=worths)
 
 
 class Inside(NamedTuple):

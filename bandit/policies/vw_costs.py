@@ -38,6 +38,7 @@ _COLUMNS_N = 4_096
 _WHOLES_N = 16
 _STRIDE = 2  # a weight has four floats; indices are kept times four
 _CHUNK = 16  # features of the context at a time: what they give stays in the cache
+_FEW = 2_048  # so many chunks of one product each may be taken at once, for the same reason
 _INDEX_MASK = (1 << 40) - 1  # more bits than any model's, and their products are no negative int64
 _FNV_PRIME = 16_777_619
 
@@ -209,20 +210,56 @@ def costs_of(
         shared: Features that interact with those of the actions.
         linear: Whether the actions' features count by themselves.
     """
-    mask = len(weights) - 1
-    worth = weights.take(offered.indices & mask)
-    if not linear:
-        worth[:] = 0.0
-    for namespace in shared:
-        hashes = _shifted(namespace.indices * np.uint64(_FNV_PRIME))
-        for start in range(0, len(hashes), _CHUNK):
-            part = hashes[start : start + _CHUNK, None, None] ^ offered.indices
-            products = weights.take(np.bitwise_and(part, mask, out=part))
-            products *= namespace.values[start : start + _CHUNK, None, None]
-            worth += np.add.reduce(products, axis=0)
-    worth *= offered.values
-    costs: Floats = np.add.reduce(worth, axis=0)
+    [costs] = costs_of_all([weights], offered, shared, linear=linear)
     return costs
+
+
+def costs_of_all(
+    models: Sequence[Floats], offered: Offered, shared: Sequence[Arrays], *, linear: bool
+) -> list[Floats]:
+    """The same of several models at once, whose weights lie in the same places.
+
+    Args:
+        models: Weights of each, as many.
+        offered: As in `costs_of`.
+        shared: The same.
+        linear: The same.
+    """
+    mask = len(models[0]) - 1
+    places = offered.indices & mask
+    worths = [weights.take(places) for weights in models]
+    if not linear:
+        for worth in worths:
+            worth[:] = 0.0
+    for namespace in shared:
+        hashes = _shifted(namespace.indices * np.uint64(_FNV_PRIME))[:, None, None]
+        values = namespace.values[:, None, None]
+        whole_n = len(hashes) // _CHUNK
+        if 1 < whole_n <= _FEW // max(places.size, 1):  # all chunks in one go
+            end = whole_n * _CHUNK
+            shape = (whole_n, _CHUNK, *offered.indices.shape)
+            part = hashes[:end] ^ offered.indices
+            part &= mask
+            for worth, weights in zip(worths, models, strict=True):
+                products = weights.take(part)
+                products *= values[:end]
+                for one in np.add.reduce(products.reshape(shape), axis=1):
+                    worth += one
+        else:
+            end = 0
+        for start in range(end, len(hashes), _CHUNK):
+            part = hashes[start : start + _CHUNK] ^ offered.indices
+            part &= mask
+            for worth, weights in zip(worths, models, strict=True):
+                products = weights.take(part)
+                products *= values[start : start + _CHUNK]
+                worth += np.add.reduce(products, axis=0)
+    found = []
+    for worth in worths:
+        worth *= offered.values
+        costs: Floats = np.add.reduce(worth, axis=0)
+        found.append(costs)
+    return found
 
 
 def weight_of(weights: Floats, index: npt.NDArray[np.uint64], shared: Sequence[Arrays]) -> float:

@@ -86,7 +86,10 @@ class Examples:
         Raises:
             RecordError: As `of`.
         """
-        return self._action_arrays(action)
+        known = self._recent.get(action.id)
+        if known is None or known.features != action.features:
+            known = self._known(action)
+        return Arrays(known.indices, known.values)
 
     def context(self, raw: bytes) -> Arrays:
         """A context's features, hashed.

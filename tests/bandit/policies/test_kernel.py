@@ -46,7 +46,7 @@ def test_means_are_frozen_after_the_first_lessons():
     for turn in range(FIRST):
         kernel.look_at(features_of(b'{"x":%d}' % (turn % 2)), NONE)
     frozen = dict(kernel.seen)
-    kernel.look_at(features_of(b'{"x":1000}'), NONE)
+    assert not kernel.look_at(features_of(b'{"x":1000}'), NONE)
     assert kernel.seen == frozen
     assert frozen["x"].n == FIRST
 

@@ -39,3 +39,13 @@ def test_more_ids_than_it_may_have_are_not_remembered():
     assert ridges.gone
     assert ridges.save() == ([], b"")
     assert ridges.worths(["a"], np.ones((1, 2))).tolist() == [[0.0]]
+
+
+def test_one_action_s_worth_has_the_bits_that_it_has_among_questions():
+    rng = np.random.default_rng(6)
+    ridges = Ridges([0.3, 3.0], length=129, most=4)
+    for turn in range(12):
+        ridges.learn("ab"[turn % 2], rng.normal(size=129), float(turn))
+    x = rng.normal(size=129)
+    for id_ in ("a", "never-shown"):
+        assert ridges.worth_of(id_, x).tolist() == ridges.worths([id_], x[None])[:, 0].tolist()

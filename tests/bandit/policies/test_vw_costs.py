@@ -11,7 +11,7 @@ from bandit.errors import RecordError
 from bandit.policies.arguments import CLICKS, CRISP, DEFAULT_OF_SLOTS, read_arguments
 from bandit.policies.base import Lesson
 from bandit.policies.vw import VowpalWabbit
-from bandit.policies.vw_costs import FEWEST, WIDEST, Explorer
+from bandit.policies.vw_costs import FEWEST, WIDEST, Arrays, Explorer, Offered, costs_of_all
 from bandit.policies.vw_examples import Examples
 from bandit.records import Action
 
@@ -153,3 +153,29 @@ def test_an_action_offered_twice_is_refused() -> None:
     for offered in (twice, [*CATALOGUE[:60], Action.of("a3", other=1.0)]):
         with pytest.raises(RecordError, match="hold an id twice"):
             VowpalWabbit("").pmf(b"{}", offered)
+
+
+@pytest.mark.parametrize("features_n", [0, 1, 15, 16, 17, 33, 64])
+@pytest.mark.parametrize("shape", [(1, 1), (2, 1), (1, 10), (3, 7), (6, 60)])
+def test_models_together_have_the_bits_of_sums_of_16_features_at_a_time(
+    features_n: int, shape: tuple[int, int]
+) -> None:
+    """However many are taken in one go: what was learned must come out of the log again."""
+    rng = np.random.default_rng(features_n)
+    models = [rng.normal(size=1 << 12).astype(np.float32) for _ in range(2)]
+    offered = Offered(
+        rng.integers(0, 1 << 30, shape) << 2, rng.normal(size=shape).astype(np.float32)
+    )
+    shared = Arrays(
+        rng.integers(0, 1 << 30, features_n).astype(np.uint64),
+        rng.normal(size=features_n).astype(np.float32),
+    )
+    found = costs_of_all(models, offered, [shared], linear=True)
+    hashes = ((shared.indices * np.uint64(16_777_619)) << np.uint64(2)).astype(np.int64)
+    for weights, costs in zip(models, found, strict=True):
+        worth = weights[offered.indices & 4095]
+        for start in range(0, features_n, 16):
+            some = slice(start, start + 16)
+            products = weights[(hashes[some, None, None] ^ offered.indices) & 4095]
+            worth += (products * shared.values[some, None, None]).sum(axis=0)
+        assert costs.tolist() == (worth * offered.values).sum(axis=0).tolist()
