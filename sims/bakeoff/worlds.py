@@ -104,7 +104,7 @@ class NamedWorld(TableWorld):
         return NamedWorld, self._made_of
 
 
-@functools.lru_cache(maxsize=2)
+@functools.cache  # a seed goes through all of them, and then the next one does
 def _loaded(name: str, cache: Path) -> Table:
     return load(name, cache)
 

@@ -25,6 +25,7 @@ class ContextualBandits(NamedTuple):
             PeerMissing: It is not installed, or has too many arms.
         """
         online, arms = library("contextualbandits.online"), arms_n(world)
+        seed += 1  # it refuses 0
         if self.kind == "linucb":
             model = online.LinUCB(arms, random_state=seed)
         else:

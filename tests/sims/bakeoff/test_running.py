@@ -40,6 +40,16 @@ def test_learning_beats_chance_and_nobody_plays_a_row_twice(tmp_path: Path) -> N
     assert means["tiny clean", "linucb"] > means["tiny clean", "uniform"] + 0.2
 
 
+def test_whole_seeds_are_told_before_the_next_one_is_played(tmp_path: Path) -> None:
+    """Whoever stops it has a table: each policy in each world with the same seeds."""
+    told: list[set[tuple[int, ...]]] = []
+    found = bake(
+        OPTIONS, tmp_path, None, finished=lambda p: told.append({s.seeds for s in p.scores})
+    )
+    assert told == [{(0,)}, {(0, 1)}]
+    assert len(found.scores) == 6
+
+
 def test_a_policy_that_nobody_has_is_refused() -> None:
     with pytest.raises(BadSpec, match=r"policy is 'best', must be one of auto, vw"):
         contenders_of(["best"])

@@ -30,7 +30,7 @@ def test_learns_and_beats_chance(key: str) -> None:
     if name in LIBRARIES:
         pytest.importorskip(LIBRARIES[name], exc_type=ImportError)
     rounds_n = 150
-    sums = play(Game(TableWorld(table(), "clean"), PEERS[key], 1, Timing()), rounds_n)
+    sums = play(Game(TableWorld(table(), "clean"), PEERS[key], 0, Timing()), rounds_n)
     assert sums[-1, 1] / rounds_n > LEAST.get(key, 0.42)
 
 
