@@ -89,18 +89,16 @@ def command(
         raise click.ClickException(str(exc)) from exc
     if not played.scores:
         raise click.ClickException("; ".join(one.why for one in played.left_out))
-    console.print(_written(options, out, played), markup=False, highlight=False, soft_wrap=True)
+    text = (out / "bakeoff.md").read_text()
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _written(options: Options, out: Path, played: Played) -> str:
-    """The table as text, which is on disk now."""
+def _write(options: Options, out: Path, played: Played) -> None:
     if not played.scores:
-        return ""
+        return
     found = summary_of(played.scores, options.rewards)
-    text = as_markdown(options, found, played.left_out)
     (out / "bakeoff.json").write_bytes(as_json(options, found, played.left_out))
-    (out / "bakeoff.md").write_text(text)
-    return text
+    (out / "bakeoff.md").write_text(as_markdown(options, found, played.left_out))
 
 
 def _play(console: Console, options: Options, cache: Path, out: Path, workers: int) -> Played:
@@ -128,5 +126,5 @@ def _play(console: Console, options: Options, cache: Path, out: Path, workers: i
             workers_n=workers,
             told=told,
             watch=watch,
-            finished=lambda so_far: _written(options, out, so_far),
+            finished=lambda so_far: _write(options, out, so_far),
         )
