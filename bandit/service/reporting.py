@@ -5,10 +5,9 @@ it computes them from the log. Only decisions whose join window has ended by the
 number does not change by waiting for late rewards.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, get_args
+from typing import get_args
 
 from bandit.errors import BanditError, RecordError
 from bandit.service.evaluation_artefact import EvaluationHeadline, EvaluationService
@@ -16,24 +15,11 @@ from bandit.service.judging import Judged
 from bandit.service.planning import Planning, PlanQuestion
 from bandit.service.projects import seen_by
 from bandit.service.reporting_agreement import agreement_of
-from bandit.service.reporting_declared import REWARD, Declared
-from bandit.service.reporting_exploration import (
-    Exploration,
-    ExplorationQuestion,
-    exploration_of,
-)
-from bandit.service.reporting_health import delivery_of, health_of, refresh_problems
+from bandit.service.reporting_declared import Declared
+from bandit.service.reporting_exploration import Exploration, ExplorationQuestion, exploration_of
+from bandit.service.reporting_health import delivery_of, refresh_problems
 from bandit.service.reporting_history import history_of
-from bandit.service.reporting_numbers import (
-    Found,
-    Judging,
-    Read,
-    ReportNumbers,
-    Watching,
-    When,
-    judging_of,
-    watching_of,
-)
+from bandit.service.reporting_numbers import Found, Judging, Read, judging_of, watching_of
 from bandit.service.reporting_overview import (
     NOTHING_DECLARED,
     broken_headline,
@@ -47,43 +33,26 @@ from bandit.service.reporting_payloads import (
     ExperimentHeadline,
     ExperimentHistory,
     ExperimentReport,
-    Health,
     Overview,
     SequentialMode,
     SurfaceReport,
-    TimeMark,
 )
 from bandit.service.reporting_planning import planning_of, typed_planning
+from bandit.service.reporting_reading import Asked, ReportReading
 from bandit.service.reporting_series import NO_SERIES, series_of
 from bandit.service.reporting_sql import ReportSql, sql_of
-from bandit.service.reporting_timeline import arrivals_of, marks_of
+from bandit.service.reporting_timeline import arrivals_of
 from bandit.service.reporting_values import group_of, values_of, yardstick_of
-from bandit.specs import Experiment, PolicySpec
+from bandit.specs import Experiment
 from bandit.store.client import Store
 from bandit.store.definitions import Definition, Definitions
-from bandit.store.drained import SILENT_AFTER_MS, Drained
-from bandit.store.kept import MOST_LOOKS, POINTS, KeptNumbers
+from bandit.store.drained import SILENT_AFTER_MS
+from bandit.store.kept import POINTS, KeptNumbers
 from bandit.store.numbers import ExperimentNumbers
-from bandit.store.numbers_surface import RECENT_MS, SurfaceNumbers
-from bandit.store.reports import Reports, SnapshotCounts, Span
-from bandit.store.tail import Tail
 
 __all__ = ["ExperimentReport", "Overview", "ReportService", "SurfaceReport"]
 
 MODES = get_args(SequentialMode)
-
-
-class _Asked(NamedTuple):
-    """What all reports begin with."""
-
-    declared: Declared
-    when: When
-    drained: Drained
-
-    @property
-    def said_ms(self) -> int:
-        """When health is told of."""
-        return self.when.latest_ms
 
 
 class ReportService:
@@ -105,14 +74,14 @@ class ReportService:
             project: Only this one's experiments and surfaces; None: everybody's.
             silent_after_ms: A host that has said nothing for longer is not waited for.
         """
-        definitions = Definitions(store)
-        self._definitions = seen_by(project, lambda: definitions)()
+        every = Definitions(store)
+        self._definitions = seen_by(project, lambda: every)()
+        self._reading = ReportReading(
+            store, self._definitions, now_ms, silent_after_ms=silent_after_ms
+        )
         self._evaluations = EvaluationService(store, code_version="", project=project)
         self._store = store
-        self._reports = Reports(store)
-        self._numbers = ReportNumbers(store)
         self._kept = KeptNumbers(store)
-        self._tail = Tail(store, silent_after_ms=silent_after_ms)
         self._now_ms = now_ms
 
     def experiment(
@@ -145,32 +114,29 @@ class ReportService:
         _check(alpha)
         if sequential is not None and sequential not in MODES:
             raise RecordError(f"sequential is {sequential!r}, must be one of {', '.join(MODES)}")
-        asked = self._asked(at_ms, fresh=fresh)
+        reading = self._reading
+        asked = reading.asked(at_ms, fresh=fresh)
         definition = asked.declared.definition("experiment", key)
-        assert isinstance(definition.spec, Experiment)
-        judging = judging_of(asked.declared, definition.spec, surface_version)
+        judging = judging_of(asked.declared, asked.declared.experiment(key), surface_version)
         watching = None
         if judging.surface is not None:
             watching = watching_of(asked.declared, judging.surface, asked.when.latest_ms)
-        read = self._numbers.read(asked.when, judging, watching)
-        found = self._numbers.experiment(judging, asked.when, read)
-        judged = judging.judge(
-            found.numbers, alpha, sequential, self._looks(judging, found.as_of_ms)
-        )
+        read = reading.numbers.read(asked.when, judging, watching)
+        judged, found = reading.judged(asked, judging, read, alpha, sequential)
         report = _report(definition, judged, found, alpha)
         if watching is None:
             problems = refresh_problems(read.said, [f"experiment/{key}"], asked.said_ms)
             health = delivery_of(asked.drained, asked.said_ms, problems)
             return report(surface_version=None, values=(), series=NO_SERIES, health=health)
-        of_surface = self._numbers.surface(watching, asked.when, read)
+        of_surface = reading.numbers.surface(watching, asked.when, read)
         newest = asked.declared.definition("surface", watching.surface.key).version
         return report(
             surface_version=surface_version or newest,
             surface_as_of_ms=of_surface.as_of_ms,
             values=values_of(of_surface.numbers, watching.policies, alpha),
-            agreement=agreement_of(definition.spec, of_surface.numbers.paired, alpha),
+            agreement=agreement_of(judging.experiment, of_surface.numbers.paired, alpha),
             series=series_of(of_surface.numbers, key),
-            health=self._health(asked, watching, of_surface, read, f"experiment/{key}"),
+            health=reading.health(asked, watching, of_surface, read, f"experiment/{key}"),
         )
 
     def surface(
@@ -198,12 +164,9 @@ class ReportService:
             StoreUnavailable: The store did not answer.
         """
         _check(alpha)
-        asked = self._asked(at_ms, fresh=fresh)
-        surface, version = asked.declared.surface(key, surface_version)
-        watching = watching_of(asked.declared, surface, asked.when.latest_ms)
-        read = self._numbers.read(asked.when, watching=watching)
-        found = self._numbers.surface(watching, asked.when, read)
-        counts = found.numbers.counts
+        asked = self._reading.asked(at_ms, fresh=fresh)
+        version, watching, read, found = self._reading.surface(asked, key, surface_version)
+        surface, counts = watching.surface, found.numbers.counts
         labels = dict.fromkeys([*(spec.key for spec in watching.policies), *counts])
         return SurfaceReport(
             as_of_ms=found.as_of_ms,
@@ -221,9 +184,9 @@ class ReportService:
             forced_n=sum(count.forced_n for count in counts.values()),
             uniform=yardstick_of(found.numbers, surface, alpha),
             values=values_of(found.numbers, watching.policies, alpha),
-            exploration=_exploration(watching, found.numbers, alpha),
+            exploration=exploration_of(found.numbers.exploring, surface, watching.policies, alpha),
             series=series_of(found.numbers),
-            health=self._health(asked, watching, found, read),
+            health=self._reading.health(asked, watching, found, read),
         )
 
     def exploration(
@@ -247,12 +210,9 @@ class ReportService:
             StoreUnavailable: The store did not answer.
         """
         _check(alpha)
-        asked = self._asked(at_ms)
-        surface, _ = asked.declared.surface(key)
-        watching = watching_of(asked.declared, surface, asked.when.latest_ms)
-        read = self._numbers.read(asked.when, watching=watching)
-        found = self._numbers.surface(watching, asked.when, read)
-        return _exploration(watching, found.numbers, alpha, question)
+        _, watching, _, found = self._reading.surface(self._reading.asked(at_ms), key)
+        exploring, policies = found.numbers.exploring, watching.policies
+        return exploration_of(exploring, watching.surface, policies, alpha, question)
 
     def evaluations(self, surface: str) -> tuple[EvaluationHeadline, ...]:
         """Saved evaluations of a surface in one line each, the newest first.
@@ -289,10 +249,7 @@ class ReportService:
         _check(alpha)
         if not 1 <= n <= POINTS:
             raise RecordError(f"n is {n}, must be in 1 to {POINTS}")
-        declared = Declared(self._definitions, at_ms)
-        experiment = declared.definition("experiment", key).spec
-        assert isinstance(experiment, Experiment)
-        judging = judging_of(declared, experiment)
+        _, judging = self._reading.judging(key, at_ms)
         kept = self._kept.history(
             "experiment",
             key,
@@ -300,7 +257,8 @@ class ReportService:
             at_ms=self._now_ms() if at_ms is None else at_ms,
             n=n,
         )
-        return history_of(judging, kept, alpha, metric, self._marks(judging, at_ms))
+        marks = self._reading.marks(judging, at_ms)
+        return history_of(judging, kept, alpha, metric, marks)
 
     def planning(
         self,
@@ -341,10 +299,7 @@ class ReportService:
             RecordError: It is not judged by that metric.
             StoreUnavailable: The store did not answer.
         """
-        declared = Declared(self._definitions, at_ms)
-        experiment = declared.definition("experiment", key).spec
-        assert isinstance(experiment, Experiment)
-        judging = judging_of(declared, experiment)
+        declared, judging = self._reading.judging(key, at_ms)
         until_ms = self._now_ms() if at_ms is None else at_ms
         kept = self._kept.newest("experiment", key, until_ms, judging.plan.generation)
         as_of_ms = kept.as_of_ms if kept is not None and at_ms is None else until_ms
@@ -366,20 +321,20 @@ class ReportService:
             StoreUnavailable: The store did not answer.
         """
         _check(alpha)
-        asked = self._asked(at_ms)
-        declared, latest_ms = asked.declared, asked.when.latest_ms
+        asked = self._reading.asked(at_ms)
+        declared = asked.declared
         every = declared.experiments()
         shown = [spec for spec in every if archived or spec.status != "archived"]
         judgings = {spec.key: judging_or_why(declared, spec) for spec in shown}
-        read = self._numbers.kept(
+        read = self._reading.numbers.kept(
             asked.when, (each for each in judgings.values() if isinstance(each, Judging))
         )
-        spans = self._spans(declared, asked.when)
+        spans = self._reading.spans(declared, asked.when)
         surfaces = tuple(
             surface_headline(declared, spec, spans.get(spec.key)) for spec in declared.surfaces()
         )
         return Overview(
-            as_of_ms=latest_ms,
+            as_of_ms=asked.when.latest_ms,
             alpha=alpha,
             surfaces=surfaces,
             experiments=tuple(
@@ -389,80 +344,9 @@ class ReportService:
             next_step="" if surfaces or every else NOTHING_DECLARED,
         )
 
-    def _asked(self, at_ms: int | None, *, fresh: bool = False) -> _Asked:
-        now_ms = self._now_ms()
-        if at_ms is not None and at_ms >= now_ms:
-            at_ms = None  # nobody knows more than is known now
-        with ThreadPoolExecutor(1) as aside:  # neither has to wait for the other
-            asked = aside.submit(self._tail.drained_through_ms, now_ms if at_ms is None else at_ms)
-            declared = Declared(self._definitions, at_ms)
-            drained = asked.result()
-        settled_ms = drained.through_ms
-        if at_ms is not None and settled_ms is not None:
-            drained = drained._replace(through_ms=min(settled_ms, at_ms))
-        return _Asked(declared, When(now_ms, at_ms, settled_ms, fresh), drained)
-
-    def _looks(self, judging: Judging, as_of_ms: int) -> Sequence[ExperimentNumbers]:
-        """Numbers at the planned looks that were made before."""
-        experiment = judging.experiment
-        if experiment.looks is None:
-            return ()
-        kept = self._kept.history(
-            "look", experiment.key, judging.plan.generation, at_ms=as_of_ms - 1, n=MOST_LOOKS
-        )
-        return [each.numbers for each in kept]
-
-    def _marks(self, judging: Judging, at_ms: int | None) -> tuple[TimeMark, ...]:
-        """What was changed of an experiment, its surface and its metrics, up to a time."""
-        others = [] if judging.surface is None else [("surface", judging.surface.key)]
-        others += [("metric", metric.key) for metric in judging.metrics if metric is not REWARD]
-        return marks_of(
-            self._definitions.history("experiment", judging.experiment.key),
-            [self._definitions.history(kind, key) for kind, key in others],
-            at_ms,
-        )
-
-    def _newest_snapshots(
-        self, policies: Sequence[PolicySpec], at_ms: int
-    ) -> dict[str, SnapshotCounts]:
-        found = {
-            spec.key: self._reports.snapshots(spec.key, at_ms, limit=1)
-            for spec in policies
-            if spec.learns
-        }
-        return {key: newest[0] for key, newest in found.items() if newest}
-
-    def _health(
-        self,
-        asked: _Asked,
-        watching: Watching,
-        found: Found[SurfaceNumbers],
-        read: Read,
-        *others: str,
-    ) -> Health:
-        """Health of a surface, and of keeping its numbers and those of others."""
-        names = [*others, f"surface/{watching.surface.key}"]
-        return health_of(
-            found.numbers,
-            watching.policies,
-            self._newest_snapshots(watching.policies, asked.said_ms),
-            asked.drained,
-            asked.said_ms,
-            refresh_problems(read.said, names, asked.said_ms),
-        )
-
-    def _spans(self, declared: Declared, when: When) -> dict[str, Span]:
-        """When each surface was used, from what is kept; from the log if one is missing."""
-        if when.at_ms is None:
-            kept = self._kept.newest_of_each("surface", when.now_ms)
-            if all(surface.key in kept for surface in declared.surfaces()):
-                spans = {key: found.numbers.span for key, found in kept.items()}
-                return {key: span for key, span in spans.items() if span is not None}
-        return self._reports.spans(when.latest_ms, when.latest_ms - RECENT_MS)
-
     def _headline(
         self,
-        asked: _Asked,
+        asked: Asked,
         experiment: Experiment,
         judging: Judging | BanditError,
         read: Read,
@@ -471,9 +355,8 @@ class ReportService:
         definition = asked.declared.definition("experiment", experiment.key)
         if isinstance(judging, BanditError):
             return broken_headline(definition, judging)
-        found = self._numbers.experiment(judging, asked.when, read)
         try:
-            judged = judging.judge(found.numbers, alpha, None, self._looks(judging, found.as_of_ms))
+            judged, found = self._reading.judged(asked, judging, read, alpha)
         except RecordError as exc:  # the others must be shown all the same
             return broken_headline(definition, exc)
         return headline_of(definition, judged, found.as_of_ms)
@@ -513,17 +396,3 @@ def _report(
 def _check(alpha: float) -> None:
     if not 0.0 < alpha < 1.0:
         raise RecordError(f"alpha is {alpha!r}, must be in (0, 1)")
-
-
-def _exploration(
-    watching: Watching,
-    numbers: SurfaceNumbers,
-    alpha: float,
-    question: ExplorationQuestion | None = None,
-) -> Exploration:
-    """What the surface's own policy gives up by drawing."""
-    surface = watching.surface
-    serving = next((spec for spec in watching.policies if spec.key == surface.policy), None)
-    if serving is None:  # nobody has declared it
-        return Exploration(policy=surface.policy, reason="no_decisions")
-    return exploration_of(numbers.exploring, surface, serving, alpha, question)

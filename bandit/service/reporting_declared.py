@@ -43,6 +43,16 @@ class Declared:
             raise NotDeclared(kind, key)
         return found
 
+    def experiment(self, key: str) -> Experiment:
+        """The newest experiment.
+
+        Raises:
+            NotDeclared: There is none.
+        """
+        found = self.definition("experiment", key).spec
+        assert isinstance(found, Experiment)
+        return found
+
     def surface(self, key: str, version: int | None = None) -> tuple[Surface, int]:
         """The newest surface, with the reward rules of a version, and that version.
 

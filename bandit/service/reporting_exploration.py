@@ -1,5 +1,6 @@
 """What exploring costs per day, and how much of it a decision in a wanted time needs; pure."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -115,7 +116,7 @@ class ExplorationQuestion(Record, frozen=True, kw_only=True):
 def exploration_of(
     found: Exploring | None,
     surface: Surface,
-    policy: PolicySpec,
+    policies: Sequence[PolicySpec],
     alpha: float,
     question: ExplorationQuestion | None = None,
 ) -> Exploration:
@@ -124,12 +125,25 @@ def exploration_of(
     Args:
         found: Sums of the log; None without a decision.
         surface: Whose.
-        policy: That serves it.
+        policies: Those declared for it; the one that serves it is looked at.
         alpha: 1 − the level of every interval, and of the gate that is planned for.
         question: What a plan is asked for.
     """
+    policy = next((spec for spec in policies if spec.key == surface.policy), None)
+    if policy is None:  # nobody has declared it
+        return Exploration(policy=surface.policy, reason="no_decisions")
     if found is None or found.policy != policy.key:
         return Exploration(policy=policy.key, floor=policy.floor, reason="no_decisions")
+    return _explored(found, surface, policy, alpha, question)
+
+
+def _explored(
+    found: Exploring,
+    surface: Surface,
+    policy: PolicySpec,
+    alpha: float,
+    question: ExplorationQuestion | None,
+) -> Exploration:
     # The first and the last day are cut, so the time between is what counts; an hour at least.
     days = max(found.last_ms - found.first_ms, DAY_MS // 24) / DAY_MS
     per_day = found.decisions_n / days

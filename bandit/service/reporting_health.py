@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from bandit.service.reporting_payloads import (
+from bandit.service.reporting_health_payloads import (
     Health,
     Latency,
     Learning,

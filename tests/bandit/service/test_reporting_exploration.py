@@ -55,7 +55,7 @@ LOG = log()
 
 def explored(found: Exploring | None = LOG, **question: float) -> Exploration:
     asked = ExplorationQuestion(**question) if question else None
-    return exploration_of(found, SURFACE, POLICY, 0.05, asked)
+    return exploration_of(found, SURFACE, [POLICY], 0.05, asked)
 
 
 def test_price_is_what_the_floor_costs_per_day() -> None:
@@ -98,7 +98,7 @@ def test_plan_that_can_not_be_made_says_why(
     policy: PolicySpec, changes: dict[str, Any], question: dict[str, float], reason: str
 ) -> None:
     found = exploration_of(
-        LOG._replace(**changes), SURFACE, policy, 0.05, ExplorationQuestion(**question)
+        LOG._replace(**changes), SURFACE, [policy], 0.05, ExplorationQuestion(**question)
     )
     assert found.plan is not None
     assert found.plan.reason == reason
