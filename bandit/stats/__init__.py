@@ -88,14 +88,13 @@ from bandit.stats.proportions import (
     Share,
     contingency_p_value,
     difference_interval,
-    odds_ratio_interval,
-    ratio_interval,
     score_statistic,
     share_interval,
 )
 from bandit.stats.quantiles import OrderStatistics, pooled_cap, quantile_of, winsorised
 from bandit.stats.ranks import RankEffect, mann_whitney
 from bandit.stats.relative import delta
+from bandit.stats.sandwich import regression_of
 from bandit.stats.segments import (
     Dependence,
     Heterogeneity,
@@ -106,6 +105,7 @@ from bandit.stats.segments import (
     heterogeneity_of,
     novelty,
 )
+from bandit.stats.share_ratios import odds_ratio_interval, ratio_interval
 from bandit.stats.shares import ShareEffect, share_posterior
 from bandit.stats.small import compare_shares, is_small, shares_not_worse
 from bandit.stats.small_anytime import compare_shares_anytime, shares_not_worse_anytime
@@ -208,6 +208,7 @@ __all__ = [
     "quantile_of",
     "ratio_interval",
     "ratio_of",
+    "regression_of",
     "relative_interval",
     "running_means",
     "running_regression",

@@ -6,8 +6,9 @@ import numpy as np
 import scipy
 
 from bandit.records import Record
-from bandit.stats.proportions import Share, check_share, difference_interval, ratio_interval
+from bandit.stats.proportions import Share, check_share, difference_interval
 from bandit.stats.sequential.checks import Alternative, check_level
+from bandit.stats.share_ratios import ratio_interval
 
 LARGEST = 600
 """Units of both variants together up to which the unconditional tests are computed."""

@@ -21,14 +21,15 @@ Correction = Literal[
     "bh",
     "by",
     "bh_two_stage",
+    "bky",
 ]
 """How a family of p-values is corrected.
 
 Family-wise error: `bonferroni`, `holm` under any dependence; `sidak`, `holm_sidak` if independent
 or positively orthant dependent; `hochberg`, `hommel` if independent or positively dependent.
 False discovery rate: `bh` if independent or positively dependent, `by` under any dependence;
-`bh_two_stage` (statsmodels' `fdr_tsbh`) if independent: sharper where many nulls are false, with
-adjusted values that hold at the given alpha only.
+`bh_two_stage`, `bky` (statsmodels' `fdr_tsbh`, `fdr_tsbky`) if independent: sharper where many
+nulls are false, with adjusted values that hold at the given alpha only; `bky` has the proof.
 """
 
 
@@ -112,6 +113,8 @@ def _family(
     extra = sum(1.0 / j for j in range(1, m + 1)) if correction == "by" else 1.0
     if correction == "bh_two_stage":
         extra = _true_share(p, alpha)
+    if correction == "bky":
+        extra = (1.0 + alpha) * _true_share(p, alpha / (1.0 + alpha))
     raw = [min(extra * m / (j + 1) * x, 1.0) for j, x in enumerate(p)]
     return _running_min(raw), _up_levels(p, [alpha * (j + 1) / m / extra for j in range(m)])
 
@@ -120,7 +123,7 @@ def _true_share(p: list[float], alpha: float) -> float:
     """Share of the nulls that a first stage leaves standing; 1 if it leaves all or none.
 
     Source: Benjamini, Krieger, Yekutieli (2006), "Adaptive linear step-up procedures that control
-    the false discovery rate", def. 6, with alpha itself in the first stage.
+    the false discovery rate", def. 6: `bky`; `bh_two_stage` takes alpha itself in both stages.
     """
     m = len(p)
     found = max((j + 1 for j, x in enumerate(p) if x <= alpha * (j + 1) / m), default=0)
@@ -192,7 +195,7 @@ def corrected(
 
     The intervals: at α/m (Bonferroni, Holm, Hochberg, Hommel) or Šidák's level they cover all
     effects at once with 1 − α. The step-wise corrections reject more than those intervals show:
-    decide by `p_value_adjusted`. For `bh`, `bh_two_stage` and `by` the level is that of the false
+    decide by `p_value_adjusted`. For the false discovery rate's the level is that of the false
     coverage rate, R·α/m (over Σ1/j for `by`) with R rejections, at least one.
 
     Args:
@@ -238,7 +241,7 @@ def _joint_level(correction: Correction, alpha: float, m: int, found: int) -> fl
         return alpha
     if correction in ("sidak", "holm_sidak", "hochberg_sidak"):
         return _sidak_level(m, alpha)
-    if correction in ("bh", "bh_two_stage"):
+    if correction in ("bh", "bh_two_stage", "bky"):
         return alpha * max(found, 1) / m
     if correction == "by":
         return alpha * max(found, 1) / m / sum(1.0 / j for j in range(1, m + 1))

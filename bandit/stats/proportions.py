@@ -29,7 +29,7 @@ def share_interval(
     share: Share,
     *,
     alpha: float = 0.05,
-    kind: Literal["wilson", "clopper_pearson", "jeffreys", "agresti_coull"] = "wilson",
+    kind: Literal["wilson", "clopper_pearson", "jeffreys", "agresti_coull", "wald"] = "wilson",
 ) -> Interval:
     """Interval of one share.
 
@@ -37,6 +37,8 @@ def share_interval(
     * clopper_pearson: inverts the binomial test; never below its level.
     * jeffreys: quantiles of Beta(k + ½, n − k + ½).
     * agresti_coull: Wald's after adding z²/2 successes and failures.
+    * wald: k/n ∓ z·√(p(1 − p)/n), cut at 0 and 1: for comparison with others, since it has no
+      width at 0 and n successes and covers too little near them.
 
     Args:
         share: Successes and units, n at least 1.
@@ -60,7 +62,10 @@ def share_interval(
     if kind == "jeffreys":
         ends = (float(betaincinv(k + 0.5, n - k + 0.5, q)) for q in (alpha / 2, 1 - alpha / 2))
         return next(ends), next(ends)
-    z = _z(alpha)
+    z = critical(alpha)
+    if kind == "wald":
+        reach = z * math.sqrt(share.rate * (1.0 - share.rate) / n)
+        return max(share.rate - reach, 0.0), min(share.rate + reach, 1.0)
     centre = (k + z * z / 2.0) / (n + z * z)
     if kind == "wilson":
         reach = z * math.sqrt(k * (n - k) / n + z * z / 4.0) / (n + z * z)
@@ -77,14 +82,15 @@ def difference_interval(
     treatment: Share,
     *,
     alpha: float = 0.05,
-    kind: Literal["newcombe", "score", "agresti_caffo"] = "newcombe",
+    kind: Literal["newcombe", "score", "agresti_caffo", "wald"] = "newcombe",
 ) -> Interval:
     """Interval of treatment − control.
 
     * newcombe: the two Wilson intervals squared and added; simple, near its level everywhere.
     * score: inverts the score test, variance under the tested difference; the reference for
       small counts.
-    * agresti_caffo: Wald's after adding a success and a failure to each.
+    * agresti_caffo: Wald's after adding a success and a failure to each; cut at −1 and 1.
+    * wald: difference ∓ z·√Σp(1 − p)/n, cut, too: for many successes and failures only.
 
     Args:
         control: Successes and units.
@@ -110,48 +116,15 @@ def difference_interval(
             difference - math.hypot(treatment.rate - l_t, u_c - control.rate),
             difference + math.hypot(u_t - treatment.rate, control.rate - l_c),
         )
-    if kind == "agresti_caffo":
-        more = [Share(s.successes + 1, s.n + 2) for s in (control, treatment)]
+    if kind in ("agresti_caffo", "wald"):
+        extra = 1 if kind == "agresti_caffo" else 0
+        more = [Share(s.successes + extra, s.n + 2 * extra) for s in (control, treatment)]
         centre = more[1].rate - more[0].rate
-        reach = _z(alpha) * math.sqrt(sum(s.rate * (1.0 - s.rate) / s.n for s in more))
+        reach = critical(alpha) * math.sqrt(sum(s.rate * (1.0 - s.rate) / s.n for s in more))
         return max(centre - reach, -1.0), min(centre + reach, 1.0)
-    return _invert(
-        lambda at: _score_difference(control, treatment, at), difference, -1.0, 1.0, _z(alpha)
+    return invert(
+        lambda at: _score_difference(control, treatment, at), difference, -1.0, 1.0, critical(alpha)
     )
-
-
-def ratio_interval(
-    control: Share, treatment: Share, *, alpha: float = 0.05
-) -> tuple[float, float | None]:
-    """Interval of treatment / control by the score test; less 1 it is the relative effect's.
-
-    Returns:
-        The ends; None for no upper end, where the control has no success.
-
-    Source: Koopman (1984), "Confidence intervals for the ratio of two binomial proportions".
-
-    >>> low, high = ratio_interval(Share(105, 400), Share(100, 380))
-    >>> f"[{low:.4f}, {high:.4f}]"
-    '[0.7925, 1.2675]'
-    """
-    return _multiplicative(control, treatment, alpha, _score_ratio, _rate_ratio)
-
-
-def odds_ratio_interval(
-    control: Share, treatment: Share, *, alpha: float = 0.05
-) -> tuple[float, float | None]:
-    """Interval of the odds ratio by the score test.
-
-    Returns:
-        The ends; None for no upper end.
-
-    Source: Cornfield (1956); Miettinen, Nurminen (1985), without their N/(N − 1).
-
-    >>> low, high = odds_ratio_interval(Share(105, 400), Share(100, 380))
-    >>> f"[{low:.4f}, {high:.4f}]"
-    '[0.7298, 1.3796]'
-    """
-    return _multiplicative(control, treatment, alpha, _score_odds, _odds_ratio)
 
 
 def contingency_p_value(
@@ -223,7 +196,7 @@ def score_statistic(
         return _score_difference(control, treatment, at)
     if not at > -1.0:
         raise ValueError(f"relative effect is {at!r}, must be above -1")
-    return _score_ratio(control, treatment, 1.0 + at)
+    return score_of_ratio(control, treatment, 1.0 + at)
 
 
 def check_share(share: Share) -> None:
@@ -232,37 +205,7 @@ def check_share(share: Share) -> None:
         raise ValueError(f"share is {tuple(share)}, must have 0 to n successes, n at least 1")
 
 
-def _multiplicative(
-    control: Share,
-    treatment: Share,
-    alpha: float,
-    score: Callable[[Share, Share, float], float],
-    estimate: Callable[[Share, Share], float],
-) -> tuple[float, float | None]:
-    """A ratio's interval: searched on the log scale, open where the data do not bound it."""
-    check_share(control)
-    check_share(treatment)
-    check_level(alpha)
-    if control.successes == treatment.successes == 0:
-        return 0.0, None
-    if (
-        control.successes == control.n
-        and treatment.successes == treatment.n
-        and (estimate is _odds_ratio)
-    ):
-        return 0.0, None
-    seen, far = estimate(control, treatment), 40.0
-    middle = min(max(math.log(seen) if seen > 0.0 else -far, -far), far)
-    low, high = _invert(
-        lambda at: score(control, treatment, math.exp(at)), middle, -far, far, _z(alpha)
-    )
-    return (
-        0.0 if low <= -far else math.exp(low),
-        None if high >= far else math.exp(high),
-    )
-
-
-def _invert(
+def invert(
     score: Callable[[float], float], middle: float, low: float, high: float, z: float
 ) -> Interval:
     """Where a falling score is z below and −z above the middle."""
@@ -297,46 +240,27 @@ def _score_difference(control: Share, treatment: Share, at: float) -> float:
     r0 = min(max(r0, max(0.0, -at)), min(1.0, 1.0 - at))
     r1 = min(max(r0 + at, 0.0), 1.0)
     variance = r1 * (1.0 - r1) / n1 + r0 * (1.0 - r0) / n0
-    return _standardised(treatment.rate - control.rate - at, variance)
+    return standardised(treatment.rate - control.rate - at, variance)
 
 
-def _score_ratio(control: Share, treatment: Share, at: float) -> float:
+def score_of_ratio(control: Share, treatment: Share, at: float) -> float:
+    """Score statistic of treatment / control being `at`."""
     (x0, n0), (x1, n1) = control, treatment
     a, b, c = (n0 + n1) * at, -(n1 * at + x1 + n0 + x0 * at), float(x0 + x1)
     # The smaller root, written so that it keeps its digits.
     r0 = 2.0 * c / (-b + math.sqrt(max(b * b - 4.0 * a * c, 0.0)))
     r1 = min(at * r0, 1.0)
     variance = r1 * (1.0 - r1) / n1 + at * at * r0 * (1.0 - r0) / n0
-    return _standardised(treatment.rate - at * control.rate, variance)
+    return standardised(treatment.rate - at * control.rate, variance)
 
 
-def _score_odds(control: Share, treatment: Share, at: float) -> float:
-    (x0, n0), (x1, n1) = control, treatment
-    a, b, c = n0 * (at - 1.0), n1 * at + n0 - (x0 + x1) * (at - 1.0), -float(x0 + x1)
-    r0 = -2.0 * c / (b + math.sqrt(max(b * b - 4.0 * a * c, 0.0)))
-    r1 = r0 * at / (1.0 + r0 * (at - 1.0))
-    spread = [n * r * (1.0 - r) for n, r in ((n0, r0), (n1, r1))]
-    if min(spread) <= 0.0:
-        return 0.0
-    gap = n1 * (treatment.rate - r1)
-    return _standardised(gap, 1.0 / (1.0 / spread[0] + 1.0 / spread[1]))
-
-
-def _standardised(gap: float, variance: float) -> float:
+def standardised(gap: float, variance: float) -> float:
+    """Gap in deviations; infinite where there is none."""
     if variance <= 0.0:
         return 0.0 if gap == 0.0 else math.copysign(math.inf, gap)
     return gap / math.sqrt(variance)
 
 
-def _rate_ratio(control: Share, treatment: Share) -> float:
-    return treatment.rate / control.rate if control.successes else math.inf
-
-
-def _odds_ratio(control: Share, treatment: Share) -> float:
-    losses = control.successes * (treatment.n - treatment.successes)
-    wins = treatment.successes * (control.n - control.successes)
-    return wins / losses if losses else math.inf
-
-
-def _z(alpha: float) -> float:
+def critical(alpha: float) -> float:
+    """Quantile of the normal distribution beyond which lies alpha on both sides together."""
     return -float(ndtri(alpha / 2.0))

@@ -13,9 +13,9 @@ from bandit.stats.proportions import (
     Share,
     check_share,
     difference_interval,
-    ratio_interval,
     score_statistic,
 )
+from bandit.stats.share_ratios import ratio_interval
 
 FEW = 5
 """Successes or failures of a variant below which a normal approximation misleads (Cochran)."""

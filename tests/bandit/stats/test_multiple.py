@@ -24,6 +24,7 @@ ALL: list[Correction] = [
     "bh",
     "by",
     "bh_two_stage",
+    "bky",
 ]
 # statsmodels 0.15.0, multipletests
 P = [0.0004, 0.011, 0.019, 0.03, 0.0405, 0.31, 0.62, 0.98]
@@ -40,8 +41,8 @@ def values(p: list[float | None], correction: Correction) -> list[float]:
 def test_adjusted_values_keep_the_order_and_are_never_smaller(correction, p):
     got = values(p, correction)
     for raw, value in zip(p, got, strict=True):
-        # The two-stage one may halve a value when half of the nulls have gone.
-        least = 0.0 if correction == "bh_two_stage" else raw - 1e-12
+        # The two-stage ones may halve a value when half of the nulls have gone.
+        least = 0.0 if correction in ("bh_two_stage", "bky") else raw - 1e-12
         assert least <= value <= 1.0
     order = np.argsort(p, kind="stable")
     assert np.all(np.diff(np.array(got)[order]) >= -1e-12)
@@ -55,6 +56,14 @@ def test_a_level_and_an_adjusted_value_decide_alike(correction, p, alpha):
         if abs(one.p_value - alpha) < 1e-9 or correction == "hommel":
             continue
         assert one.rejected == (raw <= one.level)
+
+
+def test_two_stages_with_the_proof_are_statsmodels():
+    # statsmodels 0.15.0, multipletests(p, 0.05, 'fdr_tsbky')
+    expected = [0.00252, 0.03465, 0.0399, 0.04725, 0.05103, 0.3255, 0.558, 0.77175]
+    assert values(P, "bky") == pytest.approx(expected, rel=1e-9)
+    assert values([0.001, 0.002, 0.003], "bky") == pytest.approx([0.00315] * 3)
+    assert values([0.4, 0.5], "bky") == pytest.approx([0.525] * 2)
 
 
 @settings(deadline=None)

@@ -1,9 +1,9 @@
 """The peers' cases that are not in the two files: reproduced here, or not ours and why.
 
-Not ours, of 135: `regadj_ancova1_HC3_sm` (HC3 needs each unit's leverage, so unit rows; HC0's
-estimate is in `test_peers`), `bootstrap_mean_tt` (resampling needs unit rows; Fieller's interval is
+Not ours, of 135: `bootstrap_mean_tt` (resampling draws, and needs unit rows; Fieller's interval is
 the one from sums), `bandit_bounded_sa` (another bet: ours, `bounded_sequence`, is exact too). The
-four of the family `off_policy` are `bandit.ope`'s.
+four of the family `off_policy` are `bandit.ope`'s. `bandit/stats/PEERS.md` says which of our
+functions answers what, family by family.
 """
 
 import json

@@ -12,10 +12,9 @@ from bandit.stats.proportions import (
     Share,
     contingency_p_value,
     difference_interval,
-    odds_ratio_interval,
-    ratio_interval,
     share_interval,
 )
+from bandit.stats.share_ratios import odds_ratio_interval, ratio_interval
 from tests.bandit.stats.peers import cases, dataset, same
 
 ONE: dict[str, Any] = {"beta": "clopper_pearson", "jeffreys": "jeffreys", "wilson": "wilson"}

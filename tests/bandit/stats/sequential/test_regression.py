@@ -4,6 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bandit.stats.estimate import Estimate
+from bandit.stats.sandwich import regression_of
 from bandit.stats.sequential.regression import (
     anytime_coefficient,
     log_bayes_factor_t,
@@ -13,24 +15,12 @@ from bandit.stats.sequential.regression import (
 from tests.bandit.stats.peers import cases, dataset, same
 
 
-def ols(case: dict[str, Any]) -> tuple[float, float, int, int]:
-    """Treatment's coefficient and standard error, by the textbook: (XᵀX)⁻¹, classical or HC3."""
-    rows = dataset(case)
-    y = np.concatenate([rows["control"]["y"], rows["treatment"]["y"]])
-    arm = np.repeat([0.0, 1.0], [len(rows["control"]["y"]), len(rows["treatment"]["y"])])
-    names = case["params"]["covariates"]
-    extra = [np.concatenate([rows["control"][x], rows["treatment"][x]]) for x in names]
-    x = np.column_stack([np.ones_like(y), arm, *extra])
-    inverse = np.linalg.inv(x.T @ x)
-    beta = inverse @ x.T @ y
-    residuals = y - x @ beta
-    if case["params"]["cov_type"] == "HC3":
-        leverage = np.einsum("ij,jk,ik->i", x, inverse, x)
-        middle = (x * ((residuals / (1 - leverage)) ** 2)[:, None]).T @ x
-        covariance = inverse @ middle @ inverse
-    else:
-        covariance = inverse * (residuals @ residuals) / (len(y) - x.shape[1])
-    return float(beta[1]), math.sqrt(covariance[1, 1]), len(y), x.shape[1]
+def ols(case: dict[str, Any]) -> tuple[Estimate, int, int]:
+    """What the case regresses, its units and its coefficients."""
+    names = ["y", *case["params"]["covariates"]]
+    rows = [np.column_stack([arm[x] for x in names]) for arm in dataset(case).values()]
+    errors = case["params"]["cov_type"] or "classical"
+    return regression_of(*rows, errors=errors), sum(map(len, rows)), len(names) + 1
 
 
 @cases("anytime_linear_model")
@@ -44,8 +34,10 @@ def test_anytime_regressions_are_the_peers(case: dict[str, Any]):
         }
         same(got, case, case["expected"])
         return
-    estimate, std_error, n, k = ols(case)
-    found = anytime_coefficient(estimate, std_error, n, k, alpha=params["alpha"], g=params["g"])
+    estimate, n, k = ols(case)
+    found = anytime_coefficient(
+        estimate.effect, estimate.std_error, n, k, alpha=params["alpha"], g=params["g"]
+    )
     got = {key: getattr(found, key) for key in ("estimate", "statistic", "p_value")}
     got |= {"se": found.std_error, "ci_low": found.ci_low, "ci_high": found.ci_high}
     same(got, case, case["expected"])
