@@ -7,7 +7,8 @@ the logged propensities alone: neither drifting contexts nor policies that learn
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,20 +150,12 @@ def judge_shadow(
     refused = diagnostics.verdict == "refuse"
     interval = None if refused else evidence.whole.interval(alpha=alpha)
     segments = () if refused else evidence.judged_segments(alpha)
-    checks = [*before]
-    for check in _checks(evidence, diagnostics, interval, segments, alpha):
-        checks.append(check)
-        if not check.passed:
-            break
-    return Gate(
-        surface=scope.surface.key,
-        challenger=challenger,
-        live=scope.surface.policy,
-        as_of_ms=scope.at_ms,
-        from_ms=scope.from_ms,
+    return gate_of(
+        scope,
+        challenger,
+        [*before, *_checks(evidence, diagnostics, interval, segments, alpha)],
         alpha=alpha,
-        passed=all(check.passed for check in checks),
-        checks=tuple(checks),
+        from_ms=scope.from_ms,
         n=evidence.n,
         units_n=diagnostics.units_n,
         excluded=dict(evidence.excluded),
@@ -177,6 +170,47 @@ def judge_shadow(
         segments=segments,
         queries=QUERIES,
     )
+
+
+def gate_of(scope: Scope, challenger: str, checks: Iterable[GateCheck], **found: Any) -> Gate:
+    """What the gate found; what comes after the first check that failed is not asked any more.
+
+    Args:
+        scope: The surface, since when and as of when.
+        challenger: Who would replace its policy.
+        checks: In the order they are made.
+        found: The fields of `Gate` that tell of the evidence.
+    """
+    made: list[GateCheck] = []
+    for check in checks:
+        made.append(check)
+        if not check.passed:
+            break
+    return Gate(
+        surface=scope.surface.key,
+        challenger=challenger,
+        live=scope.surface.policy,
+        as_of_ms=scope.at_ms,
+        passed=all(check.passed for check in made),
+        checks=tuple(made),
+        **found,
+    )
+
+
+def gain_check(interval: Interval, alpha: float, *, passed: bool, must: str) -> GateCheck:
+    """Whether the challenger is better.
+
+    Args:
+        interval: Of challenger − live, at any look.
+        alpha: 1 − its level.
+        passed: Whether that is enough.
+        must: What it must be, if it is not.
+    """
+    where = f"[{number(interval.low, '+')}, {number(interval.high, '+')}]"
+    level = f"{100 * (1 - alpha):g} %"
+    text = f"Challenger − live is in {where} per decision ({level}, at any look)"
+    text += ": better." if passed else f", {must}."
+    return GateCheck(code="gain", passed=passed, text=text)
 
 
 def weight_bound(surface: Surface, least_floor: float) -> float:
@@ -228,7 +262,6 @@ def _checks(
 ) -> Iterator[GateCheck]:
     """What the log must say, in the order of what makes the rest pointless."""
     barring = [code for code in diagnostics.reasons if code in BARRING]
-    level = f"{100 * (1 - alpha):g} %"
     if interval is None or barring:
         codes = barring if diagnostics.verdict != "refuse" else diagnostics.reasons
         left_out = ", ".join(f"{n:,} {why}" for why, n in sorted(evidence.excluded.items()))
@@ -246,35 +279,21 @@ def _checks(
         text=f"The log can tell: {evidence.n:,} decisions of {diagnostics.units_n:,} units, worth "
         f"{diagnostics.ess:,.0f} of the challenger's own.",
     )
-    low = interval.low
-    where = f"[{number(low, '+')}, {number(interval.high, '+')}]"
-    yield GateCheck(
-        code="gain",
-        passed=low > 0.0,
-        text=f"Challenger − live is in {where} per decision ({level}, at any look)"
-        + (
-            ": better."
-            if low > 0.0
-            else f", its lower end is {number(low, '+')} and must be above 0."
-        ),
-    )
+    must = f"its lower end is {number(interval.low, '+')} and must be above 0"
+    yield gain_check(interval, alpha, passed=interval.low > 0.0, must=must)
+    yield _segments_check(segments)
+
+
+def _segments_check(segments: Sequence[GateSegment]) -> GateCheck:
     worse = [segment for segment in segments if segment.is_worse]
+    text = "No member of the context takes few values, so there is no segment to look at."
     if worse:
         named = "; ".join(
             f"{s.by} = {s.value or 'absent'}: [{number(s.low, '+')}, {number(s.high, '+')}] over "
             f"{s.n:,} decisions"
             for s in worse[:5]
         )
-        yield GateCheck(
-            code="segments",
-            passed=False,
-            text=f"The challenger is worse in {len(worse)} of {len(segments)} segments: {named}.",
-        )
-        return
-    yield GateCheck(
-        code="segments",
-        passed=True,
-        text=f"None of {len(segments)} segments is worse."
-        if segments
-        else "No member of the context takes few values, so there is no segment to look at.",
-    )
+        text = f"The challenger is worse in {len(worse)} of {len(segments)} segments: {named}."
+    elif segments:
+        text = f"None of {len(segments)} segments is worse."
+    return GateCheck(code="segments", passed=not worse, text=text)

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from bandit.ope import Interval
 from bandit.service.evaluating_results import EvaluationRun
 from bandit.service.evaluation_artefact import EvaluationService, artefact_of
-from bandit.service.promoting_asking import Asking, judge_evaluation
+from bandit.service.promoting_asking import Asking
+from bandit.service.promoting_evaluated import judge_evaluation
 from bandit.service.promoting_records import Gate, PromotionPlan
 from bandit.specs import PolicySpec, Surface
 from bandit.store.client import Store
