@@ -19,12 +19,8 @@ FROM (
 INNER JOIN (
     SELECT event_id, rewarded, reward
     FROM judged_rows(
-        surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
-        window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-        weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-        reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-        default_reward = {default_reward:Float64},
-        shards_n = 1, shard = 0, of_experiment = '', since_ms = -1
+        shards_n = 1, shard = 0, of_experiment = '', since_ms = -1,
+        -- put: surface_rules
     )
     WHERE seen AND NOT forced AND NOT overridden
 ) AS j USING (event_id)
@@ -58,12 +54,8 @@ FROM (
             ''
         ) AS why
     FROM judged_rows(
-        surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
-        window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-        weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-        reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-        default_reward = {default_reward:Float64},
-        shards_n = 1, shard = 0, of_experiment = '', since_ms = -1
+        shards_n = 1, shard = 0, of_experiment = '', since_ms = -1,
+        -- put: surface_rules
     )
 )
 
@@ -162,12 +154,8 @@ FROM (
     INNER JOIN (
         SELECT event_id, ts, reward
         FROM judged_rows(
-            surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
-            window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-            weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-            reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-            default_reward = {default_reward:Float64},
-        shards_n = 1, shard = 0, of_experiment = '', since_ms = -1
+            shards_n = 1, shard = 0, of_experiment = '', since_ms = -1,
+            -- put: surface_rules
         )
         WHERE seen AND NOT forced AND NOT pinned AND NOT overridden
             AND policy != {kill_switch:String} AND (propensity < 1 OR pool_n = 1)
@@ -269,12 +257,8 @@ FROM (
                     reward,
                     intDiv(toUnixTimestamp64Milli(ts) - {first_ms:Int64}, {step_ms:Int64}) AS period
                 FROM judged_rows(
-                    surface = {surface:String}, from_ms = {from_ms:Int64},
-                    through_ms = {through_ms:Int64}, window_ms = {window_ms:Int64},
-                    aggregation = {aggregation:String}, weight_names = {weight_names:Array(String)},
-                    weights = {weights:Array(Float64)}, reward_low = {reward_low:Float64},
-                    reward_high = {reward_high:Float64}, default_reward = {default_reward:Float64},
-        shards_n = 1, shard = 0, of_experiment = '', since_ms = -1
+                    shards_n = 1, shard = 0, of_experiment = '', since_ms = -1,
+                    -- put: surface_rules
                 )
                 WHERE seen AND NOT forced AND NOT pinned AND NOT overridden
                     AND policy != {kill_switch:String} AND (propensity < 1 OR pool_n = 1)

@@ -1,3 +1,35 @@
+-- part: paired_of_unit
+-- What one unit's decisions earned, and the weights and contributions of the policy that is judged.
+count() AS n,
+countIf(w > 0) AS matched,
+sum(earned) AS reward,
+sum(w) AS weight,
+sum(w * earned) AS contribution,
+sum(w * w) AS squares,
+max(w) AS greatest
+
+-- part: paired_over_units
+-- Moments of these sums over units: means, then comoments of n, reward, weight and contribution.
+count() AS units_n,
+sum(n) AS decisions_n,
+sum(matched) AS matched_n,
+avg(n) AS mean_n,
+avg(reward) AS mean_reward,
+avg(weight) AS mean_weight,
+avg(contribution) AS mean_contribution,
+units_n * varPopStable(n) AS nn,
+units_n * covarPopStable(n, reward) AS nr,
+units_n * covarPopStable(n, weight) AS nw,
+units_n * covarPopStable(n, contribution) AS nc,
+units_n * varPopStable(reward) AS rr,
+units_n * covarPopStable(reward, weight) AS rw,
+units_n * covarPopStable(reward, contribution) AS rc,
+units_n * varPopStable(weight) AS ww,
+units_n * covarPopStable(weight, contribution) AS wc,
+units_n * varPopStable(contribution) AS cc,
+sum(squares) AS weight_squares,
+max(greatest) AS max_weight
+
 -- name: paired_by_variant
 -- Per experiment, variant and policy whose probabilities the variant's log holds: moments over units of
 -- what their decisions earned, and of the importance weights and contributions of that policy. A
@@ -8,25 +40,7 @@ SELECT
     variant,
     target,
     any(drew) AS policy,
-    count() AS units_n,
-    sum(n) AS decisions_n,
-    sum(matched) AS matched_n,
-    avg(n) AS mean_n,
-    avg(reward) AS mean_reward,
-    avg(weight) AS mean_weight,
-    avg(contribution) AS mean_contribution,
-    units_n * varPopStable(n) AS nn,
-    units_n * covarPopStable(n, reward) AS nr,
-    units_n * covarPopStable(n, weight) AS nw,
-    units_n * covarPopStable(n, contribution) AS nc,
-    units_n * varPopStable(reward) AS rr,
-    units_n * covarPopStable(reward, weight) AS rw,
-    units_n * covarPopStable(reward, contribution) AS rc,
-    units_n * varPopStable(weight) AS ww,
-    units_n * covarPopStable(weight, contribution) AS wc,
-    units_n * varPopStable(contribution) AS cc,
-    sum(squares) AS weight_squares,
-    max(greatest) AS max_weight
+    -- put: paired_over_units
 FROM (
     SELECT
         experiment,
@@ -34,13 +48,7 @@ FROM (
         target,
         unit_id,
         any(policy) AS drew,
-        count() AS n,
-        countIf(w > 0) AS matched,
-        sum(earned) AS reward,
-        sum(w) AS weight,
-        sum(w * earned) AS contribution,
-        sum(w * w) AS squares,
-        max(w) AS greatest
+        -- put: paired_of_unit
     FROM (
         SELECT
             experiment,
@@ -62,11 +70,7 @@ FROM (
             candidate.1 AS target,
             candidate.2 AS w
         FROM judged_decisions(
-            surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
-            window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-            weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-            reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-            default_reward = {default_reward:Float64}
+            -- put: surface_rules
         )
         WHERE experiment != '' AND seen AND NOT forced AND NOT pinned AND NOT overridden
     )
@@ -92,37 +96,13 @@ ORDER BY experiment, variant, target
 SELECT
     period,
     target,
-    count() AS units_n,
-    sum(n) AS decisions_n,
-    sum(matched) AS matched_n,
-    avg(n) AS mean_n,
-    avg(reward) AS mean_reward,
-    avg(weight) AS mean_weight,
-    avg(contribution) AS mean_contribution,
-    units_n * varPopStable(n) AS nn,
-    units_n * covarPopStable(n, reward) AS nr,
-    units_n * covarPopStable(n, weight) AS nw,
-    units_n * covarPopStable(n, contribution) AS nc,
-    units_n * varPopStable(reward) AS rr,
-    units_n * covarPopStable(reward, weight) AS rw,
-    units_n * covarPopStable(reward, contribution) AS rc,
-    units_n * varPopStable(weight) AS ww,
-    units_n * covarPopStable(weight, contribution) AS wc,
-    units_n * varPopStable(contribution) AS cc,
-    sum(squares) AS weight_squares,
-    max(greatest) AS max_weight
+    -- put: paired_over_units
 FROM (
     SELECT
         period,
         target,
         unit_id,
-        count() AS n,
-        countIf(w > 0) AS matched,
-        sum(earned) AS reward,
-        sum(w) AS weight,
-        sum(w * earned) AS contribution,
-        sum(w * w) AS squares,
-        max(w) AS greatest
+        -- put: paired_of_unit
     FROM (
         SELECT
             unit_id,
@@ -136,11 +116,7 @@ FROM (
             candidate.1 AS target,
             toFloat64(candidate.2) AS w
         FROM judged_decisions(
-            surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
-            window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-            weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-            reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-            default_reward = {default_reward:Float64}
+            -- put: surface_rules
         ) AS judged
         INNER JOIN (
             SELECT
@@ -179,10 +155,6 @@ SELECT
     avg(pool_n) AS actions_n,
     varPopStable(reward) AS reward_variance
 FROM judged_decisions(
-    surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
-    window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-    weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-    reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-    default_reward = {default_reward:Float64}
+    -- put: surface_rules
 )
 WHERE policy = {policy:String} AND seen AND NOT forced AND NOT pinned AND NOT overridden

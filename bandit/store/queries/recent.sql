@@ -37,12 +37,8 @@ FROM (
         reward,
         unit_id
     FROM judged_rows(
-        surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
-        window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-        weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-        reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-        default_reward = {default_reward:Float64},
-        shards_n = 1, shard = 0, of_experiment = '', since_ms = -1
+        shards_n = 1, shard = 0, of_experiment = '', since_ms = -1,
+        -- put: surface_rules
     )
     WHERE seen AND NOT forced AND {policy:String} IN ('', policy)
 )
@@ -222,12 +218,8 @@ LIMIT {limit:UInt32}
 -- What a decision's top slot earned, as learners and reports join it; no row while it is not seen.
 SELECT rewarded, seen, reward, rewards
 FROM judged_rows(
-    surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
-    window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-    weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-    reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-    default_reward = {default_reward:Float64},
-    shards_n = 1, shard = 0, of_experiment = '', since_ms = -1
+    shards_n = 1, shard = 0, of_experiment = '', since_ms = -1,
+    -- put: surface_rules
 )
 WHERE event_id = {event_id:UUID}
 

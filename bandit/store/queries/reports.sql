@@ -51,11 +51,7 @@ SELECT
     countIf(forced) AS forced_n,
     countIf(forced AND ts > closed_at) AS forced_open_n
 FROM judged_decisions(
-    surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
-    window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-    weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-    reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-    default_reward = {default_reward:Float64}
+    -- put: surface_rules
 )
 WHERE {experiment:String} IN ('', experiment)
 GROUP BY label
@@ -137,11 +133,7 @@ FROM (
             arrayJoin(candidate.4) AS log,
             candidate.5 AS candidate_top
         FROM judged_decisions(
-            surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
-            window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-            weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-            reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-            default_reward = {default_reward:Float64}
+            -- put: surface_rules
         )
         WHERE seen AND NOT forced
     )
@@ -161,11 +153,7 @@ SELECT
 FROM (
     SELECT policy, unit_id, count() AS decisions_n, sum(reward) / decisions_n AS number
     FROM judged_decisions(
-        surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
-        window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-        weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-        reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-        default_reward = {default_reward:Float64}
+        -- put: surface_rules
     )
     WHERE seen AND NOT forced AND experiment = '' AND has({policies:Array(String)}, policy)
     GROUP BY policy, unit_id
@@ -181,11 +169,7 @@ SELECT
     count() AS decisions_n,
     sum(reward) AS reward_sum
 FROM judged_decisions(
-    surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
-    window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-    weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-    reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-    default_reward = {default_reward:Float64}
+    -- put: surface_rules
 )
 WHERE seen AND NOT forced AND {experiment:String} IN ('', experiment)
 GROUP BY label, at_ms
@@ -200,11 +184,7 @@ SELECT
     count() AS decisions_n,
     sum(reward) AS reward_sum
 FROM judged_decisions(
-    surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
-    window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
-    weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
-    reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-    default_reward = {default_reward:Float64}
+    -- put: surface_rules
 )
 WHERE seen AND NOT forced AND experiment != ''
 GROUP BY experiment, label, at_ms

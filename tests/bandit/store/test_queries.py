@@ -1,7 +1,7 @@
 import pytest
 
 from bandit.store.client import Store
-from bandit.store.queries import Query, named_queries, parse
+from bandit.store.queries import Query, named_queries, parse, parts_of
 from bandit.store.rendering import render
 
 QUERIES = list(named_queries().values())
@@ -53,3 +53,19 @@ def test_query_like_another_reads_from_elsewhere() -> None:
     assert two == one._replace(
         name="two", description="The same.", sql="SELECT {x:UInt8} FROM there(1)"
     )
+
+
+def test_part_is_put_where_it_is_named() -> None:
+    text = (
+        "-- part: sums\n-- What is added up.\ncount() AS n,\nsum({x:UInt8}) AS s\n\n"
+        "-- name: one\n-- Words.\nSELECT\n    -- put: sums\nFROM t\n"
+    )
+    assert parts_of(text) == {"sums": "count() AS n,\nsum({x:UInt8}) AS s"}
+    [one] = parse(text, parts_of(text))
+    assert one.sql == "SELECT\n    count() AS n,\n    sum({x:UInt8}) AS s\nFROM t"
+    assert one.parameters == {"x": "UInt8"}
+
+
+def test_part_that_is_nowhere_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no part 'sums'"):
+        list(parse("-- name: one\n-- Words.\nSELECT\n    -- put: sums\n"))
