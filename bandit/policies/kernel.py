@@ -35,7 +35,7 @@ FIRST = 200
 CUT = 5.0
 _TEXT = "="
 _DIRECTIONS_N = 20_000  # of 64 numbers: 10 MB a generation
-_CONTEXTS_N, _ACTIONS_N = 256, 2_000
+_CONTEXTS_N, _ACTIONS_N, _MEASURES_N = 256, 2_000, 128
 # cos(2πt) for t in [−1/2, 1/2], its Taylor series in t² to t²⁰: within 1e-8.
 _COSINE = [(-1.0) ** i * (2.0 * math.pi) ** (2 * i) / math.factorial(2 * i) for i in range(11)]
 
@@ -53,14 +53,30 @@ class Seen(NamedTuple):
         mean = self.mean + (value - self.mean) / n
         return Seen(n, mean, self.squares + (value - self.mean) * (value - mean))
 
-    def scaled(self, value: float) -> float:
-        """In standard deviations from the mean, at most `CUT`; 0 while there is no spread."""
-        if self.squares <= 0.0:
-            return 0.0
-        return max(-CUT, min(CUT, (value - self.mean) / math.sqrt(self.squares / self.n)))
+    @property
+    def sd(self) -> float:
+        """Standard deviation; infinite while there is no spread, so that all are 0 of it away."""
+        return math.sqrt(self.squares / self.n) if self.squares > 0.0 else math.inf
 
 
-NEVER = Seen(0, 0.0, 0.0)
+NEVER, _AS_IT_IS = Seen(0, 0.0, 0.0), Seen(1, 0.0, 1.0)
+
+
+class Measures(NamedTuple):
+    """What the values of some features are measured by; a text's is left as it is.
+
+    Attributes:
+        means: `(n,)`.
+        sds: `(n,)`.
+    """
+
+    means: Floats
+    sds: Floats
+
+    def scaled(self, values: Sequence[float]) -> Floats:
+        """`(n,)` in standard deviations from the mean, at most `CUT`."""
+        scaled = (np.array(values) - self.means) / self.sds
+        return np.clip(scaled, -CUT, CUT, out=scaled)
 
 
 class _Sum(NamedTuple):
@@ -98,6 +114,7 @@ class Kernel:
         self.seen = {name: Seen(*each) for name, each in (seen or {}).items()}
         self._contexts: Generations[Features, _Sum] = Generations(_CONTEXTS_N)
         self._actions: Generations[Features, _Sum] = Generations(_ACTIONS_N)
+        self._measures: Generations[tuple[str, ...], Measures] = Generations(_MEASURES_N)
 
     def look_at(self, context: Features, action: Features) -> bool:
         """Remember a lesson's numbers: those of the context and of the action that was drawn.
@@ -118,6 +135,7 @@ class Kernel:
         if found:
             self._contexts.clear()
             self._actions.clear()
+            self._measures.clear()
         return found
 
     def vectors(self, context: Features, actions: Sequence[Features] = ()) -> Floats:
@@ -144,15 +162,22 @@ class Kernel:
     def _sum(self, features: Features, known: Generations[Features, _Sum], prefix: str) -> _Sum:
         found = known.get(features)
         if found is None:
-            names = tuple([prefix + name for name in features.names])
-            values = [
-                value if _TEXT in name else self.seen.get(name, NEVER).scaled(value)
-                for name, value in zip(names, features.values, strict=True)
-            ]
-            products = _directions_of(names, self._waves) * np.array(values)[:, None]
+            names = features.names
+            if prefix:
+                names = tuple([prefix + name for name in names])
+            values = self._measures_of(names).scaled(features.values)
+            products = _directions_of(names, self._waves) * values[:, None]
             turns = np.add.reduce(products, axis=0)
             found = _Sum(turns, len(features.names))
             known.put(features, found)
+        return found
+
+    def _measures_of(self, names: tuple[str, ...]) -> Measures:
+        found = self._measures.get(names)
+        if found is None:
+            seen = [_AS_IT_IS if _TEXT in name else self.seen.get(name, NEVER) for name in names]
+            found = Measures(np.array([e.mean for e in seen]), np.array([e.sd for e in seen]))
+            self._measures.put(names, found)
         return found
 
 

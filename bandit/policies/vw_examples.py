@@ -173,15 +173,11 @@ class Examples:
         return example
 
     def _arrays(self, namespace: str, names: Sequence[str], values: Sequence[float]) -> Arrays:
-        used = [
-            (index_of(namespace, name), value)
-            for name, value in zip(names, values, strict=True)
-            if not -_LEAST < value < _LEAST
-        ]
-        return Arrays(
-            np.array([index for index, _ in used], dtype=np.uint64) & self._mask,
-            np.array([value for _, value in used], dtype=np.float32),
-        )
+        indices, numbers = _indices_of(namespace, names), np.array(values, dtype=np.float64)
+        used = np.abs(numbers) >= _LEAST
+        if not used.all():
+            indices, numbers = indices[used], numbers[used]
+        return Arrays(indices & self._mask, numbers.astype(np.float32))
 
 
 _UNLABELLED = core.CBLabel()
@@ -189,6 +185,7 @@ _SHARED = core.CBLabel(shared=True)
 _indices: Generations[tuple[str, str], int] = Generations(
     _INDICES_BYTES, weigh=lambda key: 200 + len(key[1])
 )
+_rows: Generations[tuple[str, ...], npt.NDArray[np.uint64]] = Generations(2**15, weigh=len)
 
 
 def examples_of(arguments: Arguments) -> Examples:
@@ -223,6 +220,17 @@ def index_of(namespace: str, name: str) -> int:
         index = _hasher().get_index_for_scalar_feature(name, None, namespace)
         _indices.put(key, index)
     return index
+
+
+def _indices_of(namespace: str, names: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """Contexts that differ in their numbers alone have the same names; actions their own ids."""
+    key = (namespace, *names)
+    found = None if namespace == "A" else _rows.get(key)
+    if found is None:
+        found = np.array([index_of(namespace, name) for name in names], dtype=np.uint64)
+        if namespace != "A":
+            _rows.put(key, found)
+    return found
 
 
 def _example(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bandit.policies.features import Features, features_of
-from bandit.policies.kernel import FIRST, Kernel, Seen
+from bandit.policies.kernel import FIRST, Kernel, Measures, Seen
 
 NONE = Features((), ())
 
@@ -32,13 +32,17 @@ def test_cosines_are_those_of_the_library():
 
 def test_numbers_are_taken_in_standard_deviations_and_cut():
     seen = Seen(0, 0.0, 0.0)
-    assert seen.scaled(7.0) == 0.0
+    assert scaled(seen, 7.0) == 0.0
     for value in (1.0, 3.0):
         seen = seen.with_value(value)
     assert seen == Seen(2, 2.0, 2.0)
-    assert seen.scaled(3.5) == pytest.approx(1.5)
-    assert seen.scaled(4e9) == 5.0
-    assert seen.scaled(-4e9) == -5.0
+    assert scaled(seen, 3.5) == pytest.approx(1.5)
+    assert scaled(seen, 4e9) == 5.0
+    assert scaled(seen, -4e9) == -5.0
+
+
+def scaled(seen: Seen, value: float) -> float:
+    return float(Measures(np.array([seen.mean]), np.array([seen.sd])).scaled([value])[0])
 
 
 def test_means_are_frozen_after_the_first_lessons():
