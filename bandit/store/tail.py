@@ -6,8 +6,7 @@ or declared a gap (`bandit.store.gaps`). What is in a gap is never read, even if
 Times are no cursors: rows become visible in any order.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,8 +15,16 @@ from bandit.records import LoggedDecision
 from bandit.store.catalogue_history import CatalogueHistory
 from bandit.store.client import Store
 from bandit.store.drained import SILENT_AFTER_MS, Drained, Drains
-from bandit.store.gaps import NO_GAPS, StreamGaps, gaps_of
+from bandit.store.gaps import NO_GAPS, gaps_of
 from bandit.store.logged import LoggedExposure, LoggedReward, exposure_of, reward_of
+from bandit.store.tail_stretches import (
+    Run,
+    Stretch,
+    by_table_and_surface,
+    end_of_run,
+    shared_out,
+    streams_of,
+)
 
 Cursor = dict[str, int]
 """`table/surface/writer` → the last number read of that stream."""
@@ -28,7 +35,6 @@ SWEEP_EVERY = 1_000
 """One in so many reads looks at all rows, in case one came even later than that."""
 _END_OF_TIME_MS = 7_258_118_400_000  # the year 2200: DateTime64 has an end
 
-_TABLES = ("decisions", "rewards", "exposures")
 _PLACES = {"decisions": (21, 22), "rewards": (0, 1), "exposures": (0, 1)}
 """Where writer and seq stand among the columns of `tail_<table>`."""
 
@@ -49,30 +55,6 @@ class TailBatch(NamedTuple):
     """Numbers in gaps that the cursor went over."""
     unread_n: int = 0
     """Numbers after the new cursor that rows have reached already."""
-
-
-class _Span(NamedTuple):
-    """Rows `after < seq ≤ upto` of a stream."""
-
-    stream: str
-    after: int
-    upto: int
-    gaps: StreamGaps = NO_GAPS
-
-    @property
-    def given_up_n(self) -> int:
-        return self.gaps.within(self.after, self.upto) if self.gaps else 0
-
-    @property
-    def rows_n(self) -> int:
-        return self.upto - self.after - self.given_up_n
-
-
-class _Run(NamedTuple):
-    """What can be read of a span: all up to its end, or up to a hole."""
-
-    span: _Span
-    is_cut: bool
 
 
 class _Bookmark(NamedTuple):
@@ -120,32 +102,36 @@ class Tail:
         since_ms, reads_n = self._where_to_look(surface, cursor)
         heads = self._store.rows("tail_heads", surface=surface, arrived_since_ms=since_ms)
         news = self._with_gaps(
-            _Span(stream, cursor.get(stream, 0), head)
+            Stretch(stream, cursor.get(stream, 0), head)
             for stream, head in ((f"{row[0]}/{row[1]}/{row[2]}", row[3]) for row in heads)
             if head > cursor.get(stream, 0)
         )
         runs, arrived_ms = self._runs(news, since_ms, limit, until_ms)
-        taken = _shared_out([run.span for run in runs], limit)
+        taken = shared_out([run.stretch for run in runs], limit)
         batch = self._fetch(taken, arrived_since_ms=since_ms)
-        if _rows_n(batch) != sum(span.rows_n for span in taken):
+        if _rows_n(batch) != sum(stretch.rows_n for stretch in taken):
             raise StoreUnavailable(f"the log of {surface!r} changed while it was read")
-        new = cursor | {span.stream: span.upto for span in taken if span.upto > span.after}
-        left = [span for span in news if new.get(span.stream, 0) < span.upto]
+        new = cursor | {
+            stretch.stream: stretch.upto for stretch in taken if stretch.upto > stretch.after
+        }
+        left = [stretch for stretch in news if new.get(stretch.stream, 0) < stretch.upto]
         if heads:
             arrivals = [max(row[4] for row in heads), *(arrived_ms[s.stream] for s in left)]
             since_ms = max(since_ms, min(arrivals) - ARRIVAL_SLACK_MS)
         self._bookmarks[surface] = _Bookmark(new, since_ms, reads_n)
         stopped = {
-            run.span.stream
+            run.stretch.stream
             for run in runs
-            if run.is_cut and new.get(run.span.stream, 0) == run.span.upto
+            if run.is_cut and new.get(run.stretch.stream, 0) == run.stretch.upto
         }
-        holes = sorted(span.stream for span in left if span.stream in stopped)
+        holes = sorted(stretch.stream for stretch in left if stretch.stream in stopped)
         more = len(holes) < len(left)
         if until_ms is not None:  # a later row looks like a hole
             holes = []
-        given_up_n = sum(span.given_up_n for span in taken)
-        unread_n = sum(span.upto - max(span.after, new.get(span.stream, 0)) for span in left)
+        given_up_n = sum(stretch.given_up_n for stretch in taken)
+        unread_n = sum(
+            stretch.upto - max(stretch.after, new.get(stretch.stream, 0)) for stretch in left
+        )
         return batch._replace(
             cursor=new,
             more=more,
@@ -173,13 +159,13 @@ class Tail:
         Raises:
             StoreUnavailable: The store did not answer; read again.
         """
-        spans = self._with_gaps(
-            _Span(stream, 0, seq) for stream, seq in _streams_of(surface, cursor)
+        stretches = self._with_gaps(
+            Stretch(stream, 0, seq) for stream, seq in streams_of(surface, cursor)
         )
         if decisions_since_ms is None:
-            return self._fetch(spans, decided_since_ms=since_ms)._replace(cursor=cursor)
-        decisions = [span for span in spans if span.stream.startswith("decisions/")]
-        others = [span for span in spans if span not in decisions]
+            return self._fetch(stretches, decided_since_ms=since_ms)._replace(cursor=cursor)
+        decisions = [stretch for stretch in stretches if stretch.stream.startswith("decisions/")]
+        others = [stretch for stretch in stretches if stretch not in decisions]
         return self._fetch(others, decided_since_ms=since_ms)._replace(
             decisions=self._fetch(decisions, decided_since_ms=decisions_since_ms).decisions,
             cursor=cursor,
@@ -193,18 +179,18 @@ class Tail:
         Raises:
             StoreUnavailable: The store did not answer; read again.
         """
-        spans = [
-            _Span(stream, 0, seq)
-            for stream, seq in _streams_of(surface, cursor)
+        stretches = [
+            Stretch(stream, 0, seq)
+            for stream, seq in streams_of(surface, cursor)
             if stream.startswith("decisions/")
         ]
-        if not spans:
+        if not stretches:
             return ()
         return self._store.columns(
             "tail_event_ids",
             surface=surface,
-            writers=[_writer(span) for span in spans],
-            upto=[span.upto for span in spans],
+            writers=[stretch.writer for stretch in stretches],
+            upto=[stretch.upto for stretch in stretches],
             since_ms=since_ms,
             until_ms=until_ms,
         )["event_id"]
@@ -216,14 +202,14 @@ class Tail:
             NotFound: The log does not hold them all any more.
             StoreUnavailable: The store did not answer; read again.
         """
-        spans = self._with_gaps(
-            _Span(stream, after.get(stream, 0), seq)
-            for stream, seq in _streams_of(surface, upto)
+        stretches = self._with_gaps(
+            Stretch(stream, after.get(stream, 0), seq)
+            for stream, seq in streams_of(surface, upto)
             if seq > after.get(stream, 0)
         )
-        given_up_n = sum(span.given_up_n for span in spans)
-        batch = self._fetch(spans)._replace(cursor=upto, given_up_n=given_up_n)
-        have, need = _rows_n(batch), sum(span.rows_n for span in spans)
+        given_up_n = sum(stretch.given_up_n for stretch in stretches)
+        batch = self._fetch(stretches)._replace(cursor=upto, given_up_n=given_up_n)
+        have, need = _rows_n(batch), sum(stretch.rows_n for stretch in stretches)
         if have != need:
             raise NotFound(f"the log of {surface!r} holds {have} of {need} rows to learn from")
         return batch
@@ -241,7 +227,7 @@ class Tail:
             NotFound: Naming how many rows of which streams.
             StoreUnavailable: The store did not answer.
         """
-        streams = dict(_streams_of(surface, upto))
+        streams = dict(streams_of(surface, upto))
         if not streams:
             return
         expired = self._store.rows(
@@ -273,49 +259,51 @@ class Tail:
             return 0, 0
         return mark.arrived_since_ms, mark.reads_n + 1
 
-    def _with_gaps(self, spans: Iterable[_Span]) -> list[_Span]:
-        plain = list(spans)
-        gaps = gaps_of(self._store, {span.stream: span.after for span in plain})
-        return [span._replace(gaps=gaps.get(span.stream, NO_GAPS)) for span in plain]
+    def _with_gaps(self, stretches: Iterable[Stretch]) -> list[Stretch]:
+        plain = list(stretches)
+        gaps = gaps_of(self._store, {stretch.stream: stretch.after for stretch in plain})
+        return [stretch._replace(gaps=gaps.get(stretch.stream, NO_GAPS)) for stretch in plain]
 
     def _runs(
-        self, news: Sequence[_Span], since_ms: int, limit: int, until_ms: int | None
-    ) -> tuple[list[_Run], dict[str, int]]:
-        """The part of each span without holes, and when its earliest row arrived."""
-        runs: list[_Run] = []
+        self, news: Sequence[Stretch], since_ms: int, limit: int, until_ms: int | None
+    ) -> tuple[list[Run], dict[str, int]]:
+        """The part of each stretch without holes, and when its earliest row arrived."""
+        runs: list[Run] = []
         arrived_ms: dict[str, int] = {}
-        for (table, surface), spans in _by_table_and_surface(news):
-            ends = [min(span.upto, span.gaps.reach(span.after, limit)) for span in spans]
+        for (table, surface), stretches in by_table_and_surface(news):
+            ends = [
+                min(stretch.upto, stretch.gaps.reach(stretch.after, limit)) for stretch in stretches
+            ]
             found = {
                 f"{table}/{surface}/{writer}": (seqs, arrived)
                 for writer, seqs, arrived in self._store.rows(
                     "tail_seqs",
                     table=table,
                     surface=surface,
-                    writers=[_writer(span) for span in spans],
-                    after=[span.after for span in spans],
+                    writers=[stretch.writer for stretch in stretches],
+                    after=[stretch.after for stretch in stretches],
                     upto=ends,
                     arrived_since_ms=since_ms,
                     until_ms=_END_OF_TIME_MS if until_ms is None else until_ms,
                 )
             }
-            for span, end in zip(spans, ends, strict=True):
-                seqs, arrived_ms[span.stream] = found.get(span.stream, ((), since_ms))
-                upto = min(end, _end_of_run(span.after, seqs, span.gaps))
-                runs.append(_Run(span._replace(upto=upto), is_cut=upto < end))
+            for stretch, end in zip(stretches, ends, strict=True):
+                seqs, arrived_ms[stretch.stream] = found.get(stretch.stream, ((), since_ms))
+                upto = min(end, end_of_run(stretch.after, seqs, stretch.gaps))
+                runs.append(Run(stretch._replace(upto=upto), is_cut=upto < end))
         return runs, arrived_ms
 
     def _fetch(
-        self, spans: Sequence[_Span], *, decided_since_ms: int = 0, arrived_since_ms: int = 0
+        self, stretches: Sequence[Stretch], *, decided_since_ms: int = 0, arrived_since_ms: int = 0
     ) -> TailBatch:
         batch = TailBatch([], [], [], {})
-        for (table, surface), streams in _by_table_and_surface(s for s in spans if s.rows_n):
+        for (table, surface), streams in by_table_and_surface(s for s in stretches if s.rows_n):
             rows = self._store.rows(
                 f"tail_{table}",
                 surface=surface,
-                writers=[_writer(span) for span in streams],
-                after=[span.after for span in streams],
-                upto=[span.upto for span in streams],
+                writers=[stretch.writer for stretch in streams],
+                after=[stretch.after for stretch in streams],
+                upto=[stretch.upto for stretch in streams],
                 decided_since_ms=decided_since_ms,
                 arrived_since_ms=arrived_since_ms,
             )
@@ -325,30 +313,8 @@ class Tail:
         return batch
 
 
-def _streams_of(surface: str, cursor: Cursor) -> Iterator[tuple[str, int]]:
-    """Streams that a learner of `surface` follows."""
-    for stream, seq in cursor.items():
-        table, of, _ = stream.split("/", 2)
-        if table in _TABLES and of in {surface, ""}:
-            yield stream, seq
-
-
-def _by_table_and_surface(
-    spans: Iterable[_Span],
-) -> Iterator[tuple[tuple[str, str], list[_Span]]]:
-    groups: dict[tuple[str, str], list[_Span]] = defaultdict(list)
-    for span in sorted(spans, key=lambda span: span.stream):
-        table, surface, _ = span.stream.split("/", 2)
-        groups[table, surface].append(span)
-    yield from groups.items()
-
-
 def _place(row: LoggedReward | LoggedExposure) -> tuple[int, str, int, str]:
     return row.record.ts_ms, row.writer, row.seq, row.record.surface
-
-
-def _writer(span: _Span) -> str:
-    return span.stream.split("/", 2)[2]
 
 
 def _rows_n(batch: TailBatch) -> int:
@@ -356,51 +322,11 @@ def _rows_n(batch: TailBatch) -> int:
 
 
 def _given(
-    rows: Sequence[Sequence[Any]], table: str, streams: Iterable[_Span]
+    rows: Sequence[Sequence[Any]], table: str, streams: Iterable[Stretch]
 ) -> Sequence[Sequence[Any]]:
     """Rows that are in no gap."""
-    gaps = {_writer(span): span.gaps for span in streams if span.gaps}
+    gaps = {stretch.writer: stretch.gaps for stretch in streams if stretch.gaps}
     if not gaps:
         return rows
     writer, seq = _PLACES[table]
     return [row for row in rows if row[seq] not in gaps.get(row[writer], NO_GAPS)]
-
-
-def _end_of_run(after: int, seqs: Sequence[int], gaps: StreamGaps) -> int:
-    """Last number before the first hole.
-
-    >>> _end_of_run(3, [6, 4, 5, 9], NO_GAPS), _end_of_run(3, [4, 6, 9], StreamGaps([(5, 7)]))
-    (6, 7)
-    """
-    end = gaps.after(after)
-    for seq in sorted(seqs):
-        if seq > end + 1:
-            break
-        end = gaps.after(max(end, seq))
-    return end
-
-
-def _shared_out(runs: Sequence[_Span], limit: int) -> list[_Span]:
-    """Each run cut so that a table gives `limit` rows at most; the short ones stay whole first.
-
-    None is left out, so of more than `limit` streams there is one row each: what a reader has not
-    read of any stream is then younger than what it has.
-
-    >>> runs = [_Span("rewards//a", 0, 90), _Span("rewards//b", 5, 15), _Span("rewards//c", 0, 90)]
-    >>> [span.rows_n for span in _shared_out(runs, 100)]
-    [10, 45, 45]
-    """
-    cut: list[_Span] = []
-    tables: dict[str, list[_Span]] = defaultdict(list)
-    for run in runs:
-        tables[run.stream.split("/", 1)[0]].append(run)
-    for spans in tables.values():
-        spans.sort(key=lambda span: (span.rows_n, span.stream))
-        left = limit
-        for place, span in enumerate(spans):
-            rows_n = min(span.rows_n, max(1, left // (len(spans) - place)))
-            left -= rows_n
-            whole = rows_n == span.rows_n
-            upto = span.upto if whole else span.gaps.reach(span.after, rows_n)
-            cut.append(span._replace(upto=upto))
-    return cut
