@@ -80,18 +80,20 @@ def test_units_that_come_back_at_every_look_cost_at_most_twice_alpha(per: str, b
 def watched(
     rng: np.random.Generator, per: str, *, looks_n: int, first_n: int, more_n: int
 ) -> Iterator[tuple[JointMoments, JointMoments]]:
-    """Each look at a null experiment of units who differ."""
-    most_n = first_n + more_n * looks_n
-    rates = rng.beta(2, 18, size=(2, most_n))
-    totals, counts = np.zeros((2, most_n)), np.zeros(most_n)
-    for look in range(looks_n):
-        n = first_n + more_n * look
-        totals[:, :n] += rng.random((2, n)) < rates[:, :n]
-        counts[:n] += 1
-        numbers = totals[:, :n] / counts[:n] if per == "decision" else totals[:, :n]
-        means, cross = numbers.mean(axis=1), numbers.var(axis=1) * n
+    """Each look at a null experiment of units who differ; all looks are drawn at once."""
+    sizes = first_n + more_n * np.arange(looks_n)
+    rates = rng.beta(2, 18, size=(2, sizes[-1])).astype(np.float32)
+    counts = (np.arange(sizes[-1]) < sizes[:, None]).cumsum(axis=0)
+    hits = rng.random((looks_n, 2, sizes[-1]), dtype=np.float32) < rates
+    hits &= counts[:, None] > 0
+    numbers = hits.cumsum(axis=0, dtype=np.float64)
+    if per == "decision":
+        numbers /= np.maximum(counts, 1)[:, None]
+    means = numbers.sum(axis=2) / sizes[:, None]
+    crosses = np.einsum("lvu,lvu->lv", numbers, numbers) - sizes[:, None] * means**2
+    for n, look_means, look_crosses in zip(sizes, means, crosses, strict=True):
         control, treatment = (
-            JointMoments(n=n, means=(float(m),), cross=((float(c),),))
-            for m, c in zip(means, cross, strict=True)
+            JointMoments(n=int(n), means=(float(m),), cross=((float(c),),))
+            for m, c in zip(look_means, look_crosses, strict=True)
         )
         yield control, treatment
