@@ -33,6 +33,7 @@ from tests.bandit.journal.fakes import (
     key_of,
     make_drain,
     make_journal,
+    memory,
     outcome,
     reward,
     segments,
@@ -49,7 +50,7 @@ class Conservation(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.root = Path(tempfile.mkdtemp()) / "journal"
+        self.root = Path(tempfile.mkdtemp(dir=memory())) / "journal"
         self.clock = Clock()
         self.disk = FullDisk()
         self.sink = FakeSink()

@@ -23,6 +23,7 @@ from tests.bandit.journal.fakes import (
     exposure,
     make_drain,
     make_journal,
+    memory,
     reward,
     segments,
 )
@@ -75,10 +76,8 @@ class Disk:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
-    # Thousands of small files: in memory, where there is such a folder.
     monkeypatch.setattr(os, "fsync", lambda fd: None)
-    memory = Path("/dev/shm")
-    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+    with TemporaryDirectory(dir=memory()) as folder:
         yield Disk(Path(folder))
 
 
