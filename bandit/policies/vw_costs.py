@@ -36,11 +36,11 @@ CONSTANT = 11_650_396
 
 _COLUMNS_N = 4_096
 _WHOLES_N = 16
-_STRIDE = 2  # a weight has four floats; indices are kept times four
+STRIDE = 2  # a weight has four floats; indices are kept times four
 _CHUNK = 16  # features of the context at a time: what they give stays in the cache
 _FEW = 2_048  # so many chunks of one product each may be taken at once, for the same reason
-_INDEX_MASK = (1 << 40) - 1  # more bits than any model's, and their products are no negative int64
-_FNV_PRIME = 16_777_619
+INDEX_MASK = (1 << 40) - 1  # more bits than any model's, and their products are no negative int64
+FNV_PRIME = 16_777_619
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -130,7 +130,7 @@ class ActionTable:
         if n > WIDEST:
             return None
         column = len(self._known) if before is None else before.column
-        self._indices[:n, column] = _shifted(arrays.indices)
+        self._indices[:n, column] = shifted(arrays.indices)
         self._values[:n, column] = arrays.values
         self._values[n:, column] = 0.0
         known = _Known(action.features.copy(), column, n)
@@ -232,7 +232,7 @@ def costs_of_all(
         for worth in worths:
             worth[:] = 0.0
     for namespace in shared:
-        hashes = _shifted(namespace.indices * np.uint64(_FNV_PRIME))[:, None, None]
+        hashes = shifted(namespace.indices * np.uint64(FNV_PRIME))[:, None, None]
         values = namespace.values[:, None, None]
         whole_n = len(hashes) // _CHUNK
         if 1 < whole_n <= _FEW // max(places.size, 1):  # all chunks in one go
@@ -264,17 +264,17 @@ def costs_of_all(
 
 def weight_of(weights: Floats, index: npt.NDArray[np.uint64], shared: Sequence[Arrays]) -> float:
     """The weight of one feature of an action, or of its product with one of the context."""
-    place = _shifted(index)
+    place = shifted(index)
     for namespace in shared:
-        place = _shifted(namespace.indices * np.uint64(_FNV_PRIME)) ^ place
+        place = shifted(namespace.indices * np.uint64(FNV_PRIME)) ^ place
     return float(weights[int(place[0]) & (len(weights) - 1)])
 
 
 def common_of(weights: Floats, shared: Arrays) -> float:
     """The cost that all actions of a question have in common: the constant's and the context's."""
     mask = len(weights) - 1
-    own = weights.take(_shifted(shared.indices) & mask) * shared.values
-    return float(weights[(CONSTANT << _STRIDE) & mask]) + math.fsum(own.tolist())
+    own = weights.take(shifted(shared.indices) & mask) * shared.values
+    return float(weights[(CONSTANT << STRIDE) & mask]) + math.fsum(own.tolist())
 
 
 def offered_of(actions: Sequence[Arrays]) -> Offered:
@@ -284,7 +284,7 @@ def offered_of(actions: Sequence[Arrays]) -> Offered:
     values = np.zeros((most, len(actions)), np.float32)
     for place, arrays in enumerate(actions):
         n = len(arrays.indices)
-        indices[:n, place] = _shifted(arrays.indices)
+        indices[:n, place] = shifted(arrays.indices)
         values[:n, place] = arrays.values
     return Offered(indices, values)
 
@@ -292,12 +292,13 @@ def offered_of(actions: Sequence[Arrays]) -> Offered:
 def flat_weights(table: npt.NDArray[np.float32]) -> Floats | None:
     """A view of a model's weights, always as they are now; None if they do not lie as expected."""
     flat = table.reshape(-1)
-    fits = table.shape[1:] == (1, 1 << _STRIDE) and np.shares_memory(flat, table)
+    fits = table.shape[1:] == (1, 1 << STRIDE) and np.shares_memory(flat, table)
     return flat if fits else None
 
 
-def _shifted(indices: npt.NDArray[np.uint64]) -> Ints:
-    return ((indices << np.uint64(_STRIDE)) & np.uint64(_INDEX_MASK)).astype(np.int64)
+def shifted(indices: npt.NDArray[np.uint64]) -> Ints:
+    """Hashes as indices of a weight's first float, before a model's `-b` cuts them."""
+    return ((indices << np.uint64(STRIDE)) & np.uint64(INDEX_MASK)).astype(np.int64)
 
 
 _SUPPORTED = {

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from bandit.errors import RecordError
 from bandit.policies.base import Lesson
-from bandit.policies.together import Lot, Worths
+from bandit.policies.together import Worths
+from bandit.policies.vw_lots import Lot
 from bandit.records import Action
 
 Floats = npt.NDArray[np.float64]

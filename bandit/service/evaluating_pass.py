@@ -22,8 +22,9 @@ from bandit.policies import build
 from bandit.policies.arguments import DEFAULT, read_arguments
 from bandit.policies.base import LearningPolicy, Lesson, Policy
 from bandit.policies.pmf import seed_of, uniform_of
-from bandit.policies.together import Group, Readers, Worths, regresses_alike
+from bandit.policies.together import Group, Worths, regresses_alike
 from bandit.policies.vw import VowpalWabbit
+from bandit.policies.vw_lots import Readers
 from bandit.service.evaluating_results import EvaluationSettings
 from bandit.service.evaluating_rows import (
     Block,

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from bandit.errors import BadPmf
 from bandit.policies.features import features_of
 from bandit.policies.pmf import FLOAT32, TOLERANCE, with_bounds
-from bandit.policies.together import Lot
+from bandit.policies.vw_lots import Lot
 from bandit.service.logged import ClosedDecision, eligible, logged_pmf, offered
 from bandit.specs import PolicySpec, Rules
 

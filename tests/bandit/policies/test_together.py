@@ -5,8 +5,9 @@ import pytest
 
 from bandit.errors import BadSpec
 from bandit.policies import Lesson, build
-from bandit.policies.together import Group, Lot, Worths
+from bandit.policies.together import Group, Worths
 from bandit.policies.vw import VowpalWabbit
+from bandit.policies.vw_lots import Lot
 from bandit.records import Action
 from bandit.specs import PolicySpec
 
