@@ -17,9 +17,10 @@ from bandit.service.judging_payloads import (
     SequentialMode,
     Verdict,
 )
+from bandit.service.judging_sentences import Facts
 from bandit.service.judging_slices import FIRST_DAY, findings, trend_of
 from bandit.service.judging_tests import Guarded, belief, guarded, test_of
-from bandit.service.judging_verdicts import Facts, verdict_of
+from bandit.service.judging_verdicts import verdict_of
 from bandit.specs import BUCKETS, Experiment, Metric, Variant
 from bandit.stats import Effect, Srm, srm
 from bandit.stats.sequential import SequentialSrm, sequential_srm
