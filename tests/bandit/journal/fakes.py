@@ -20,11 +20,6 @@ ROOMY = Space(1000 << 20, 900 << 20)
 Key = tuple[str, str, str, int]
 
 
-def memory() -> str | None:
-    """A folder for thousands of small files: in memory, where there is such a one."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-
-
 class Clock:
     def __init__(self) -> None:
         self.ms = START_MS

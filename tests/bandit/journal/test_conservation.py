@@ -33,11 +33,11 @@ from tests.bandit.journal.fakes import (
     key_of,
     make_drain,
     make_journal,
-    memory,
     outcome,
     reward,
     segments,
 )
+from tests.memory import memory
 
 KINDS = st.sampled_from(["decision", "reward", "old reward", "exposure", "outcome"])
 SURFACES = st.sampled_from(["home", "cart", ""])

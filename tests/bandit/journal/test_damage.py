@@ -23,10 +23,10 @@ from tests.bandit.journal.fakes import (
     exposure,
     make_drain,
     make_journal,
-    memory,
     reward,
     segments,
 )
+from tests.memory import memory
 
 RECORDS: list[AnyLogRecord] = [reward(1), exposure(2), reward(3)]
 BEHIND: list[AnyLogRecord] = [decision(5), reward(6)]
