@@ -8,7 +8,6 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
@@ -18,8 +17,18 @@ from tests.databases import Databases
 from tests.memory import memory
 
 START_S = 30.0
-GATEWAY_BYTES = 4 << 30
-"""Room for the session's ClickHouse in memory, of which it needs far less."""
+FILES_BYTES = 4 << 30
+"""Room for what tests write, of which they need far less."""
+
+
+def pytest_configure() -> None:
+    """Keep what tests write in memory, where there is room.
+
+    Journals and ClickHouse synchronise what they write: tests would wait for the disk for as long
+    as they work.
+    """
+    if folder := memory(FILES_BYTES):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
 
 
 def pytest_collection() -> None:
@@ -101,13 +110,11 @@ def stop_gateway(gateway: Gateway) -> int:
 
 
 @pytest.fixture(scope="session")
-def gateway() -> Iterator[Gateway]:
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """One embedded ClickHouse for all tests: use a database of your own in it."""
-    # It synchronises every part it writes: tests would wait for the disk more than for anything.
-    with TemporaryDirectory(prefix="bandit-tests-", dir=memory(GATEWAY_BYTES)) as folder:
-        running = start_gateway(Path(folder))
-        yield running
-        stop_gateway(running)
+    running = start_gateway(tmp_path_factory.mktemp("gateway"))
+    yield running
+    stop_gateway(running)
 
 
 @pytest.fixture(scope="session")
