@@ -15,7 +15,7 @@ from bandit.errors import BanditError, StoreUnavailable
 from bandit.logs import tell
 from bandit.service.refreshing_allocation import keep_allocation
 from bandit.service.refreshing_times import looks_in, over_at_ms, targets_of
-from bandit.service.reporting_declared import Declared
+from bandit.service.reporting_declared import DeclaredAt
 from bandit.service.reporting_numbers import Judging, ReportNumbers, judging_of, watching_of
 from bandit.specs import Experiment, Surface
 from bandit.store.allocation import Allocations
@@ -116,7 +116,7 @@ class ReportRefresher:
         self._now_ms = now_ms
         self._monotonic_s = monotonic_s
         self._interval_s = interval_s
-        self._declared: Declared | None = None
+        self._declared: DeclaredAt | None = None
         self._things: dict[str, _Thing] = {}
         self._looked_s = float("-inf")
         self._due_s: dict[str, float] = {}
@@ -185,7 +185,7 @@ class ReportRefresher:
         now_ms = self._now_ms()
         through_ms = self._tail.drained_through_ms(now_ms).through_ms
         self._through_ms = None if through_ms is None else min(through_ms, now_ms)
-        self._declared = Declared(self._definitions, self._through_ms)
+        self._declared = DeclaredAt(self._definitions, self._through_ms)
         things = {thing.name: thing for thing in self._found(self._declared)}
         for name, thing in things.items():
             if self._over.get(name, thing.definition.version) != thing.definition.version:
@@ -194,7 +194,7 @@ class ReportRefresher:
         self._over = {name: version for name, version in self._over.items() if name in things}
         self._failing = {name: why for name, why in self._failing.items() if name in things}
 
-    def _found(self, declared: Declared) -> Iterator[_Thing]:
+    def _found(self, declared: DeclaredAt) -> Iterator[_Thing]:
         for surface in declared.surfaces():
             yield _Thing("surface", declared.definition("surface", surface.key))
         for experiment in declared.experiments():

@@ -15,7 +15,7 @@ from bandit.service.judging import Judged
 from bandit.service.planning import Planning, PlanQuestion
 from bandit.service.projects import seen_by
 from bandit.service.reporting_agreement import agreement_of
-from bandit.service.reporting_declared import Declared
+from bandit.service.reporting_declared import DeclaredAt
 from bandit.service.reporting_exploration import Exploration, ExplorationQuestion, exploration_of
 from bandit.service.reporting_health import delivery_of, refresh_problems
 from bandit.service.reporting_history import history_of
@@ -282,7 +282,7 @@ class ReportService:
         """
         if surface is None:
             return typed_planning(question)
-        declared = Declared(self._definitions, at_ms)
+        declared = DeclaredAt(self._definitions, at_ms)
         until_ms = self._now_ms() if at_ms is None else at_ms
         return planning_of(declared, self._kept, surface, until_ms, metric, question)
 

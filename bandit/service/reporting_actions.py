@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bandit.errors import RecordError
 from bandit.records import Record
 from bandit.service.projects import seen_by
-from bandit.service.reporting_declared import Declared
+from bandit.service.reporting_declared import DeclaredAt
 from bandit.stats import (
     JointMoments,
     Propensities,
@@ -214,7 +214,7 @@ class ActionReports:
             raise RecordError(f"alpha is {alpha!r}, must be in (0, 1)")
         if not 1 <= limit <= MOST:
             raise RecordError(f"limit is {limit}, must be in 1 to {MOST}")
-        surface, version = Declared(self._definitions).surface(key, surface_version)
+        surface, version = DeclaredAt(self._definitions).surface(key, surface_version)
         scope = Scope(surface, self._now_ms() if at_ms is None else at_ms, from_ms=max(since_ms, 0))
         shown, left_out = self._numbers.shown(scope, limit), self._numbers.left_out(scope)
         names, actions_n = [each.action for each in shown], shown[0].actions_n if shown else 0

@@ -13,7 +13,7 @@ REWARD = Metric(key="reward", source="reward", per="decision")
 """What an experiment on a surface is judged by if it names no metric."""
 
 
-class Declared:
+class DeclaredAt:
     """Every definition as it is or was at a time, and the reward rules of older versions."""
 
     def __init__(self, definitions: Definitions, at_ms: int | None = None) -> None:

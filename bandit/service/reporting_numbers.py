@@ -7,7 +7,7 @@ import msgspec
 
 from bandit.errors import RecordError
 from bandit.service.judging import Judged, judge
-from bandit.service.reporting_declared import Declared
+from bandit.service.reporting_declared import DeclaredAt
 from bandit.service.reporting_payloads import NumbersSource, SequentialMode
 from bandit.specs import Experiment, Metric, PolicySpec, Surface
 from bandit.store.client import Store
@@ -138,7 +138,7 @@ class Watching(NamedTuple):
 
 
 def judging_of(
-    declared: Declared, experiment: Experiment, surface_version: int | None = None
+    declared: DeclaredAt, experiment: Experiment, surface_version: int | None = None
 ) -> Judging:
     """What an experiment's numbers are made by.
 
@@ -164,7 +164,7 @@ def judging_of(
     return Judging(experiment, surface, metrics, plan)
 
 
-def watching_of(declared: Declared, surface: Surface, latest_ms: int) -> Watching:
+def watching_of(declared: DeclaredAt, surface: Surface, latest_ms: int) -> Watching:
     """What a surface's numbers are made by.
 
     Args:

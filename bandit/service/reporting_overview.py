@@ -5,7 +5,7 @@ from typing import Any
 from bandit.errors import BanditError, NotDeclared, RecordError
 from bandit.service.judging import Judged
 from bandit.service.judging_verdicts import not_judged
-from bandit.service.reporting_declared import Declared
+from bandit.service.reporting_declared import DeclaredAt
 from bandit.service.reporting_numbers import Judging, judging_of
 from bandit.service.reporting_payloads import ExperimentHeadline, HealthState, SurfaceHeadline
 from bandit.service.reporting_words import guardrail_in_words, in_words
@@ -23,7 +23,7 @@ MANY = 0.01
 """Units left out, as a share of those that count, above which one should look into it."""
 
 
-def judging_or_why(declared: Declared, experiment: Experiment) -> Judging | BanditError:
+def judging_or_why(declared: DeclaredAt, experiment: Experiment) -> Judging | BanditError:
     """What an experiment's numbers are made by, or why it can not be judged."""
     try:
         return judging_of(declared, experiment)
@@ -132,7 +132,7 @@ def _line(definition: Definition, **found: Any) -> ExperimentHeadline:
     )
 
 
-def surface_headline(declared: Declared, surface: Surface, span: Span | None) -> SurfaceHeadline:
+def surface_headline(declared: DeclaredAt, surface: Surface, span: Span | None) -> SurfaceHeadline:
     """One line about a surface; of None if it was never used."""
     return SurfaceHeadline(
         key=surface.key,

@@ -11,7 +11,7 @@ from bandit.service.planning import (
     plan_of,
     units_per_day_of,
 )
-from bandit.service.reporting_declared import REWARD, Declared
+from bandit.service.reporting_declared import REWARD, DeclaredAt
 from bandit.specs import BUCKETS, Experiment, Metric
 from bandit.store.kept import Kept, KeptNumbers, Kind
 
@@ -19,7 +19,7 @@ DAY_MS = 86_400_000
 
 
 def planning_of(
-    declared: Declared,
+    declared: DeclaredAt,
     kept: KeptNumbers,
     surface: str,
     at_ms: int,
@@ -78,7 +78,7 @@ def typed_planning(question: PlanQuestion) -> Planning:
 
 
 def _baselines(
-    declared: Declared,
+    declared: DeclaredAt,
     experiments: Sequence[Experiment],
     found: Mapping[tuple[str, str], Kept],
 ) -> tuple[MetricBaseline, ...]:
@@ -104,7 +104,7 @@ def _rank(found: MetricBaseline) -> tuple[bool, int, int]:
     return found.sd is not None, found.as_of_ms or 0, found.units_n
 
 
-def _metrics(declared: Declared, experiment: Experiment) -> list[Metric]:
+def _metrics(declared: DeclaredAt, experiment: Experiment) -> list[Metric]:
     """As declared now; none if one of them is gone."""
     return declared.metrics_of(experiment) or [REWARD]
 

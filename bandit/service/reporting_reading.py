@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from bandit.service.judging import Judged
-from bandit.service.reporting_declared import REWARD, Declared
+from bandit.service.reporting_declared import REWARD, DeclaredAt
 from bandit.service.reporting_health import health_of, refresh_problems
 from bandit.service.reporting_numbers import (
     Found,
@@ -39,7 +39,7 @@ class Asked(NamedTuple):
         drained: How far the log is delivered.
     """
 
-    declared: Declared
+    declared: DeclaredAt
     when: When
     drained: Drained
 
@@ -98,20 +98,20 @@ class ReportReading:
             at_ms = None  # nobody knows more than is known now
         with ThreadPoolExecutor(1) as aside:  # neither has to wait for the other
             asked = aside.submit(self._tail.drained_through_ms, now_ms if at_ms is None else at_ms)
-            declared = Declared(self._definitions, at_ms)
+            declared = DeclaredAt(self._definitions, at_ms)
             drained = asked.result()
         settled_ms = drained.through_ms
         if at_ms is not None and settled_ms is not None:
             drained = drained._replace(through_ms=min(settled_ms, at_ms))
         return Asked(declared, When(now_ms, at_ms, settled_ms, fresh), drained)
 
-    def judging(self, key: str, at_ms: int | None) -> tuple[Declared, Judging]:
+    def judging(self, key: str, at_ms: int | None) -> tuple[DeclaredAt, Judging]:
         """Definitions as of a time, and what an experiment's numbers are made by.
 
         Raises:
             NotDeclared: No such experiment, or not what it names.
         """
-        declared = Declared(self._definitions, at_ms)
+        declared = DeclaredAt(self._definitions, at_ms)
         return declared, judging_of(declared, declared.experiment(key))
 
     def surface(self, asked: Asked, key: str, version: int | None = None) -> Watched:
@@ -172,7 +172,7 @@ class ReportReading:
             at_ms,
         )
 
-    def spans(self, declared: Declared, when: When) -> dict[str, Span]:
+    def spans(self, declared: DeclaredAt, when: When) -> dict[str, Span]:
         """When each surface was used, from what is kept; from the log if one is missing."""
         if when.at_ms is None:
             kept = self._kept.newest_of_each("surface", when.now_ms)

@@ -6,7 +6,7 @@ import msgspec
 
 from bandit.errors import RecordError
 from bandit.records import Record
-from bandit.service.reporting_declared import Declared
+from bandit.service.reporting_declared import DeclaredAt
 from bandit.service.reporting_numbers import Judging
 from bandit.specs import Metric
 from bandit.store.client import Statement, Store
@@ -57,7 +57,7 @@ class ReportSql(Record, frozen=True, kw_only=True):
 
 def sql_of(
     store: Store,
-    declared: Declared,
+    declared: DeclaredAt,
     judging: Judging,
     as_of_ms: int,
     numbers: ExperimentNumbers | None,
@@ -96,7 +96,7 @@ def sql_of(
 
 def _statements(
     store: Store,
-    declared: Declared,
+    declared: DeclaredAt,
     judging: Judging,
     metric: Metric,
     closed_ms: int,

@@ -11,7 +11,7 @@ from bandit.errors import NotFound, RecordError, SnapshotCorrupt
 from bandit.policies import build
 from bandit.policies.reading import Offer, is_readable, read_weights
 from bandit.service.projects import seen_by
-from bandit.service.reporting_declared import Declared
+from bandit.service.reporting_declared import DeclaredAt
 from bandit.service.reporting_surface_payloads import (
     AllocationBucket,
     AllocationReport,
@@ -320,7 +320,7 @@ class SurfaceReports:
         return self._allocations.grown(AllocationNumbers(surface=key, from_ms=from_ms), at_ms)
 
     def _surface(self, key: str) -> Surface:
-        return Declared(self._definitions).surface(key)[0]
+        return DeclaredAt(self._definitions).surface(key)[0]
 
     def _at(self, at_ms: int | None) -> int:
         now_ms = self._now_ms()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bandit.errors import NotDeclared, RecordError
-from bandit.service.reporting_declared import REWARD, Declared
+from bandit.service.reporting_declared import REWARD, DeclaredAt
 from bandit.specs import Experiment, Metric, Surface, Variant
 from bandit.specs.base import BUCKETS
 from bandit.store.client import Store
@@ -44,7 +44,7 @@ def unit_history(
         RecordError: A metric of rewards, of an experiment without a surface; no metric at all.
         StoreUnavailable: The store did not answer.
     """
-    declared = Declared(Definitions(store))
+    declared = DeclaredAt(Definitions(store))
     experiment = _experiment(declared, key)
     if experiment is not None:
         surface = None if experiment.surface is None else declared.surface(experiment.surface)[0]
@@ -68,7 +68,7 @@ def unit_history(
     return UnitHistory(tuple(wanted), rows.read_all(plans, closed_ms, since_ms), closed_ms)
 
 
-def _experiment(declared: Declared, key: str) -> Experiment | None:
+def _experiment(declared: DeclaredAt, key: str) -> Experiment | None:
     try:
         spec = declared.definition("experiment", key).spec
     except NotDeclared:
@@ -77,7 +77,7 @@ def _experiment(declared: Declared, key: str) -> Experiment | None:
     return spec
 
 
-def _wanted(declared: Declared, keys: Sequence[str]) -> list[Metric]:
+def _wanted(declared: DeclaredAt, keys: Sequence[str]) -> list[Metric]:
     found = []
     for key in keys:
         spec = declared.definition("metric", key).spec
@@ -86,7 +86,7 @@ def _wanted(declared: Declared, keys: Sequence[str]) -> list[Metric]:
     return found
 
 
-def _metrics_on(declared: Declared, surface: str) -> list[Metric]:
+def _metrics_on(declared: DeclaredAt, surface: str) -> list[Metric]:
     """Metrics that experiments on a surface name; the reward per decision if none does."""
     every = [
         metric

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bandit.service.reporting import ReportService
-from bandit.service.reporting_declared import Declared
+from bandit.service.reporting_declared import DeclaredAt
 from bandit.service.reporting_numbers import Watching, judging_of, watching_of
 from bandit.specs import AnySpec, Experiment, PolicySpec, Surface
 from bandit.store.client import Store
@@ -46,7 +46,7 @@ def kept_report(
     made = [PolicySpec(key=key, type="uniform") for key in policies if key is not None]
     for spec in (*made, *metrics, surface, experiment):
         Definitions(store).put(spec, expected=None, author="b", change_id=spec.key, now_ms=1)
-    declared, kept = Declared(Definitions(store)), KeptNumbers(store)
+    declared, kept = DeclaredAt(Definitions(store)), KeptNumbers(store)
     generation = judging_of(declared, experiment).plan.generation
     for at in range(ROWS_N, -1, -1):
         kept.keep("experiment", experiment.key, as_of_ms - at * HOUR_MS, generation, numbers, 0)
