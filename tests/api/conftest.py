@@ -235,6 +235,20 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def worn_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """One for all of a module's tests that care for nothing that others leave behind."""
+    declared = getattr(request.module, "DECLARED", DECLARED)
+    return World(tmp_path_factory.mktemp("worn"), declared=declared)
+
+
+@pytest.fixture(scope="module")
+def worn(worn_world: World) -> Iterator[TestClient[Litestar]]:
+    """A client of that world: an application takes a quarter of a second to make."""
+    with TestClient(worn_world.app()) as client:
+        yield client
+
+
 @pytest.fixture
 def client(world: World) -> Iterator[TestClient[Litestar]]:
     with TestClient(world.app()) as client:

@@ -99,9 +99,9 @@ def test_definition_that_lost_a_race_is_a_conflict(
 
 
 @pytest.mark.parametrize("kind", ["surfaces", "policies", "experiments", "layers", "metrics"])
-def test_what_nobody_declared_is_not_found(client: TestClient[Litestar], kind: str) -> None:
+def test_what_nobody_declared_is_not_found(worn: TestClient[Litestar], kind: str) -> None:
     for path in (f"/v1/{kind}/nothing", f"/v1/{kind}/nothing/history"):
-        response = client.get(path)
+        response = worn.get(path)
         assert response.status_code == 404
         assert "'nothing' is not declared" in response.json()["detail"]
 
@@ -125,8 +125,8 @@ def test_history_tells_who_changed_what_and_when(
 
 
 @pytest.mark.parametrize("author", [b"", b" ", b"x" * 101, b"a\tb", "a\u202eb".encode()])
-def test_author_must_be_readable(client: TestClient[Litestar], author: bytes) -> None:
-    response = put(client, METRIC, bandit_author=author)
+def test_author_must_be_readable(worn: TestClient[Litestar], author: bytes) -> None:
+    response = put(worn, METRIC, bandit_author=author)
     assert response.status_code == 400
     assert "must be 1 to 100 printable characters" in response.json()["detail"]
 
@@ -144,20 +144,20 @@ def test_layer_is_declared_before_the_experiments_in_it(client: TestClient[Lites
     assert client.put("/v1/experiments/button", json=experiment).status_code == 201
 
 
-def test_targeting_that_can_not_be_compiled_says_where(client: TestClient[Litestar]) -> None:
+def test_targeting_that_can_not_be_compiled_says_where(worn: TestClient[Litestar]) -> None:
     experiment = {
         "salt": "s",
         "targeting": "context.age >",
         "control": "a",
         "variants": [{"key": key, "allocation": []} for key in ("a", "b")],
     }
-    response = client.put("/v1/experiments/button", json=experiment)
+    response = worn.put("/v1/experiments/button", json=experiment)
     assert (response.status_code, response.json()["place"]) == (400, "$.targeting")
     assert "can not be parsed at line 1, column 14" in response.json()["detail"]
 
 
-def test_spec_that_could_not_be_served_says_why(client: TestClient[Litestar]) -> None:
-    response = client.put("/v1/surfaces/home.hero", json={"policy": "nobody"})
+def test_spec_that_could_not_be_served_says_why(worn: TestClient[Litestar]) -> None:
+    response = worn.put("/v1/surfaces/home.hero", json={"policy": "nobody"})
     assert response.status_code == 400
     assert response.json()["type"] == "bad_spec"
     assert "policy 'nobody' is not declared" in response.json()["detail"]

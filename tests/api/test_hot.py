@@ -21,8 +21,8 @@ RANK = {
 }
 
 
-def test_rank_is_answered_in_the_public_shape(client: TestClient[Litestar]) -> None:
-    response = client.post("/v1/rank", json=RANK)
+def test_rank_is_answered_in_the_public_shape(worn: TestClient[Litestar]) -> None:
+    response = worn.post("/v1/rank", json=RANK)
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     answer = msgspec.json.decode(response.content, type=RankAnswer)
@@ -61,18 +61,18 @@ def test_repeated_event_id_gets_the_same_answer(client: TestClient[Litestar], wo
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_rewards_are_accepted_one_or_many(client: TestClient[Litestar], many: bool) -> None:
-    event_id = client.post("/v1/rank", json=RANK).json()["event_id"]
+def test_rewards_are_accepted_one_or_many(worn: TestClient[Litestar], many: bool) -> None:
+    event_id = worn.post("/v1/rank", json=RANK).json()["event_id"]
     one = {"event_id": event_id, "value": 1.0, "slot": 1, "name": "click"}
-    response = client.post("/v1/rewards", json=[one, one] if many else one)
+    response = worn.post("/v1/rewards", json=[one, one] if many else one)
     assert response.status_code == 202
     assert response.json() == {"accepted": 2 if many else 1}
 
 
 @pytest.mark.parametrize("path", ["/v1/rank", "/v1/rewards"])
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_other_methods_are_refused(client: TestClient[Litestar], path: str, method: str) -> None:
-    response = client.request(method, path)
+def test_other_methods_are_refused(worn: TestClient[Litestar], path: str, method: str) -> None:
+    response = worn.request(method, path)
     assert response.status_code == 405
     assert response.headers["allow"] == "POST"
     assert response.json()["type"] == "method_not_allowed"
@@ -107,8 +107,8 @@ def test_nothing_is_answered_before_the_journal_is_durable(
     assert len(set(waited)) == 2
 
 
-def test_body_that_comes_in_pieces_is_put_together(client: TestClient[Litestar]) -> None:
+def test_body_that_comes_in_pieces_is_put_together(worn: TestClient[Litestar]) -> None:
     whole = msgspec.json.encode(RANK)
     pieces = (whole[start : start + 7] for start in range(0, len(whole), 7))
     headers = {"content-type": "application/json"}
-    assert client.post("/v1/rank", content=pieces, headers=headers).status_code == 200
+    assert worn.post("/v1/rank", content=pieces, headers=headers).status_code == 200

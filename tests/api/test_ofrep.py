@@ -26,20 +26,22 @@ RED = {
 }
 
 
+DECLARED = (
+    UNIFORM,
+    FIXED,
+    SURFACE,
+    EXPERIMENT,
+    replace(BUTTON, overrides={"qa": "red"}),
+    replace(BUTTON, key="for-us", targeting="context.country == 'US'"),
+    replace(BUTTON, key="old", status="archived"),
+    replace(BUTTON, key="draft", status="draft"),
+    replace(BUTTON, key="bare", variants=[replace(v, payload=None) for v in BUTTON.variants]),
+)
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    declared = (
-        UNIFORM,
-        FIXED,
-        SURFACE,
-        EXPERIMENT,
-        replace(BUTTON, overrides={"qa": "red"}),
-        replace(BUTTON, key="for-us", targeting="context.country == 'US'"),
-        replace(BUTTON, key="old", status="archived"),
-        replace(BUTTON, key="draft", status="draft"),
-        replace(BUTTON, key="bare", variants=[replace(v, payload=None) for v in BUTTON.variants]),
-    )
-    return World(tmp_path, declared=declared)
+    return World(tmp_path, declared=DECLARED)
 
 
 @pytest.fixture
@@ -48,8 +50,8 @@ def client(world: World) -> Iterator[TestClient[Litestar]]:
         yield client
 
 
-def test_flag_is_the_payload_of_the_units_variant(client: TestClient[Litestar]) -> None:
-    response = client.post(ONE, json=UNIT)
+def test_flag_is_the_payload_of_the_units_variant(worn: TestClient[Litestar]) -> None:
+    response = worn.post(ONE, json=UNIT)
     assert (response.status_code, response.json()) == (200, RED)
 
 
@@ -65,17 +67,17 @@ def test_flag_is_the_payload_of_the_units_variant(client: TestClient[Litestar]) 
     ],
 )
 def test_reason_says_why_and_no_value_means_the_callers_default(
-    client: TestClient[Litestar], flag: str, context: dict[str, Any], reason: str, variant: str
+    worn: TestClient[Litestar], flag: str, context: dict[str, Any], reason: str, variant: str
 ) -> None:
-    told = client.post(f"{ALL}/{flag}", json={"context": context}).json()
+    told = worn.post(f"{ALL}/{flag}", json={"context": context}).json()
     assert (told["reason"], told["variant"]) == (reason, variant)
     assert ("value" in told) is (variant == "red" and flag != "bare")
 
 
 def test_all_flags_come_at_once_without_experiments_on_surfaces(
-    client: TestClient[Litestar],
+    worn: TestClient[Litestar],
 ) -> None:
-    response = client.post(ALL, json=UNIT)
+    response = worn.post(ALL, json=UNIT)
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     flags = {flag["key"]: flag for flag in response.json()["flags"]}
@@ -83,14 +85,14 @@ def test_all_flags_come_at_once_without_experiments_on_surfaces(
     assert flags["button"] == RED
 
 
-def test_what_the_client_has_already_is_not_sent_again(client: TestClient[Litestar]) -> None:
-    etag = client.post(ALL, json=UNIT).headers["etag"]
+def test_what_the_client_has_already_is_not_sent_again(worn: TestClient[Litestar]) -> None:
+    etag = worn.post(ALL, json=UNIT).headers["etag"]
     for known in (etag, f"W/{etag}", f'"other", {etag}'):
-        response = client.post(ALL, json=UNIT, headers={"if-none-match": known})
+        response = worn.post(ALL, json=UNIT, headers={"if-none-match": known})
         assert (response.status_code, response.content) == (304, b"")
         assert response.headers["etag"] == etag
     changed = {"context": {"targetingKey": "user-2", "country": "US"}}
-    response = client.post(ALL, json=changed, headers={"if-none-match": etag})
+    response = worn.post(ALL, json=changed, headers={"if-none-match": etag})
     assert response.status_code == 200
     assert response.headers["etag"] != etag
 
@@ -117,9 +119,9 @@ def test_what_the_client_has_already_is_not_sent_again(client: TestClient[Litest
     ],
 )
 def test_errors_have_the_protocols_shape(
-    client: TestClient[Litestar], path: str, body: bytes, status: int, code: str
+    worn: TestClient[Litestar], path: str, body: bytes, status: int, code: str
 ) -> None:
-    response = client.post(path, content=body, headers={"content-type": "application/json"})
+    response = worn.post(path, content=body, headers={"content-type": "application/json"})
     told = response.json()
     assert (response.status_code, told["errorCode"]) == (status, code)
     assert told["errorDetails"]
@@ -146,6 +148,6 @@ def test_flag_is_not_told_when_the_journal_can_not_have_it(
     assert int(response.headers["retry-after"]) > 0
 
 
-def test_another_content_type_can_not_be_parsed(client: TestClient[Litestar]) -> None:
-    response = client.post(ONE, content=b"{}", headers={"content-type": "text/plain"})
+def test_another_content_type_can_not_be_parsed(worn: TestClient[Litestar]) -> None:
+    response = worn.post(ONE, content=b"{}", headers={"content-type": "text/plain"})
     assert (response.status_code, response.json()["errorCode"]) == (400, "PARSE_ERROR")

@@ -1,5 +1,6 @@
 """Personalizer's protocol, route by route; its own clients are in `tests/acceptance`."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -148,30 +149,25 @@ def test_event_named_by_the_client_gets_one_answer_and_its_rewards(
     assert len({reward.reward_id for reward in rewards if isinstance(reward, Reward)}) == 2
 
 
-@pytest.mark.parametrize("delivered", [True, False])
-@pytest.mark.parametrize("later_ms", [0, 599_000])
-@pytest.mark.parametrize("offset_ms", [0, 1, BUCKET_MS // 2, BUCKET_MS - 1])
 def test_reward_of_a_named_event_reaches_its_decision_through_any_worker(
-    world: World,
-    client: TestClient[Litestar],
-    kept: list[AnyLogRecord],
-    *,
-    offset_ms: int,
-    later_ms: int,
-    delivered: bool,
+    world: World, client: TestClient[Litestar], kept: list[AnyLogRecord]
 ) -> None:
-    world.now_ms = NOW_MS // BUCKET_MS * BUCKET_MS + offset_ms
-    post(client, "/rank", {**RANK, "eventId": "e-1"})
-    decision = kept[0]
-    assert isinstance(decision, Decision)
-    if delivered:
-        deliver(world, decision)
-    world.now_ms += later_ms
+    offsets_ms, later_ms = (0, 1, BUCKET_MS // 2, BUCKET_MS - 1), (0, 599_000)
     with another_worker(world) as other:
-        post(other, "/events/e-1/reward", {"value": 1.0}, status=204)
-    told = [record.event_id for record in kept if isinstance(record, Reward)]
-    assert told.count(decision.event_id) == 1
-    assert len(told) <= (1 if delivered else 2)
+        for case in itertools.product(offsets_ms, later_ms, (True, False)):
+            name, (offset, later, delivered) = f"e-{case}", case
+            kept.clear()
+            world.now_ms = NOW_MS // BUCKET_MS * BUCKET_MS + offset
+            post(client, "/rank", {**RANK, "eventId": name})
+            decision = kept[0]
+            assert isinstance(decision, Decision)
+            if delivered:
+                deliver(world, decision)
+            world.now_ms += later
+            post(other, f"/events/{quote(name)}/reward", {"value": 1.0}, status=204)
+            told = [record.event_id for record in kept if isinstance(record, Reward)]
+            assert told.count(decision.event_id) == 1, case
+            assert len(told) <= (1 if delivered else 2), case
 
 
 def test_named_event_is_answered_from_the_log_by_a_worker_that_does_not_know_it(
@@ -213,9 +209,9 @@ def test_slots_are_filled_and_rewarded_by_their_ids(
 
 
 def test_slots_of_an_event_that_nobody_knows_yet_are_asked_for_again(
-    client: TestClient[Litestar],
+    worn: TestClient[Litestar],
 ) -> None:
-    response = client.post(
+    response = worn.post(
         "/personalizer/multislot/events/unknown/reward",
         json={"reward": [{"slotId": "hero", "value": 1.0}]},
     )
@@ -225,9 +221,9 @@ def test_slots_of_an_event_that_nobody_knows_yet_are_asked_for_again(
 
 
 def test_baseline_of_every_slot_is_what_a_fixed_policy_serves(
-    client: TestClient[Litestar],
+    worn: TestClient[Litestar],
 ) -> None:
-    response = client.post("/s/home.feed/personalizer/multislot/rank", json=SLOTS)
+    response = worn.post("/s/home.feed/personalizer/multislot/rank", json=SLOTS)
     assert [slot["rewardActionId"] for slot in response.json()["slots"]] == ["a2", "a0"]
 
 
@@ -260,33 +256,30 @@ def slot(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_bad_request_is_refused_in_their_shape(
-    client: TestClient[Litestar],
-    kept: list[AnyLogRecord],
+    worn: TestClient[Litestar],
+    worn_world: World,
     path: str,
     body: Any,
     code: str,
     says: str,
 ) -> None:
-    error = post(client, path, body, 400)["error"]
+    before = worn_world.journal_bytes
+    error = post(worn, path, body, 400)["error"]
     assert error["code"] == "BadRequest"
     assert error["innerError"] == {"code": code}
     assert says in error["message"]
-    assert not kept
+    assert worn_world.journal_bytes == before
 
 
 @pytest.mark.parametrize("name", ["", "New name", "a" * 101])
-def test_learning_settings_need_the_name_of_a_policy(
-    client: TestClient[Litestar], name: str
-) -> None:
-    response = client.put(
-        "/personalizer/configurations/policy", json={"name": name, "arguments": ""}
-    )
+def test_learning_settings_need_the_name_of_a_policy(worn: TestClient[Litestar], name: str) -> None:
+    response = worn.put("/personalizer/configurations/policy", json={"name": name, "arguments": ""})
     assert response.status_code == 400
     assert response.json()["error"]["innerError"]["code"] == "InvalidPolicyConfiguration"
 
 
-def test_surface_that_nobody_declared_is_not_found(client: TestClient[Litestar]) -> None:
-    response = client.post("/s/nothing/personalizer/v1.0/rank", json=RANK)
+def test_surface_that_nobody_declared_is_not_found(worn: TestClient[Litestar]) -> None:
+    response = worn.post("/s/nothing/personalizer/v1.0/rank", json=RANK)
     assert response.status_code == 404
     assert response.json()["error"]["code"] == "ResourceNotFound"
 
@@ -304,19 +297,19 @@ def test_surface_that_nobody_declared_is_not_found(client: TestClient[Litestar])
     ],
 )
 def test_what_has_no_place_here_says_why(
-    client: TestClient[Litestar], method: str, path: str, reason: str
+    worn: TestClient[Litestar], method: str, path: str, reason: str
 ) -> None:
-    response = client.request(method, f"/personalizer/{path}", content=b"{}")
+    response = worn.request(method, f"/personalizer/{path}", content=b"{}")
     assert response.status_code == 501
     assert response.json()["error"]["message"] == NOT_OFFERED[reason]
     assert response.json()["error"]["code"] == "OperationNotAllowed"
 
 
 @pytest.mark.parametrize("of", ["evaluations", "featureImportances"])
-def test_there_are_no_evaluations(client: TestClient[Litestar], of: str) -> None:
-    assert client.get(f"/personalizer/{of}?top=5").json() == {"value": []}
-    assert client.get(f"/personalizer/{of}/x").status_code == 404
-    assert client.delete(f"/personalizer/{of}/x").status_code == 404
+def test_there_are_no_evaluations(worn: TestClient[Litestar], of: str) -> None:
+    assert worn.get(f"/personalizer/{of}?top=5").json() == {"value": []}
+    assert worn.get(f"/personalizer/{of}/x").status_code == 404
+    assert worn.delete(f"/personalizer/{of}/x").status_code == 404
 
 
 def test_log_properties_span_the_surface(
@@ -338,13 +331,6 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=8,
 )
-
-
-@pytest.fixture(scope="module")
-def worn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient[Litestar]]:
-    world = World(tmp_path_factory.mktemp("world"), declared=DECLARED)
-    with TestClient(world.app()) as client:
-        yield client
 
 
 @pytest.mark.parametrize("asked", [RANK, SLOTS], ids=["rank", "slots"])

@@ -31,7 +31,7 @@ PLAIN = {
     ],
 )
 def test_report_is_asked_as_the_address_says(
-    client: TestClient[Litestar],
+    worn: TestClient[Litestar],
     monkeypatch: pytest.MonkeyPatch,
     query: str,
     alpha: float,
@@ -44,25 +44,27 @@ def test_report_is_asked_as_the_address_says(
         raise NotDeclared("surface", "home.feed")
 
     monkeypatch.setattr(ActionReports, "actions", report)
-    assert client.get(f"{PATH}{query}").status_code == 404
+    assert worn.get(f"{PATH}{query}").status_code == 404
     assert asked == [(("home.feed", alpha), PLAIN | named)]
 
 
-def test_report_is_503_while_the_store_is_away(client: TestClient[Litestar], world: World) -> None:
-    world.link.away = True
-    response = client.get(PATH)
+def test_report_is_503_while_the_store_is_away(
+    worn: TestClient[Litestar], worn_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worn_world.link, "away", True)
+    response = worn.get(PATH)
     assert (response.status_code, response.json()["type"]) == (503, "store_unavailable")
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=few", "reference=", "alpha=x"])
-def test_query_out_of_its_range_is_refused(client: TestClient[Litestar], query: str) -> None:
-    response = client.get(f"{PATH}?{query}")
+def test_query_out_of_its_range_is_refused(worn: TestClient[Litestar], query: str) -> None:
+    response = worn.get(f"{PATH}?{query}")
     assert response.status_code == 400
     assert query.partition("=")[0] in response.json()["detail"]
 
 
-def test_document_names_every_reason_why_a_number_is_missing(client: TestClient[Litestar]) -> None:
-    schemas = client.get("/schema/openapi.json").json()["components"]["schemas"]
+def test_document_names_every_reason_why_a_number_is_missing(worn: TestClient[Litestar]) -> None:
+    schemas = worn.get("/schema/openapi.json").json()["components"]["schemas"]
     assert set(schemas["NotJudged"]["properties"]) == set(NotJudged.__struct_fields__)
     text = str(schemas["ActionEstimate"]["properties"]["anytime_reason"])
     assert "few_units" in text

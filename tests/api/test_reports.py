@@ -75,7 +75,7 @@ PLAIN = {"sequential": None, "fresh": False}
     ],
 )
 def test_report_is_asked_as_the_address_says(
-    client: TestClient[Litestar],
+    worn: TestClient[Litestar],
     monkeypatch: pytest.MonkeyPatch,
     path: str,
     method: str,
@@ -88,7 +88,7 @@ def test_report_is_asked_as_the_address_says(
         raise NotDeclared("experiment", "feed")
 
     monkeypatch.setattr(ReportService, method, report)
-    assert client.get(f"/v1/reports/{path}").status_code == 404
+    assert worn.get(f"/v1/reports/{path}").status_code == 404
     assert asked == [arguments]
 
 
@@ -96,10 +96,10 @@ def test_report_is_asked_as_the_address_says(
     "path", ["experiments/feed", "experiments/feed/history", "surfaces/home.feed", "overview"]
 )
 def test_report_is_503_while_the_store_is_away(
-    client: TestClient[Litestar], world: World, path: str
+    worn: TestClient[Litestar], worn_world: World, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.link.away = True
-    response = client.get(f"/v1/reports/{path}")
+    monkeypatch.setattr(worn_world.link, "away", True)
+    response = worn.get(f"/v1/reports/{path}")
     assert (response.status_code, response.json()["type"]) == (503, "store_unavailable")
 
 
@@ -113,28 +113,28 @@ def test_report_is_503_while_the_store_is_away(
     ],
 )
 def test_a_time_or_mode_that_there_is_not_is_refused(
-    client: TestClient[Litestar], query: str, said: str
+    worn: TestClient[Litestar], query: str, said: str
 ) -> None:
-    response = client.get(f"/v1/reports/experiments/feed?{query}")
+    response = worn.get(f"/v1/reports/experiments/feed?{query}")
     assert response.status_code == 400
     assert said in response.json()["detail"]
 
 
 @pytest.mark.parametrize("n", ["0", "121", "many"])
-def test_a_history_has_1_to_120_points(client: TestClient[Litestar], n: str) -> None:
-    response = client.get(f"/v1/reports/experiments/feed/history?n={n}")
+def test_a_history_has_1_to_120_points(worn: TestClient[Litestar], n: str) -> None:
+    response = worn.get(f"/v1/reports/experiments/feed/history?n={n}")
     assert (response.status_code, "n" in response.json()["detail"]) == (400, True)
 
 
 @pytest.mark.parametrize("query", ["alpha=small", "at_ms=now", "surface_version=0"])
-def test_query_that_is_no_number_is_refused(client: TestClient[Litestar], query: str) -> None:
-    response = client.get(f"/v1/reports/experiments/feed?{query}")
+def test_query_that_is_no_number_is_refused(worn: TestClient[Litestar], query: str) -> None:
+    response = worn.get(f"/v1/reports/experiments/feed?{query}")
     assert response.status_code == 400
     assert query.partition("=")[0] in response.json()["detail"]
 
 
-def test_document_says_that_effects_are_judged_twice(client: TestClient[Litestar]) -> None:
-    schemas = client.get("/schema/openapi.json").json()["components"]["schemas"]
+def test_document_says_that_effects_are_judged_twice(worn: TestClient[Litestar]) -> None:
+    schemas = worn.get("/schema/openapi.json").json()["components"]["schemas"]
     effect = schemas["MetricEffect"]
     assert {"effect", "anytime"} <= set(effect["required"])
     assert effect["properties"]["anytime"] == effect["properties"]["effect"]
