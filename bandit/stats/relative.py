@@ -52,6 +52,7 @@ def relative_ends(estimate: Estimate, critical: float, scale: Scale = "fieller")
     if scale == "log":
         return log_ends(estimate, critical)
     effect, std_error = delta(estimate)
+    effect = math.copysign(1.0, control) * effect  # the share of the control, not of its size
     return Ends(effect - critical * std_error, effect + critical * std_error)
 
 
@@ -98,6 +99,9 @@ def log_ends(estimate: Estimate, critical: float) -> Ends:
 
 def delta(estimate: Estimate) -> tuple[float, float]:
     """(treatment − control)/|control| and its standard error by the delta method.
+
+    Over the size of the control, as gbstats has it: above 0 where the treatment is higher. Every
+    other relative number here is over the control itself.
 
     v = v_t/c² − 2·t·v_ct/c³ + t²·v_c/c⁴.
 

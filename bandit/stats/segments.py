@@ -77,7 +77,7 @@ def heterogeneity(
 
     Args:
         segments: The same comparison in each.
-        scale: `relative`: of (treatment − control)/control, by the delta method.
+        scale: `relative`: of (treatment − control)/|control|, by the delta method.
         between: How the variance of the true effects is estimated.
         alpha: 1 − the level of the shrunk intervals.
 

@@ -203,6 +203,25 @@ def test_a_log_of_what_is_below_zero_has_a_reason():
     assert got.warnings == ("control_is_negative",)
 
 
+@pytest.mark.parametrize("relative", ["fieller", "log", "delta"])
+@pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])
+def test_a_relative_interval_of_a_negative_control_holds_its_effect(relative, alternative):
+    # By delta it was that of the effect over |control|: −4 % had the interval [−1.5 %, +9.5 %].
+    e = Estimate(
+        n=(100, 100),
+        values=(-5.0, -4.8),
+        covariance=((0.01, 0.0), (0.0, 0.01)),
+        dfs=(99.0, 99.0),
+        kind="mean",
+    )
+    got = compare(e, relative=relative, alternative=alternative)
+    low = -math.inf if got.relative_ci_low is None else got.relative_ci_low
+    high = math.inf if got.relative_ci_high is None else got.relative_ci_high
+    assert low < got.relative_effect == pytest.approx(-0.04) < high
+    # What is greater is relatively less: nearer to 0.
+    assert (high < math.inf) == (alternative != "less")
+
+
 def test_scales_that_disagree_are_warned_of():
     # The log interval leaves out 0 where the absolute one holds it.
     estimate = Estimate(

@@ -119,6 +119,7 @@ def by_delta(estimate: Estimate) -> dict[str, Any]:
     """gbstats' relative scale: everything from the delta method on the ratio."""
     effect = compare(estimate, relative="delta")
     value, error = delta(estimate)
+    assert effect.relative_effect == pytest.approx(value)
     return {
         "estimate": value,
         "se": error,
