@@ -217,7 +217,8 @@ def test_a_relative_interval_of_a_negative_control_holds_its_effect(relative, al
     got = compare(e, relative=relative, alternative=alternative)
     low = -math.inf if got.relative_ci_low is None else got.relative_ci_low
     high = math.inf if got.relative_ci_high is None else got.relative_ci_high
-    assert low < got.relative_effect == pytest.approx(-0.04) < high
+    assert got.relative_effect == pytest.approx(-0.04)
+    assert low < got.relative_effect < high
     # What is greater is relatively less: nearer to 0.
     assert (high < math.inf) == (alternative != "less")
 
