@@ -15,17 +15,23 @@ import pytest
 from bandit.store.client import Store
 from bandit.store.migrations import migrate
 from tests.conftest import Gateway
-from tests.dashboard.seeding import seed
+from tests.dashboard.seeding import LASTED_MS, keep, note, seed
 
 ROOT = Path(__file__).parents[2]
 START_S = 120.0
 
 
 class Seeded(NamedTuple):
-    """A store with five minutes of traffic, and how a process finds it."""
+    """A store with five minutes of traffic, whose reports are kept.
+
+    Attributes:
+        environ: With which a process finds it.
+        kept_ms: As of when they are kept, the oldest first; by the last everything has counted.
+    """
 
     store: Store
     environ: dict[str, str]
+    kept_ms: tuple[int, int]
 
 
 class Dashboard(NamedTuple):
@@ -63,10 +69,16 @@ def main_module() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def seeded(gateway: Gateway) -> Iterator[Seeded]:
-    """A store some minutes into an experiment."""
+    """A store some minutes into an experiment, with `bandit refresh` beside it."""
     store, database = open_database(gateway)
-    seed(store, time.time_ns() // 1_000_000)
-    yield Seeded(store, environ_of(gateway, database))
+    now_ms = time.time_ns() // 1_000_000_000 * 1000  # pages tell their times in seconds
+    ended_ms = now_ms - 10_000  # so that nothing waits for its join window any more
+    seed(store, ended_ms)
+    note(store, ended_ms - LASTED_MS + 1000)
+    kept_ms = (ended_ms - 60_000, now_ms)
+    for at_ms in kept_ms:
+        keep(store, at_ms)
+    yield Seeded(store, environ_of(gateway, database), kept_ms)
     store.close()
 
 

@@ -2,9 +2,13 @@
 
 import math
 import random
+import time
+
+import msgspec
 
 from bandit.journal.base import Progress
-from bandit.specs import AnySpec, Experiment, Metric, PolicySpec, Surface, Variant
+from bandit.service.refreshing_reports import ReportRefresher
+from bandit.specs import AnySpec, Experiment, Metric, Note, PolicySpec, Surface, Variant
 from bandit.store.client import Store
 from bandit.store.definitions import Definitions
 from bandit.store.sink import ClickHouseSink
@@ -159,6 +163,25 @@ def seed(store: Store, now_ms: int, decisions_n: int = 1500) -> None:
     sink.report(
         Progress(host="host-1", drained_through_ms=now_ms - 120, backlog_bytes=0, segments_n=1)
     )
+
+
+def note(store: Store, at_ms: int) -> None:
+    """Give the experiment an owner and a note."""
+    definitions = Definitions(store)
+    noted = msgspec.structs.replace(
+        definitions.get("experiment", "feed-2026").spec,
+        owner="ana",
+        notes=[Note(at_ms=at_ms, text="sale began")],
+    )
+    definitions.put(noted, expected=1, author="bo", change_id="note", now_ms=at_ms)
+
+
+def keep(store: Store, now_ms: int) -> None:
+    """Keep the numbers of every report, as `bandit refresh` does when all is delivered."""
+    sink = ClickHouseSink(store, now_ms=lambda: now_ms)
+    sink.report(Progress(host="host-1", drained_through_ms=now_ms, backlog_bytes=0, segments_n=0))
+    refresher = ReportRefresher(store, now_ms=lambda: now_ms, monotonic_s=time.monotonic)
+    assert [done.why for done in refresher.run_once() if done.why] == []
 
 
 def _seed_hero(store: Store, start_ms: int) -> None:

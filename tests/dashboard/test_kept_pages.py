@@ -5,23 +5,18 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import msgspec
 import pytest
 
 from bandit.service.planning import PlanQuestion
 from bandit.service.planning_words import answer_in_words
-from bandit.service.refreshing_reports import ReportRefresher
 from bandit.service.reporting import ReportService
 from bandit.service.reporting_answers import answers_of
 from bandit.service.reporting_words import number
-from bandit.specs import Experiment, Note
 from bandit.store.client import Store
-from bandit.store.definitions import Definitions
 from bandit.store.queries import named_queries
 from dashboard.source import Source
 from tests.conftest import Gateway
-from tests.dashboard.conftest import open_database
-from tests.dashboard.seeding import LASTED_MS, seed
+from tests.dashboard.conftest import Seeded
 from tests.dashboard.test_pages import show, table_of, text_of
 
 LOG = re.compile(
@@ -31,33 +26,22 @@ LOG = re.compile(
 
 
 class World(NamedTuple):
-    """A store with kept numbers, its reports, and the names of the queries that they asked."""
+    """The seeded store's reports, and the names of the queries that they asked."""
 
     reports: ReportService
     asked: list[str]
-    now_ms: int
+    seeded: Seeded
 
     def source(self) -> Source:
         return Source(lambda: self.reports, monotonic_s=time.monotonic, ttl_s=600.0)
 
 
 @pytest.fixture(scope="module")
-def world(gateway: Gateway) -> Iterator[World]:
-    store, _ = open_database(gateway)
-    now_ms = time.time_ns() // 1_000_000
-    seed(store, now_ms, decisions_n=400)
-    definitions = Definitions(store)
-    spec = definitions.get("experiment", "feed-2026").spec
-    assert isinstance(spec, Experiment)
-    noted = msgspec.structs.replace(
-        spec, owner="ana", notes=[Note(at_ms=now_ms - 60_000, text="sale began")]
-    )
-    definitions.put(noted, expected=1, author="bo", change_id="n", now_ms=now_ms - LASTED_MS + 1000)
-    for at_ms in (now_ms - 60_000, now_ms):
-        refresher = ReportRefresher(store, now_ms=lambda: at_ms, monotonic_s=time.monotonic)  # noqa: B023
-        assert [done.why for done in refresher.run_once() if done.why] == []
+def world(gateway: Gateway, seeded: Seeded) -> Iterator[World]:
+    store = Store.connect(gateway.url(), database=seeded.store.database)
     asked: list[str] = []
-    yield World(ReportService(counted(store, asked), lambda: now_ms), asked, now_ms)
+    reports = ReportService(counted(store, asked), lambda: seeded.kept_ms[-1])
+    yield World(reports, asked, seeded)
     store.close()
 
 
@@ -104,7 +88,7 @@ def test_a_report_from_the_log_would_be_found_out(world: World):
 
 
 def test_an_address_can_ask_for_the_past(world: World):
-    then_ms = world.now_ms - 60_000
+    then_ms = world.seeded.kept_ms[0]
     at = show("page_experiment", world.source(), experiment="feed-2026", at=str(then_ms))
     effect = world.reports.experiment("feed-2026", at_ms=then_ms).effects[0].effect
     assert "These are the numbers and definitions of then." in text_of(at)
