@@ -15,7 +15,7 @@ import re
 import sys
 import time
 import traceback
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 import msgspec
 
@@ -228,20 +228,6 @@ def configure(process: str, *, level: str, how: Format, stream: IO[str] | None =
     root.setLevel(level.upper())
     for name in _TOO_CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
-
-
-def granian_config(process: str, how: Format) -> dict[str, Any]:
-    """Granian's own few lines in the same shape; its access log has no handler."""
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"ours": {"()": f"{__name__}.formatter", "process": process, "how": how}},
-        "handlers": {"ours": {"class": "logging.StreamHandler", "formatter": "ours"}},
-        "loggers": {
-            "_granian": {"handlers": ["ours"], "level": "INFO", "propagate": False},
-            "granian.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
-        },
-    }
 
 
 def event_of(record: logging.LogRecord) -> str:

@@ -7,7 +7,6 @@ it can not find are units that are none (one person under several ids): they are
 here, too.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -291,12 +290,3 @@ def in_words(found: AaMetric, alpha: float) -> str:
             "a cap, or a proportion, helps"
         )
     return "fine"
-
-
-def least_splits(alpha: float) -> int:
-    """Splits below which even all of them called could not alarm.
-
-    >>> least_splits(0.05)
-    3
-    """
-    return math.ceil(math.log(ALARM) / math.log(alpha))

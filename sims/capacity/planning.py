@@ -72,11 +72,6 @@ class Needs(Record, frozen=True, kw_only=True):
     network_out_mb_per_s: float
     parts: tuple[Part, ...]
 
-    @property
-    def saturates_first(self) -> Part:
-        """The part that ends growth."""
-        return self.parts[0]
-
 
 def assumptions(calibration: Calibration) -> list[str]:
     """What the numbers rest on, for whoever reads them."""

@@ -117,18 +117,6 @@ def test_what_a_child_writes_by_itself_is_wrapped_once() -> None:
     assert logs.wrapped("up", line, 1.0) == line
 
 
-def test_granian_logs_in_our_shape_and_no_access() -> None:
-    logging.config.dictConfig(logs.granian_config("api", "json"))
-    granian, access = logging.getLogger("_granian"), logging.getLogger("granian.access")
-    try:
-        assert isinstance(granian.handlers[0].formatter, JsonFormatter)
-        assert not access.handlers
-        assert not access.propagate
-        assert not access.isEnabledFor(logging.INFO)
-    finally:
-        granian.handlers.clear()
-
-
 def test_configuring_twice_writes_once(stream: io.StringIO) -> None:
     configure("drain", level="info", how="json", stream=stream)
     tell(logging.getLogger("bandit"), logging.INFO, "started", "here")

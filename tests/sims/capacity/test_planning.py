@@ -36,7 +36,7 @@ def test_planned_deployment_is_the_smallest_that_is_never_too_busy() -> None:
 
 def test_part_that_saturates_first_is_full_with_the_users_it_names() -> None:
     needs = needs_of(CALIBRATION, DEMAND)
-    first = needs.saturates_first
+    first = needs.parts[0]
     lines = by_load(CALIBRATION, DEMAND, needs.deployment, [first.users])
     assert lines[first.name] == [pytest.approx(1.0)]
     assert all(values[0] <= 1.0 + 1e-9 for values in lines.values())
