@@ -44,16 +44,21 @@ WHERE surface = {surface:String}
 --
 -- An event that was stored twice counts where it was first, as far as it is less than 10 minutes
 -- before the slice; only slices that have any are sorted.
+--
+-- Rewards come to the join in their order and without texts, which would be written for every
+-- decision, most of which have none: (time, slot, hash of the id, hash of the name, worth, value).
 WITH
     ts + toIntervalMillisecond({window_ms:Int64}) AS window_end,
-    arraySort(arrayFilter(x -> x.1 >= ts AND x.1 < window_end AND x.8 < slots_n, rows)) AS timely,
+    arrayFilter(x -> x.1 >= ts AND x.1 < window_end AND x.2 < slots_n, rows) AS timely,
     arrayFilter(
-        (x, repetition) -> repetition = 1 AND x.8 = 0,
+        (x, repetition) -> repetition = 1 AND x.2 = 0,
         timely,
-        arrayEnumerateUniq(arrayMap(x -> x.5, timely))
+        arrayEnumerateUniq(arrayMap(x -> x.3, timely))
     ) AS counted,
-    arrayDistinct(arrayMap(x -> x.6, counted)) AS names,
-    arrayMap(m -> arrayMap(x -> x.7, arrayFilter(x -> x.6 = m, counted)), names) AS earned,
+    arrayDistinct(arrayMap(x -> (x.4, x.5), counted)) AS names,
+    arrayMap(
+        name -> arrayMap(x -> x.6, arrayFilter(x -> x.4 = name.1, counted)), names
+    ) AS earned,
     arrayMap(
         v -> multiIf(
             {aggregation:String} = 'sum', arraySum(v),
@@ -65,14 +70,6 @@ WITH
         ),
         earned
     ) AS totals,
-    arrayMap(
-        m -> if(
-            empty({weight_names:Array(String)}),
-            1.,
-            {weights:Array(Float64)}[indexOf({weight_names:Array(String)}, m)]
-        ),
-        names
-    ) AS worths,
     chosen AS (
         SELECT
             event_id,
@@ -84,10 +81,14 @@ WITH
             multiIf(
                 {by:String} = 'variant', toString(variant),
                 {by:String} = 'policy', toString(policy),
-                {by:String} = 'context', arrayFold(
-                    (found, member) -> JSONExtractRaw(found, member),
-                    splitByChar('.', {member:String}),
-                    context
+                {by:String} = 'context', if(
+                    position({member:String}, '.') = 0,
+                    JSONExtractRaw(context, {member:String}),
+                    arrayFold(
+                        (found, member) -> JSONExtractRaw(found, member),
+                        splitByChar('.', {member:String}),
+                        context
+                    )
                 ),
                 ''
             ) AS raw,
@@ -183,7 +184,10 @@ FROM (
                 rewarded,
                 greatest(
                     {reward_low:Float64},
-                    least({reward_high:Float64}, arraySum(arrayMap((t, v) -> t * v, totals, worths)))
+                    least(
+                        {reward_high:Float64},
+                        arraySum(arrayMap((total, name) -> total * name.2, totals, names))
+                    )
                 ),
                 {default_reward:Float64}
             ) - {origin:Float64} AS r
@@ -200,8 +204,22 @@ FROM (
         LEFT JOIN (
             SELECT
                 event_id,
-                groupArray(
-                    tuple(ts, writer, seq, rewards.surface, reward_id, name, value, slot)
+                arrayMap(
+                    x -> tuple(
+                        x.1,
+                        x.8,
+                        cityHash64(x.5),
+                        cityHash64(x.6),
+                        if(
+                            empty({weight_names:Array(String)}),
+                            1.,
+                            {weights:Array(Float64)}[indexOf({weight_names:Array(String)}, x.6)]
+                        ),
+                        x.7
+                    ),
+                    arraySort(groupArray(
+                        tuple(ts, writer, seq, rewards.surface, reward_id, name, value, slot)
+                    ))
                 ) AS rows
             FROM rewards
             WHERE surface IN ({surface:String}, '')
