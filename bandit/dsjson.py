@@ -61,6 +61,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         slots: At least one.
         model: `policy@snapshot`.
         skip_learn: What users saw was not what was drawn with these probabilities.
+        dropped: Probability with which such a line was left out of the log (`pdrop`).
     """
 
     event_id: str
@@ -70,6 +71,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     slots: tuple[LoggedSlot, ...]
     model: str = ""
     skip_learn: bool = False
+    dropped: float = 0.0
 
 
 def written(line: Line) -> bytes:
@@ -111,8 +113,6 @@ def read_line(raw: bytes) -> Line:
         fields = _DECODER.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise RecordError(f"line is no JSON object: {exc}") from exc
-    if fields.get("pdrop"):
-        raise RecordError(f"pdrop is {fields['pdrop']!r}, must be 0: a thinned log is not the log")
     try:
         return _line(fields)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as exc:
@@ -220,7 +220,16 @@ def _line(fields: dict[str, Any]) -> Line:
         slots=tuple(slots),
         model=str((fields.get("VWState") or {}).get("m", "")),
         skip_learn=skip_learn,
+        dropped=_dropped(fields.get("pdrop")),
     )
+
+
+def _dropped(value: object) -> float:
+    if value is None:
+        return 0.0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < 1.0:
+        raise RecordError(f"pdrop is {value!r}, must be in [0, 1)")
+    return float(value)
 
 
 def _text(value: object, name: str) -> str:

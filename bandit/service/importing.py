@@ -142,6 +142,8 @@ class Import:
     def _records(self, raw: bytes) -> Sequence[AnyLogRecord]:
         """A decision and its rewards; nothing of a line that nothing can be told from."""
         line = read_line(raw)
+        if line.dropped:
+            raise RecordError(f"pdrop is {line.dropped!r}, must be 0: a thinned log is not the log")
         if line.skip_learn or line.slots[0].reward is None:
             return ()
         decision = decision_of(line, self._surface, self._salt)

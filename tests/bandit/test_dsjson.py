@@ -107,7 +107,7 @@ def changed(**changes: Any) -> bytes:
         (b"", "no JSON object"),
         (b"[]", "no JSON object"),
         (b"{}", "has no 'c'"),
-        (changed(pdrop=0.5), "pdrop is 0.5"),
+        (changed(pdrop=1), "pdrop is 1, must be in [0, 1)"),
         (changed(p=[0.9]), "must be different ones of 2"),
         (changed(a=[1, 3]), "must be different ones of 2"),
         (changed(a=[2, 1]), "must be the first of 'a'"),
