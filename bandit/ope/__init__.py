@@ -45,7 +45,7 @@ from bandit.ope.likelihood import CressieRead, ElMle, cressie_read, cressie_read
 from bandit.ope.likelihood_moments import LikelihoodMoments
 from bandit.ope.loggers import Balanced, WeightedLoggers
 from bandit.ope.moments import WeightMoments
-from bandit.ope.pareto import pareto_k
+from bandit.ope.pareto import pareto_k, smoothed_weights
 from bandit.ope.propensity_tests import PropensityTest, calibration_by, propensity_tests
 from bandit.ope.reward_model import Regressor, RewardModel, RidgePerAction, cross_fit, folds_of
 from bandit.ope.slate_intervals import cressie_read_slates
@@ -64,7 +64,7 @@ from bandit.ope.terms import TermMoments, Terms
 from bandit.ope.tuning import Tuned, tune
 from bandit.ope.value import Value
 from bandit.ope.watching import GainWatch
-from bandit.ope.weighting import ControlVariate, Ips, Ncis, Replay, SgIps, Snips
+from bandit.ope.weighting import ControlVariate, Ips, Ncis, Psis, Replay, SgIps, Snips
 
 __all__ = [
     "REASONS",
@@ -95,6 +95,7 @@ __all__ = [
     "Pdis",
     "PropensityTest",
     "PseudoInverse",
+    "Psis",
     "Regressor",
     "Replay",
     "RewardDistribution",
@@ -146,6 +147,7 @@ __all__ = [
     "propensity_tests",
     "read_obd",
     "read_obd_columns",
+    "smoothed_weights",
     "snips",
     "student_t",
     "tune",

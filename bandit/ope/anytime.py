@@ -1,5 +1,8 @@
 """Confidence sequences: intervals for whoever looks again and again.
 
+They are of the mean over the rows there are: sampling weights are not applied, for a row that was
+left out is one that was not looked at.
+
 A fixed-n interval looked at 60 times is missed by the truth 17 to 87 % of the time; these at most
 alpha, however often and whenever one looks, while contexts and logging policies drift.
 """
@@ -93,8 +96,10 @@ class _Process:
 
     def bound(self, t: int, alpha: float) -> float:
         """The least mean whose wealth after `t` values is below 1 ÷ alpha."""
+        if not len(self.sums):
+            raise NotEnoughData("the log", 0, 1)
         if not 1 <= t <= len(self.sums):
-            raise NotEnoughData("a look", t, 1)
+            raise ValueError(f"a look is after {t} decisions, must be after 1 … {len(self.sums)}")
         total, spent = float(self.sums[t - 1]), float(self.surprise[t - 1])
         return lowest_mean(total, spent, t, self.scale, alpha)
 

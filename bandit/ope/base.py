@@ -46,3 +46,9 @@ def model_of(batch: LoggedBatch) -> tuple[Floats, Floats]:
     if batch.direct is None or batch.predicted is None:
         raise RecordError("the batch has no predictions: see cross_fit")
     return batch.direct, batch.reward - batch.predicted
+
+
+def check_limit(name: str, value: float) -> None:
+    """Raise unless a greatest weight is a number from 0 on; inf is none."""
+    if not value >= 0.0:
+        raise RecordError(f"{name} is {value!r}, must be at least 0")

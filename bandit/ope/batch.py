@@ -1,7 +1,8 @@
 """Logged decisions as arrays: checked once, frozen, with what may not be used left out."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -10,8 +11,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bandit.errors import BadPmf, BadPropensity, NotEnoughData, RecordError
-from bandit.ope.arrays import Floats, Ints, Mask, floats, frozen, whole_numbers
+from bandit.errors import BadPmf, NotEnoughData, RecordError
+from bandit.ope.arrays import (
+    Floats,
+    Ints,
+    Mask,
+    check_range,
+    check_shape,
+    floats,
+    frozen,
+    numbers,
+    whole_numbers,
+)
+from bandit.ope.columns import (
+    ROUNDING,
+    as_wide,
+    check_actions,
+    check_loggers,
+    each_row,
+    hull,
+    kept,
+    kept_ints,
+    kept_units,
+    needed,
+    probability,
+    propensity_of,
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -109,41 +134,39 @@ class LoggedBatch:
         (2, {'fixed': 1}, [2.0, 2.0])
         """
         # Longer than our functions are: it is one list of columns, each taken and cut alike.
-        p = np.asarray(propensity, dtype=np.float64)
-        keep, excluded = _kept(p, actions_n, barred or {})
+        p = numbers("propensity", propensity)
+        keep, excluded = kept(p, actions_n, barred or {})
 
-        def rows(name: str, values: ArrayLike | None, k: int | None = None) -> Floats | None:
+        def rows(name: str, values: ArrayLike | None, *each: int | None) -> Floats | None:
+            """A column of one number a row, or of `each`."""
             if values is None:
                 return None
-            array = np.asarray(values, dtype=np.float64)
-            if array.ndim == 0 or len(array) != len(p):
-                raise RecordError(f"{name} has shape {array.shape}, must be as long as {len(p)}")
-            return floats(
-                name, array if keep is None else array[keep], (None, k)[: max(array.ndim, 1)]
-            )
+            array = numbers(name, values)
+            check_shape(name, array.shape, (len(p), *each))
+            return floats(name, array if keep is None else array[keep], (None, *each))
 
-        pmf = rows("target_pmf", target_pmf)
+        pmf = rows("target_pmf", target_pmf, None)
         k = None if pmf is None else pmf.shape[1]
         drawn = None if action is None else whole_numbers("action", action, (len(p),))
         drawn = drawn if keep is None or drawn is None else frozen(drawn[keep])
         batch = cls(
-            propensity=_propensity(p if keep is None else p[keep]),
-            reward=_needed("reward", rows("reward", reward)),
-            target=_probability("target", rows("target", target), pmf, drawn),
+            propensity=propensity_of(p if keep is None else p[keep]),
+            reward=needed("reward", rows("reward", reward)),
+            target=probability("target", rows("target", target), pmf, drawn),
             action=drawn,
             target_pmf=pmf,
             logged_pmf=rows("logged_pmf", logged_pmf, k),
             predictions=rows("predictions", predictions, k),
             predicted=rows("predicted", predicted),
             direct=rows("direct", direct),
-            unit=None if unit is None else _kept_units(unit, len(p), keep),
+            unit=None if unit is None else kept_units(unit, len(p), keep),
             sampling=rows("sampling", sampling),
-            logger=_kept_ints("logger", logger, len(p), keep),
-            logger_propensity=rows("logger_propensity", logger_propensity),
-            embedding=_kept_ints("embedding", embedding, len(p), keep),
-            actions_n=_kept_ints(
+            logger=kept_ints("logger", logger, len(p), keep),
+            logger_propensity=rows("logger_propensity", logger_propensity, None),
+            embedding=kept_ints("embedding", embedding, len(p), keep),
+            actions_n=kept_ints(
                 "actions_n",
-                None if actions_n is None else np.broadcast_to(np.asarray(actions_n), p.shape),
+                None if actions_n is None else each_row("actions_n", actions_n, p.shape),
                 len(p),
                 keep,
             ),
@@ -159,18 +182,65 @@ class LoggedBatch:
         """Raise where values contradict each other."""
         if self.sampling is not None and not (self.sampling > 0.0).all():
             raise RecordError("sampling holds a weight that is not above 0")
+        if self.weight_bound is not None and not self.weight_bound >= 1.0 - ROUNDING:
+            raise RecordError(
+                f"weight_bound is {self.weight_bound!r}, must be at least 1, their mean"
+            )
+        check_loggers(self.logger, self.logger_propensity)
         for name, pmf in (("target_pmf", self.target_pmf), ("logged_pmf", self.logged_pmf)):
             if pmf is None:
                 continue
+            check_actions(self.action, pmf.shape[1])
             if len(pmf) and (pmf.min() < 0.0 or np.abs(pmf.sum(axis=1) - 1.0).max() > 1e-3):
                 raise BadPmf(f"{name} has a row that is not a distribution (≥ 0, sums to 1)")
-        if self.reward_range is not None and len(self):
+        if self.reward_range is not None:
+            check_range(self.reward_range)
             low, high = self.reward_range
-            least, most = float(self.reward.min()), float(self.reward.max())
-            if not (low < high and low <= least and most <= high):
+            if len(self) and not (low <= self.reward.min() and self.reward.max() <= high):
                 raise RecordError(
-                    f"rewards are in [{least}, {most}], reward_range is ({low}, {high})"
+                    f"rewards are in [{self.reward.min()}, {self.reward.max()}], reward_range is "
+                    f"({low}, {high})"
                 )
+
+    @classmethod
+    def joined(cls, parts: Iterable["LoggedBatch"]) -> "LoggedBatch":
+        """One batch of a log that came in parts, such as `bandit.service.logged.batch_of` gives.
+
+        Parts have the same columns. Pmfs are padded with 0 to the widest, what was left out is
+        added up; bounds are those that hold for all, None if a part has none.
+
+        Raises:
+            NotEnoughData: No parts.
+            RecordError: A column is in some parts only.
+
+        >>> day = LoggedBatch.of(propensity=[0.5], reward=[1], target=[0.5], weight_bound=2.0)
+        >>> week = LoggedBatch.joined([day] * 7)
+        >>> week.n, week.weight_bound
+        (7, 2.0)
+        """
+        all_of_it = list(parts)
+        if not all_of_it:
+            raise NotEnoughData("the log", 0, 1)
+        columns: dict[str, Any] = {}
+        for name in _PER_ROW:
+            each = [getattr(part, name) for part in all_of_it]
+            if all(one is None for one in each):
+                continue
+            if any(one is None for one in each):
+                raise RecordError(f"{name} is in some parts only, must be in all of them or none")
+            columns[name] = frozen(np.concatenate(as_wide(each)))
+        bounds = [part.weight_bound for part in all_of_it]
+        ranges = [part.reward_range for part in all_of_it]
+        excluded: Counter[str] = Counter()
+        for part in all_of_it:
+            excluded.update(part.excluded)
+        return cls(
+            **columns,
+            weight_bound=None if None in bounds else max(b for b in bounds if b is not None),
+            reward_range=None if None in ranges else hull([r for r in ranges if r is not None]),
+            support=_mean_support(all_of_it),
+            excluded=MappingProxyType(dict(excluded)),
+        )
 
     def __repr__(self) -> str:
         kept = ", ".join(name for name in _PER_ROW if getattr(self, name) is not None)
@@ -278,8 +348,10 @@ class LoggedBatch:
         if self.action is None:
             raise RecordError("target_pmf needs action")
         pmf = floats("target_pmf", target_pmf, (self.n, None))
-        target = _probability("target", None, pmf, self.action)
-        changed = replace(self, target_pmf=pmf, target=target, direct=None, weight_bound=None)
+        target = probability("target", None, pmf, self.action)
+        changed = replace(
+            self, target_pmf=pmf, target=target, direct=None, weight_bound=None, support=None
+        )
         changed._check()
         return changed if self.predictions is None else changed.with_predictions(self.predictions)
 
@@ -303,60 +375,12 @@ _PER_ROW = (
 )
 
 
-def _needed(name: str, values: Floats | None) -> Floats:
-    if values is None:
-        raise RecordError(f"{name} is missing")
-    return values
-
-
-def _propensity(p: Floats) -> Floats:
-    """Raise `BadPropensity` for the first that is not in (0, 1]."""
-    good = (p > 0.0) & (p <= 1.0)
-    if not good.all():
-        raise BadPropensity(float(p[np.argmin(good)]))
-    return floats("propensity", p, (None,))
-
-
-def _probability(
-    name: str, values: Floats | None, pmf: Floats | None, action: Ints | None
-) -> Floats:
-    """The target's probability of the action drawn, as given or from its pmf."""
-    if values is None:
-        if pmf is None or action is None:
-            raise RecordError(f"{name} is missing: give it, or target_pmf and action")
-        if len(action) and not (action.min() >= 0 and action.max() < pmf.shape[1]):
-            raise RecordError(f"action is outside 0 … {pmf.shape[1] - 1}")
-        values = frozen(np.take_along_axis(pmf, action[:, None], axis=1)[:, 0])
-    if len(values) and not (values.min() >= 0.0 and values.max() <= 1.0 + 1e-9):
-        raise RecordError(f"{name} holds a probability outside [0, 1]")
-    return values
-
-
-def _kept(
-    p: Floats, actions_n: ArrayLike | None, barred: Mapping[str, ArrayLike]
-) -> tuple[Mask | None, Mapping[str, int]]:
-    """Which rows stay (None: all), and how many left for each reason."""
-    if p.ndim != 1:
-        raise RecordError(f"propensity has shape {p.shape}, must be (any)")
-    masks = {reason: np.broadcast_to(np.asarray(m, bool), p.shape) for reason, m in barred.items()}
-    if actions_n is not None:
-        masks["fixed"] = (p >= 1.0) & (np.broadcast_to(np.asarray(actions_n), p.shape) > 1)
-    keep, counts = np.ones(p.shape, dtype=bool), {}
-    for reason, mask in masks.items():
-        counts[reason] = int((mask & keep).sum())
-        keep &= ~mask
-    return (None if keep.all() else keep), MappingProxyType({r: c for r, c in counts.items() if c})
-
-
-def _kept_units(unit: Sequence[Any] | NDArray[Any], n: int, keep: Mask | None) -> NDArray[Any]:
-    array = np.asarray(unit)
-    if array.shape != (n,):
-        raise RecordError(f"unit has shape {array.shape}, must be ({n})")
-    return frozen(array if keep is None else array[keep])
-
-
-def _kept_ints(name: str, values: ArrayLike | None, n: int, keep: Mask | None) -> Ints | None:
-    if values is None:
+def _mean_support(parts: Sequence[LoggedBatch]) -> tuple[float, float] | None:
+    known = [(part.n, part.support) for part in parts if part.support is not None and part.n]
+    n = sum(size for size, _ in known)
+    if not n or len(known) < sum(part.n > 0 for part in parts):
         return None
-    array = whole_numbers(name, values, (n,))
-    return array if keep is None else frozen(array[keep])
+    return (
+        sum(size * support[0] for size, support in known) / n,
+        sum(size * support[1] for size, support in known) / n,
+    )

@@ -47,6 +47,9 @@ def anytime_betting(
     low, high = span
     if not (low <= float(values.min()) and float(values.max()) <= high):
         raise ValueError(f"values are in [{values.min()}, {values.max()}], span is {span}")
+    wrong = [n for n in looks or () if not 1 <= n <= len(values)]
+    if wrong:
+        raise ValueError(f"a look is after {wrong[0]} values, must be after 1 … {len(values)}")
     x = (values - low) / (high - low)
     bets = _bets(x, alpha)
     wanted = {n: place for place, n in enumerate([len(x)] if looks is None else looks)}

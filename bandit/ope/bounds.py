@@ -62,7 +62,8 @@ def clopper_pearson(
 ) -> Interval:
     """Beta quantiles with successes = Σw·r ÷ wmax in trials = n ÷ wmax, r scaled to [0, 1].
 
-    Holds on ε-greedy logs where normal intervals do not; gives [0, 1] where Σw·r exceeds n.
+    Holds on ε-greedy logs where normal intervals do not. Where Σw·r exceeds n all trials count as
+    successes, no more (vw-estimators goes on: one weight of 10⁶ gives it a lower bound of 1).
 
     Source: Clopper & Pearson (1934); effective trials as vw-estimators 0.2.2 takes them.
 

@@ -21,6 +21,7 @@ KERNELS: Mapping[str, Callable[[Floats], Floats]] = MappingProxyType(
         "cosine": lambda u: np.where(np.abs(u) <= 1.0, math.pi / 4 * np.cos(math.pi / 2 * u), 0.0),
     }
 )
+FORMS = ("ips", "snips", "dr")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class Kernel:
         p, r = floats("density", density, (n,)), floats("reward", reward, (n,))
         if not ((p > 0.0).all() and self.bandwidth > 0.0 and self.kernel in KERNELS):
             raise RecordError("density and bandwidth must be above 0, kernel one of KERNELS")
+        if self.form not in FORMS:
+            raise RecordError(f"form is {self.form!r}, must be one of {', '.join(FORMS)}")
         gap = (floats("target", target, (n,)) - a) / self.bandwidth
         weights = KERNELS[self.kernel](gap) / (self.bandwidth * p)
         if self.form == "dr":

@@ -8,10 +8,11 @@ import numpy as np
 from bandit.errors import NotEnoughData, RecordError
 from bandit.ope.base import Estimator
 from bandit.ope.batch import LoggedBatch
+from bandit.ope.divergence import Extra, is_thin, profile, unseen_change
 from bandit.ope.interval import Interval
 from bandit.ope.intervals import student_t
 from bandit.ope.joint import JointMoments
-from bandit.ope.likelihood import Extra, design_effect, profile, weight_range
+from bandit.ope.likelihood import design_effect, weight_range
 from bandit.ope.terms import Terms
 from bandit.ope.weighting import Snips, mean_terms, weighted_mean
 from bandit.records import Record
@@ -53,7 +54,8 @@ def gain_over_logging(
     moments = JointMoments.of([weights, (weights - 1.0) * batch.reward], batch.sampling)
     least, most = batch.greatest_rewards
     extras = []
-    for w in weight_range(batch):
+    places = weight_range(batch)
+    for w in places:
         ends = (least, most) if math.isinf(w) else ((w - 1.0) * least, (w - 1.0) * most)
         extras.append(Extra((w,), min(ends), max(ends)))
     found = profile(
@@ -62,6 +64,8 @@ def gain_over_logging(
         nearest=extras[int(moments.means[0] < 1.0)],
         alpha=alpha,
         design=design_effect(batch),
+        spare=unseen_change(places, most - least),
+        thin=is_thin(moments),
     )
     span = most - least
     low, high = (min(span, max(-span, bound)) for bound in found)
@@ -115,6 +119,8 @@ def _between(candidate: LoggedBatch, other: LoggedBatch, paired: Terms, alpha: f
         first, second = ranges[0][places[0]], ranges[1][places[1]]
         ends = ((first - second) * least, (first - second) * most)
         extras[places] = Extra((first, second), min(ends), max(ends))
+    apart = JointMoments.of([candidate.weights - other.weights], candidate.sampling)
+    unseen = Extra((1.0, 1.0), least - most, most - least)
     found = profile(
         moments,
         list(extras.values()),
@@ -122,10 +128,19 @@ def _between(candidate: LoggedBatch, other: LoggedBatch, paired: Terms, alpha: f
         known=(1.0, 1.0),
         alpha=alpha,
         design=max(design_effect(candidate), design_effect(other)),
+        spare=None if _is_same(candidate, other) else unseen,
+        thin=is_thin(apart),
     )
     span = most - least
     low, high = (min(span, max(-span, bound)) for bound in found)
     return Interval(low=low, high=high, alpha=alpha, method="cressie_read")
+
+
+def _is_same(candidate: LoggedBatch, other: LoggedBatch) -> bool:
+    """Whether both are known to be one policy; if only the log does not tell them apart, not."""
+    if candidate.target_pmf is None or other.target_pmf is None:
+        return candidate is other
+    return np.array_equal(candidate.target_pmf, other.target_pmf)
 
 
 def _paired(first: Terms, second: Terms) -> Terms:

@@ -78,6 +78,8 @@ class RewardDistribution:
 
     def quantile(self, level: float) -> float:
         """The least reward t with F(t) ≥ level."""
+        if not 0.0 <= level <= 1.0:
+            raise ValueError(f"level is {level!r}, must be in [0, 1]")
         rewards, masses = self._masses
         place = int(np.searchsorted(np.cumsum(masses), level - 1e-12))
         return float(rewards[min(place, len(rewards) - 1)])

@@ -7,7 +7,7 @@ import numpy as np
 
 from bandit.errors import NotEnoughData, RecordError
 from bandit.ope.arrays import Floats
-from bandit.ope.base import model_of
+from bandit.ope.base import check_limit, model_of
 from bandit.ope.batch import LoggedBatch
 from bandit.ope.terms import Terms
 from bandit.ope.weighting import mean_terms, ratio_terms, subgaussian, weighted_mean
@@ -48,6 +48,9 @@ class Dr:
 
     clip: float = math.inf
     label: str = "dr"
+
+    def __post_init__(self) -> None:
+        check_limit("clip", self.clip)
 
     @property
     def name(self) -> str:
@@ -158,6 +161,9 @@ class SwitchDr:
 
     threshold: float
 
+    def __post_init__(self) -> None:
+        check_limit("threshold", self.threshold)
+
     @property
     def name(self) -> str:
         """As tables show it."""
@@ -251,5 +257,5 @@ def mrdr_weights(batch: LoggedBatch) -> Floats:
     evaluation", eq. 10, for stochastic targets.
     """
     p = batch.propensity
-    weights: Floats = batch.target * (1.0 - p) / p**2
+    weights: Floats = batch.weights * (1.0 - p) / p
     return weights

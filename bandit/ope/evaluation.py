@@ -19,7 +19,7 @@ from bandit.ope.intervals import student_t
 from bandit.ope.likelihood import CressieRead, cressie_read, cressie_read_dr
 from bandit.ope.terms import Terms
 from bandit.ope.value import Verdict
-from bandit.ope.weighting import ControlVariate, Ips, Snips
+from bandit.ope.weighting import ControlVariate, Ips, Snips, weighted_mean
 from bandit.records import Record
 
 FORMAT = 1
@@ -181,7 +181,7 @@ def evaluate(
         policy=policy,
         alpha=alpha,
         headline=_headline(estimates),
-        logged=float(batch.reward.mean()) if batch.n else None,
+        logged=weighted_mean(batch, batch.reward) if batch.n else None,
         estimates=tuple(estimates),
         gain=None if refused else _gain(batch, alpha),
         diagnostics=diagnostics,

@@ -112,8 +112,8 @@ def _bca_levels(levels: Floats, estimates: Floats, value: float, terms: Terms) -
     bias = float(ndtri(np.clip(share, 0.5 / n, 1.0 - 0.5 / n)))
     effects = terms.influence if terms.sampling is None else terms.influence * terms.sampling
     effects = by_unit(effects, terms.unit)
-    spread = float((effects**2).sum()) ** 1.5
-    skew = float((effects**3).sum()) / (6.0 * spread) if spread > 0.0 else 0.0
+    effects = effects / float(np.abs(effects).max())  # its unit is no matter, its cube may be
+    skew = float((effects**3).sum()) / (6.0 * float((effects**2).sum()) ** 1.5)
     at = bias + ndtri(levels)
     corrected: Floats = np.asarray(ndtr(bias + at / (1.0 - skew * at)))
     return corrected

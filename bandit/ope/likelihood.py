@@ -6,17 +6,16 @@ and this one 99 %. It costs nothing where they are right.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from scipy.special import fdtri
 
 from bandit.errors import NotEnoughData
-from bandit.ope.arrays import Floats, check_alpha
+from bandit.ope.arrays import Floats
 from bandit.ope.base import model_of
 from bandit.ope.batch import LoggedBatch
+from bandit.ope.divergence import Extra, clamped, earning, is_thin, profile
 from bandit.ope.interval import Interval
 from bandit.ope.joint import JointMoments
 from bandit.ope.terms import Terms, spread_of
@@ -159,19 +158,19 @@ def cressie_read(
     weights, (least, most) = batch.weights, batch.greatest_rewards
     # E[w] = 1 makes the value move with the rewards: counted from their least, an offset of 1e6
     # costs no digits.
-    origin = least if math.isfinite(least) else 0.0
-    low, high = weight_range(batch, weight_bounds)
-    extras = [Extra((w,), *earning(w, least - origin, most - origin)) for w in (low, high)]
-    moments = JointMoments.of([weights, weights * (batch.reward - origin)], batch.sampling)
+    moments = JointMoments.of([weights, weights * (batch.reward - least)], batch.sampling)
+    bounds = weight_range(batch, weight_bounds)
+    extras = [Extra((w,), *earning(w, 0.0, most - least)) for w in bounds]
     found = profile(
         moments,
         extras,
         nearest=extras[int(moments.means[0] < 1.0)],
         alpha=alpha,
         design=design_effect(batch),
+        spare=Extra((1.0,), 0.0, most - least) if weight_bounds is None else None,
+        thin=is_thin(moments),
     )
-    bounds = found[0] + origin, found[1] + origin
-    return clamped(bounds, (least, most), alpha, "cressie_read")
+    return clamped((found[0] + least, found[1] + least), (least, most), alpha, "cressie_read")
 
 
 def cressie_read_dr(
@@ -189,16 +188,16 @@ def cressie_read_dr(
     direct, residual = model_of(batch)
     weights, (least, most) = batch.weights, batch.greatest_rewards
     predicted = batch.reward - residual
-    low, high = weight_range(batch, weight_bounds)
     columns = [weights, weights * predicted - direct, weights * batch.reward]
+    moments = JointMoments.of(columns, batch.sampling)
+    bounds = weight_range(batch, weight_bounds)
     # The extra row's prediction: as the model is where weights are, and where they are not.
     offset = weighted_mean(batch, direct)
     middle = weighted_mean(batch, weights * predicted) / max(weighted_mean(batch, weights), 1e-300)
     extras = [
         Extra((w, middle if math.isinf(w) else w * middle - offset), *earning(w, least, most))
-        for w in (low, high)
+        for w in bounds
     ]
-    moments = JointMoments.of(columns, batch.sampling)
     found = profile(
         moments,
         extras,
@@ -206,36 +205,10 @@ def cressie_read_dr(
         known=(1.0, 0.0),
         alpha=alpha,
         design=design_effect(batch),
+        spare=Extra((1.0, 0.0), least, most) if weight_bounds is None else None,
+        thin=is_thin(moments),
     )
     return clamped(found, (least, most), alpha, "cressie_read_dr")
-
-
-@dataclass(frozen=True)
-class Extra:
-    """A row that could have been logged and was not.
-
-    Attributes:
-        known: Its `(m,)` columns of known mean, the weight first.
-        least, most: Range of its contribution. Where the weight is infinite, all but the weight
-            are per unit of weight.
-    """
-
-    known: tuple[float, ...]
-    least: float
-    most: float
-
-
-def earning(weight: float, least: float, most: float) -> tuple[float, float]:
-    """Range of w·r; of r, which is per unit of weight, where w is infinite."""
-    return (least, most) if math.isinf(weight) else (weight * least, weight * most)
-
-
-def clamped(
-    found: tuple[float, float], span: tuple[float, float], alpha: float, method: str
-) -> Interval:
-    """The interval inside the range of the possible."""
-    low, high = (min(span[1], max(span[0], bound)) for bound in found)
-    return Interval(low=low, high=high, alpha=alpha, method=method)
 
 
 def weight_range(
@@ -259,103 +232,3 @@ def design_effect(batch: LoggedBatch) -> float:
     alone = spread_of(influence, batch.sampling, None)
     together = spread_of(influence, batch.sampling, batch.unit_code)
     return max(1.0, (together / alone) ** 2) if alone > 0.0 else 1.0
-
-
-def profile(
-    moments: JointMoments,
-    extras: Sequence[Extra],
-    *,
-    nearest: Extra,
-    alpha: float,
-    known: tuple[float, ...] = (1.0,),
-    design: float = 1.0,
-) -> tuple[float, float]:
-    """Least and greatest mean of the last column within the divergence's quantile.
-
-    Args:
-        moments: Of m columns of known mean (the weight first), and of the contribution.
-        extras: Where the extra row may lie: at the least and at the greatest weight.
-        nearest: The one of them that brings the weights' mean towards 1.
-        alpha: 1 − the level.
-        known: `(m,)` the known means.
-        design: What the quantile is multiplied by.
-    """
-    check_alpha(alpha)
-    n, target = moments.rows_n, np.array(known)
-    quantile = design * float(fdtri(1.0, n, 1.0 - alpha))
-    if math.isinf(nearest.known[0]):
-        free = 1.0 / n
-    else:
-        free = _distance(moments.with_row(np.array([*nearest.known, nearest.least])), target)
-    budget = free + quantile / (1.0 + n)
-    bounds = []
-    for sign in (1.0, -1.0):
-        signed = _flipped(moments, sign)
-        found = [_least_with(signed, extra, sign, target, budget) for extra in extras]
-        bounds.append(sign * min(bound for bound in found if bound is not None))
-    return bounds[0], bounds[1]
-
-
-def _flipped(moments: JointMoments, sign: float) -> JointMoments:
-    """The same moments with the last column's sign changed."""
-    signs = np.ones(len(moments.means))
-    signs[-1] = sign
-    return JointMoments(
-        moments.mass,
-        moments.mass_squares,
-        moments.means * signs,
-        moments.comoments * np.outer(signs, signs),
-    )
-
-
-def _least_with(
-    moments: JointMoments, extra: Extra, sign: float, target: Floats, budget: float
-) -> float | None:
-    """Least mean of the contribution with one more row; None where the budget is overdrawn."""
-    earns = min(sign * extra.least, sign * extra.most)
-    if math.isinf(extra.known[0]):
-        return _least_unbounded(moments, extra, earns, target, budget)
-    return _least(moments.with_row(np.array([*extra.known, earns])), target, budget)
-
-
-def _distance(moments: JointMoments, target: Floats) -> float:
-    """gapᵀS⁻¹gap: how far the columns' means are from the known ones."""
-    gap = target - moments.means[:-1]
-    spread = moments.comoments[:-1, :-1] / moments.mass
-    return float(gap @ np.linalg.pinv(spread, hermitian=True) @ gap)
-
-
-def _least(moments: JointMoments, target: Floats, budget: float) -> float | None:
-    """x̄ + gapᵀβ − √(var(x | known columns)·(budget − distance))."""
-    spread = moments.comoments / moments.mass
-    inverse = np.linalg.pinv(spread[:-1, :-1], hermitian=True)
-    slope = inverse @ spread[:-1, -1]
-    gap = target - moments.means[:-1]
-    left = budget - float(gap @ inverse @ gap)
-    if left < -1e-12:
-        return None
-    rest = max(float(spread[-1, -1] - spread[:-1, -1] @ slope), 0.0)
-    return float(moments.means[-1] + gap @ slope) - math.sqrt(rest * max(left, 0.0))
-
-
-def _least_unbounded(
-    moments: JointMoments, extra: Extra, earns: float, target: Floats, budget: float
-) -> float | None:
-    """The limit of `_least` as the extra row's weight grows: what w misses of 1 is the row's.
-
-    Then x and the other columns lose their part in w, and the row costs the divergence 1 ÷ n.
-    """
-    n, left = moments.rows_n, budget - 1.0 / moments.rows_n
-    if left < -1e-12:
-        return None
-    per_weight = np.array([*extra.known[1:], earns])
-    change = np.concatenate([-per_weight[:, None], np.eye(len(per_weight))], axis=1)
-    means = change @ moments.means
-    spread = change @ moments.comoments @ change.T / (1.0 + n) * (n / moments.mass)
-    known = target[1:] - target[0] * per_weight[:-1]
-    rest = JointMoments(n, n, means, spread * n)
-    if not len(known):
-        reach = math.sqrt(max(float(spread[-1, -1]), 0.0) * max(left, 0.0))
-        return float(earns * target[0] + means[-1]) - reach
-    bound = _least(rest, known, left)
-    return None if bound is None else bound + earns * float(target[0])

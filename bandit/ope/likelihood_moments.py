@@ -6,11 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit.errors import NotEnoughData
-from bandit.ope.arrays import Floats
+from bandit.ope.arrays import Floats, check_range
 from bandit.ope.batch import LoggedBatch
+from bandit.ope.divergence import (
+    Extra,
+    clamped,
+    earning,
+    is_thin,
+    profile,
+    unseen_change,
+)
 from bandit.ope.interval import Interval
 from bandit.ope.joint import JointMoments
-from bandit.ope.likelihood import Extra, clamped, earning, profile
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,17 +106,25 @@ class LikelihoodMoments:
             alpha: 1 − the level.
             design: Variance over units ÷ over decisions, which these moments do not know.
         """
+        check_range(reward_range)
         least, most = _hull(reward_range, self.rewards)
         # Counted from the least reward, as the rows are: see `cressie_read`.
-        origin = least if math.isfinite(least) else 0.0
-        pair = self._changed(np.array([[1.0, 0.0, 0.0], [-origin, 1.0, 0.0]]))
+        pair = self._changed(np.array([[1.0, 0.0, 0.0], [-least, 1.0, 0.0]]))
         extras = [
-            Extra((w,), *earning(w, least - origin, most - origin))
+            Extra((w,), *earning(w, 0.0, most - least))
             for w in _hull((0.0, weight_bound), self.weights)
         ]
         nearest = extras[int(pair.means[0] < 1.0)]
-        found = profile(pair, extras, nearest=nearest, alpha=alpha, design=design)
-        return clamped((found[0] + origin, found[1] + origin), (least, most), alpha, "cressie_read")
+        found = profile(
+            pair,
+            extras,
+            nearest=nearest,
+            alpha=alpha,
+            design=design,
+            spare=Extra((1.0,), 0.0, most - least),
+            thin=is_thin(pair),
+        )
+        return clamped((found[0] + least, found[1] + least), (least, most), alpha, "cressie_read")
 
     def gain_interval(
         self,
@@ -120,14 +135,24 @@ class LikelihoodMoments:
         design: float = 1.0,
     ) -> Interval:
         """The interval of `gain_over_logging`: target − what was logged, paired by decision."""
+        check_range(reward_range)
         least, most = _hull(reward_range, self.rewards)
         pair = self._changed(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -1.0]]))
         extras = []
-        for w in _hull((0.0, weight_bound), self.weights):
+        places = _hull((0.0, weight_bound), self.weights)
+        for w in places:
             ends = (least, most) if math.isinf(w) else ((w - 1.0) * least, (w - 1.0) * most)
             extras.append(Extra((w,), min(ends), max(ends)))
         nearest = extras[int(pair.means[0] < 1.0)]
-        found = profile(pair, extras, nearest=nearest, alpha=alpha, design=design)
+        found = profile(
+            pair,
+            extras,
+            nearest=nearest,
+            alpha=alpha,
+            design=design,
+            spare=unseen_change(places, most - least),
+            thin=is_thin(pair),
+        )
         return clamped(found, (least - most, most - least), alpha, "cressie_read")
 
     @property

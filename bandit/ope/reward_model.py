@@ -44,6 +44,12 @@ class RidgePerAction:
     mean: float = 0.0
     coefficients: Floats = field(default_factory=lambda: np.zeros((0, 0)))
 
+    def __post_init__(self) -> None:
+        if not (self.strength > 0.0 and self.k > 0):
+            raise RecordError(
+                f"strength is {self.strength!r} and k is {self.k!r}, must both be above 0"
+            )
+
     def fit(self, context: Floats, action: Ints, reward: Floats, weight: Floats) -> object:
         """Solve one ridge regression per action."""
         design = _with_one(context)

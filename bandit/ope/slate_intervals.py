@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from bandit.errors import NotEnoughData, RecordError
-from bandit.ope.arrays import Floats, check_alpha
+from bandit.ope.arrays import Floats, check_alpha, check_range
+from bandit.ope.divergence import Extra, clamped, is_thin, profile
 from bandit.ope.interval import Interval
 from bandit.ope.joint import JointMoments
-from bandit.ope.likelihood import Extra, clamped, profile
 from bandit.ope.slates import SlateBatch
 from bandit.ope.terms import Terms, spread_of
 
@@ -50,6 +50,7 @@ def cressie_read_slates(
     '[0.53, 0.56]'
     """
     check_alpha(alpha)
+    check_range(reward_range)
     n, slots = slates.reward.shape
     if n == 0:
         raise NotEnoughData("the log", 0, 1)
@@ -75,6 +76,8 @@ def cressie_read_slates(
         known=(1.0,) * len(places),
         alpha=alpha,
         design=_design(slates, weights[-1], earned),
+        spare=_extra(np.ones(len(places)), least, most),
+        thin=is_thin(moments),
     )
     span = (least * len(places), most * len(places))
     return clamped(found, span, alpha, "cressie_read_slates")

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bandit.errors import BadPropensity, RecordError
 from bandit.ope.arrays import Floats, Ints, check_shape, floats, frozen
+from bandit.ope.batch import LoggedBatch
 from bandit.ope.terms import Terms
 
 
@@ -62,6 +63,8 @@ class SlateBatch:
         if unit is not None:
             check_shape("unit", np.shape(unit), (len(p),))
             code = np.unique(np.asarray(unit), return_inverse=True)[1].astype(np.int64)
+        if sampling is not None and not (np.asarray(sampling) > 0.0).all():
+            raise RecordError("sampling holds a weight that is not above 0")
         return cls(
             propensity=p,
             target=wanted,
@@ -70,6 +73,42 @@ class SlateBatch:
             direct=None if direct is None else floats("direct", direct, p.shape),
             unit_code=code,
             sampling=None if sampling is None else floats("sampling", sampling, (len(p),)),
+        )
+
+    def slot(
+        self,
+        place: int,
+        *,
+        reward_range: tuple[float, float] | None = None,
+        weight_bound: float | None = None,
+    ) -> LoggedBatch:
+        """One slot as a log of its own, for every estimator and interval.
+
+        Its weight is the product of those down to it.
+
+        Args:
+            place: 0 is the top.
+            reward_range: The least and greatest reward of a slot.
+            weight_bound: The greatest product of the weights down to it.
+
+        Source: per-decision importance sampling, Precup, Sutton, Singh (2000).
+
+        >>> slates = SlateBatch.of(
+        ...     propensity=[[0.5, 0.5]], target=[[0.5, 1.0]], reward=[[0, 1]])
+        >>> slates.slot(1).weights
+        array([2.])
+        """
+        slots = self.reward.shape[1]
+        if not 0 <= place < slots:
+            raise ValueError(f"slot is {place}, must be in 0 … {slots - 1}")
+        return LoggedBatch.of(
+            propensity=self.propensity[:, : place + 1].prod(axis=1),
+            target=self.target[:, : place + 1].prod(axis=1),
+            reward=self.reward[:, place],
+            unit=self.unit_code,
+            sampling=self.sampling,
+            reward_range=reward_range,
+            weight_bound=weight_bound,
         )
 
     @property

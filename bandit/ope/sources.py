@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from bandit.dsjson import Line, LoggedSlot, read_line
 from bandit.errors import RecordError
-from bandit.ope.arrays import Floats, Ints, floats
+from bandit.ope.arrays import Floats, Ints, floats, numbers, whole_numbers
 from bandit.ope.batch import LoggedBatch
 
 
@@ -34,6 +34,11 @@ def from_obp(
     >>> from_obp(feedback, [[1.0, 0.0], [0.25, 0.75]]).weights.tolist()
     [2.0, 1.5]
     """
+    missing = [name for name in ("action", "reward", "pscore") if feedback.get(name) is None]
+    if missing:
+        raise RecordError(
+            f"feedback has no {' and no '.join(missing)}, must have all three columns"
+        )
     position = feedback.get("position")
     logged = feedback.get("pi_b")
     return LoggedBatch.of(
@@ -51,12 +56,17 @@ def from_obp(
 
 def _at_position(values: ArrayLike, position: ArrayLike | None) -> Floats:
     """`(n, k)` of each row's position."""
-    array = np.asarray(values, dtype=np.float64)
+    array = numbers("action_dist", values)
     if array.ndim == 2:
         return array
     if array.ndim != 3:
         raise RecordError(f"action_dist has shape {array.shape}, must be (n, k) or (n, k, l)")
-    place = np.zeros(len(array), dtype=np.int64) if position is None else np.asarray(position)
+    n, _, positions_n = array.shape
+    place = np.zeros(n, dtype=np.int64)
+    if position is not None:
+        place = whole_numbers("position", position, (n,))
+    if n and not (place.min() >= 0 and place.max() < positions_n):
+        raise RecordError(f"position is outside 0 … {positions_n - 1}")
     picked: Floats = np.take_along_axis(array, place[:, None, None], axis=2)[:, :, 0]
     return picked
 
@@ -71,7 +81,8 @@ def from_dsjson(
     """A batch from Vowpal Wabbit's joined log, as Personalizer and `bandit export` write it.
 
     Rows whose users saw something else than was drawn (`_skipLearn`) are left out as `override`;
-    a slot that has no label gives no row.
+    a slot that has no label gives no row. A line that was kept with probability 1 − `pdrop` has
+    the sampling weight 1 ÷ (1 − pdrop).
 
     Args:
         lines: One JSON object each; blank ones are passed over.
@@ -103,15 +114,30 @@ def from_dsjson(
     return LoggedBatch.of(
         propensity=[logged.propensity for _, logged in rows],
         reward=[_label(logged) for _, logged in rows],
-        target=[target(line)[logged.order[0]] for line, logged in rows],
+        target=[_asked(target, line)[logged.order[0]] for line, logged in rows],
         unit=[line.event_id for line, _ in rows],
         actions_n=[
             len(set(line.slots[0].order) - above)
             for (line, _), above in zip(rows, gone, strict=True)
         ],
         barred={"override": [line.skip_learn for line, _ in rows]},
+        sampling=(
+            [1.0 / (1.0 - line.dropped) for line, _ in rows]
+            if any(line.dropped for line, _ in rows)
+            else None
+        ),
         **more,
     )
+
+
+def _asked(target: Callable[[Line], Sequence[float]], line: Line) -> Sequence[float]:
+    given = target(line)
+    if len(given) != len(line.actions):
+        raise RecordError(
+            f"target gave {len(given)} probabilities for decision {line.event_id!r}, must be "
+            f"{len(line.actions)}: one for each action"
+        )
+    return given
 
 
 def _label(slot: LoggedSlot) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bandit.errors import NotEnoughData, RecordError
 from bandit.ope.anytime import MOST_REACH, lowest_mean
-from bandit.ope.arrays import Floats, check_alpha
+from bandit.ope.arrays import Floats, check_alpha, check_range
 from bandit.ope.interval import Interval
 
 
@@ -45,9 +45,8 @@ class GainWatch:
         Raises:
             RecordError: The range is empty, or the bound below 1.
         """
+        check_range(reward_range)
         self._least, self._most = reward_range
-        if not self._least < self._most:
-            raise RecordError(f"reward_range is {reward_range}, must be two numbers, lower first")
         if not weight_bound >= 1.0:
             raise RecordError(f"weight_bound is {weight_bound!r}, must be at least 1")
         self._bound = weight_bound

@@ -63,7 +63,7 @@ def batch_for(shared: Shared, learned: Learned, rules: Rules) -> LoggedBatch:
         direct=judged.direct if model else None,
         unit=shared.unit,
         sampling=None if (shared.share == 1.0).all() else 1.0 / shared.share,
-        weight_bound=max(learned.bound, 1.0) if rejects else judged.bound,
+        weight_bound=max(learned.bound if rejects else judged.bound, 1.0),
         reward_range=(rules.surface.reward_low, rules.surface.reward_high),
         support=(judged.deficit, judged.overlap),
     )

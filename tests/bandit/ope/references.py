@@ -30,7 +30,7 @@ OTHER_CONVENTION = {
         "quantiles_25_50_75": "of bin edges",
     },
     "skdr-A500-diagnostics": {
-        "pareto_k": "floor, not ceiling, of the tail's length; arviz's is ours",
+        "pareto_k": "without the prior, of the floor of the tail's length; arviz's is ours",
         "pareto_k_positive_weights": "the same",
         "overlap": "a classifier's, not Σ min of the two pmfs",
         "ece": "bins of a classifier's scores",
@@ -38,11 +38,10 @@ OTHER_CONVENTION = {
         "log_loss": "the same",
     },
     "arviz-A2000h-psis": {
-        "psis_snips": "smoothed weights are not offered",
-        "skdr_pareto_k": "floor, not ceiling, of the tail's length",
+        "skdr_pareto_k": "without the prior, of the floor of the tail's length",
     },
     "arviz-pareto-0.2": {
-        "skdr_pareto_k": "floor, not ceiling, of the tail's length",
+        "skdr_pareto_k": "without the prior, of the floor of the tail's length",
         "true_k": "the truth, not an estimate",
     },
 }

@@ -110,6 +110,14 @@ def test_equal_rewards_of_an_unknown_range_have_no_interval():
     assert found.gain is None
 
 
+def test_what_was_logged_is_weighed_by_its_sampling_as_all_the_rest():
+    # It was the plain mean, beside values that were weighed.
+    fields = {"propensity": [0.5] * 60, "reward": [0.0, 1.0] * 30, "target": [0.5] * 60}
+    found = evaluate(LoggedBatch.of(**fields, sampling=[3.0, 1.0] * 30))
+    assert found.logged == pytest.approx(0.25)
+    assert found["snips"].value == pytest.approx(0.25)
+
+
 def test_every_public_name_is_listed_and_documented():
     assert sorted(ope.__all__) == sorted(set(ope.__all__))
     public = {n for n in vars(ope) if not n.startswith("_")} - {

@@ -195,7 +195,9 @@ def test_tail_index_is_the_peers():
     weights = (1 - worlds.uniforms(4242, 2000)) ** -0.2
     agree(case, "pareto_k", ope.pareto_k(weights))
     agree(case, "ess_fraction", float(weights.sum() ** 2 / (weights @ weights) / 2000))
-    agree(CASES["arviz-A2000h-psis"], "pareto_k", ope.pareto_k(batch("arviz-A2000h-psis").weights))
+    smooth, log = CASES["arviz-A2000h-psis"], batch("arviz-A2000h-psis")
+    agree(smooth, "pareto_k", ope.pareto_k(log.weights))
+    agree(smooth, "psis_snips", ope.Psis().terms(log).value)
 
 
 def test_diagnostics_are_the_peers():
