@@ -58,7 +58,8 @@ class Diagnostics(Record, frozen=True, kw_only=True):
         matched_n: Decisions where the target could have done the same.
         ess, ess_share: Effective sample size, and ÷ n.
         mean_weight: 1 for a correct log that covers the target.
-        max_weight, max_weight_share: The greatest weight, and its share of all.
+        max_weight, max_weight_share: The greatest weight, and the greatest share that one decision
+            has in all of it, as sampled.
         weight_bound: The greatest that could have been; None if unknown.
         tail_mass: Share of all weight in the largest 1 % of decisions.
         pareto_k: Tail index of the weights; None without a tail (ties).
@@ -110,8 +111,9 @@ def diagnose(batch: LoggedBatch) -> Diagnostics:
     ('refuse', ('one_unit',))
     """
     weights, n = batch.weights, batch.n
-    total = float(weights.sum())
-    ess = effective_n(weights if batch.sampling is None else weights * batch.sampling)
+    counted = weights if batch.sampling is None else weights * batch.sampling
+    total = float(counted.sum())
+    ess = effective_n(counted)
     deficit, overlap = support_of(batch)
     enough = n > 1 and total > 0.0 and batch.units_n > 1
     bound = batch.greatest_weight
@@ -124,9 +126,9 @@ def diagnose(batch: LoggedBatch) -> Diagnostics:
         "ess_share": ess / n if n else 0.0,
         "mean_weight": float(np.average(weights, weights=batch.sampling)) if n else None,
         "max_weight": float(weights.max(initial=0.0)),
-        "max_weight_share": float(weights.max(initial=0.0)) / total if total else 0.0,
+        "max_weight_share": float(counted.max(initial=0.0)) / total if total else 0.0,
         "weight_bound": bound if math.isfinite(bound) else None,
-        "tail_mass": float(np.partition(weights, n - top)[-top:].sum()) / total if total else 0.0,
+        "tail_mass": float(np.partition(counted, n - top)[-top:].sum()) / total if total else 0.0,
         "pareto_k": pareto_k(weights),
         "least_propensity": float(batch.propensity.min()) if n else None,
         "reward_range": batch.reward_range,

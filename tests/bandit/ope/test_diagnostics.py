@@ -100,6 +100,14 @@ def test_a_model_that_contradicts_the_log_is_named():
     assert "estimators_disagree" in found.reasons
 
 
+def test_a_decision_that_stands_for_many_weighs_as_many():
+    # Its share was that of its own weight: one in 400 that stands for 10,000 looked like any other.
+    fields = {"propensity": [0.5] * 400, "target": [0.5] * 400, "reward": [0.0, 1.0] * 200}
+    found = diagnose(LoggedBatch.of(**fields, sampling=[10_000.0] + [1.0] * 399))
+    assert found.max_weight_share == pytest.approx(10_000 / 10_399)
+    assert "one_decision_decides" in found.reasons
+
+
 def test_every_reason_is_explained():
     batch = LoggedBatch.of(propensity=[0.01] * 9, reward=[1.0] * 9, target=[1.0] * 9, unit=[1] * 9)
     found = diagnose(batch)

@@ -1,12 +1,19 @@
 import numpy as np
 import pytest
 
-from bandit.errors import NotEnoughData
+from bandit.errors import NotEnoughData, RecordError
 from bandit.ope import (
     CressieRead,
+    Dr,
     Ips,
+    Kernel,
     LoggedBatch,
+    RewardDistribution,
+    RidgePerAction,
     Snips,
+    SwitchDr,
+    anytime_betting,
+    anytime_ips,
     bootstrap,
     clopper_pearson,
     contribution_span,
@@ -34,6 +41,33 @@ def test_a_span_that_the_values_leave_is_no_bound():
     unbounded = LoggedBatch.of(propensity=[0.5], reward=[1.0], target=[0.5])
     with pytest.raises(NotEnoughData, match="weight_bound"):
         contribution_span(unbounded)
+
+
+def test_looks_outside_the_log_and_settings_that_are_none_are_named():
+    with pytest.raises(ValueError, match="after 1501 decisions, must be after 1 … 1500"):
+        anytime_ips(BATCH, looks=[1501])
+    with pytest.raises(ValueError, match="after 0 values"):
+        anytime_betting(np.ones(3), (0.0, 2.0), looks=[0])
+    for wrong in (lambda: Ips(-1.0), lambda: Dr(float("nan")), lambda: SwitchDr(-0.1)):
+        with pytest.raises(RecordError, match="must be at least 0"):
+            wrong()
+    with pytest.raises(RecordError, match="strength is 0"):
+        RidgePerAction(k=2, strength=0.0)
+    with pytest.raises(ValueError, match=r"level is 1\.5"):
+        RewardDistribution(BATCH).quantile(1.5)
+    with pytest.raises(RecordError, match="form is 'wis', must be one of ips, snips, dr"):
+        Kernel(1.0, form="wis").terms(action=[0], density=[1], target=[0], reward=[1])
+
+
+def test_a_bootstrap_knows_no_unit_of_reward():
+    # 10¹⁵⁰ raised to the third power was an OverflowError.
+    large = BATCH.take(slice(0, 100))
+    scaled = LoggedBatch.of(
+        propensity=large.propensity, target=large.target, reward=large.reward * 1e150
+    )
+    plain = bootstrap(Ips().terms(large), np.random.default_rng(1), resamples_n=200)
+    huge = bootstrap(Ips().terms(scaled), np.random.default_rng(1), resamples_n=200)
+    assert huge.high == pytest.approx(plain.high * 1e150)
 
 
 def test_clopper_pearson_stays_in_the_range_where_the_peer_gives_nan():

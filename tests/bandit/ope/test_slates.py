@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 
 from bandit.errors import BadPropensity, RecordError
-from bandit.ope import CascadeDr, PseudoInverse, Rips, Sips, SlateBatch, student_t
+from bandit.ope import (
+    CascadeDr,
+    CressieRead,
+    PseudoInverse,
+    Rips,
+    Sips,
+    SlateBatch,
+    cressie_read,
+    student_t,
+)
+from tests.bandit.ope import worlds
 from tests.bandit.ope.worlds import softmax
 
 K, SLOTS = 6, 3
@@ -103,7 +113,30 @@ def test_pseudo_inverse_is_exact_for_independent_slots_and_additive_value():
         assert abs(terms.value - SLOTS * TARGET @ APPEAL) < 4.4 * terms.std_error
 
 
+def test_one_slot_is_a_log_for_every_estimator_and_interval():
+    # vw-estimators 0.2.2 ccb.pdis_cressieread on world S of `ope_cases.json` (400, 5, 3, 99).
+    slates, _ = worlds.world_s(400, 5, 3, 99)
+    values = [0.42564932472694517, 0.330224369137022, 0.3736864775187643]
+    ends = [
+        (0.37126567460488663, 0.4800329748490036),
+        (0.2637077963231127, 0.4036921284046004),
+        (0.2893869033804012, 0.47856479252515594),
+    ]
+    free = (0.0, np.inf)
+    for place in range(3):
+        one = slates.slot(place, reward_range=(0, 1))
+        assert CressieRead(free).terms(one).value == pytest.approx(values[place], rel=1e-12)
+        got = cressie_read(one, weight_bounds=free)
+        assert (got.low, got.high) == pytest.approx(ends[place], rel=1e-9)
+    bounded = CressieRead((0.0, 9.0)).terms(slates.slot(1)).value
+    assert bounded == pytest.approx(0.3286221986318384, rel=1e-12)  # Estimator(wmax=3): 3² here
+    with pytest.raises(ValueError, match=r"slot is 3, must be in 0 … 2"):
+        slates.slot(3)
+
+
 def test_slates_that_can_not_be_are_refused():
+    with pytest.raises(RecordError, match="sampling"):
+        SlateBatch.of(propensity=[[0.5]], target=[[0.5]], reward=[[0]], sampling=[0.0])
     with pytest.raises(BadPropensity):
         SlateBatch.of(propensity=[[0.5, 0.0]], target=[[0.5, 0.5]], reward=[[0, 1]])
     with pytest.raises(RecordError):
