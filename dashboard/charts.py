@@ -4,6 +4,7 @@ No number is computed here; every one is a field of the payload. Colours have a 
 least 3.7 to 1 against Streamlit's light and dark backgrounds, and lines differ by their dashes too.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -27,8 +28,11 @@ PALETTE = (
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 ROW_PX = 42
 AXIS_PX = 66
-LEGEND_PX = 44
-"""What axis and legend take of a chart's height."""
+LEGEND_PX, LINE_PX = 24, 20
+"""What the axis and a legend and each of its lines take of a chart's height."""
+NARROW = 15
+"""Labels of so many letters stand in two columns, also on a phone; longer ones below each other."""
+TICK_PX = 9
 NEUTRAL = "#7F7F7F"
 DAY_MS = 86_400_000
 
@@ -138,7 +142,7 @@ def values_chart(values: Sequence[PolicyValue]) -> Drawing | None:
 
 
 def running_chart(series: Series) -> Drawing | None:
-    """Running mean of the reward per label; thin rules where snapshots were published."""
+    """Running mean of the reward per label; ticks above it where snapshots were published."""
     rows = running_points(series)
     if not rows:
         return None
@@ -162,7 +166,8 @@ def running_chart(series: Series) -> Drawing | None:
     said = ", ".join(f"{label} {last[label]:.4g}" for label in labels)
     layers = [_marks(series), lines] if snapshot_marks(series) else [lines]
     chart = alt.layer(*layers)
-    return Drawing(chart.properties(height=280), f"Reward per decision over time; now {said}.")
+    height = 250 + legend_px(labels)
+    return Drawing(chart.properties(height=height), f"Reward per decision over time; now {said}.")
 
 
 def rate_chart(series: Series) -> Drawing | None:
@@ -206,7 +211,9 @@ def _forest(
         ],
     )
     if by:
-        base = base.encode(yOffset=alt.YOffset(f"{by}:N", sort=groups), color=colour(by, groups))
+        base = base.encode(
+            yOffset=alt.YOffset(f"{by}:N", sort=groups), color=colour(by, groups, lines=False)
+        )
     axis = alt.Axis(format=form.removeprefix("+"), tickCount=6, labelOverlap=True)
     x = alt.X("low:Q", title=title, axis=axis, scale=alt.Scale(zero=zero))
     plain: Row = {} if by else {"color": PALETTE[0]}
@@ -214,13 +221,15 @@ def _forest(
     dot = base.mark_point(filled=True, size=90, opacity=1, **plain)
     shaped = dot.encode(x="point:Q")
     if by:
-        shape = alt.Shape(f"{by}:N", title=None, scale=alt.Scale(domain=groups), legend=legend())
+        shape = alt.Shape(
+            f"{by}:N", title=None, scale=alt.Scale(domain=groups), legend=legend(groups)
+        )
         shaped = shaped.encode(shape=shape)
     layers = [interval.encode(x=x, x2="high:Q"), shaped]
     if zero:
         origin = alt.Chart(data([{"zero": 0}]))
         layers.insert(0, origin.mark_rule(strokeDash=[4, 4], color=NEUTRAL).encode(x="zero:Q"))
-    height = AXIS_PX + ROW_PX * len(rows) + (LEGEND_PX if by else 0)
+    height = AXIS_PX + ROW_PX * len(rows) + (legend_px(groups) if by else 0)
     return alt.layer(*layers).properties(height=height)
 
 
@@ -230,9 +239,11 @@ def data(rows: list[Row]) -> dict[str, Any]:
 
 
 def _marks(series: Series) -> AnyChart:
-    rules = alt.Chart(data(snapshot_marks(series))).mark_rule(color=NEUTRAL, opacity=0.3)
-    marks: alt.Chart = rules.encode(
+    ticks = alt.Chart(data(snapshot_marks(series))).mark_rule(color=NEUTRAL, strokeWidth=1.5)
+    marks: alt.Chart = ticks.encode(
         x=_time(series),
+        y=alt.value(-TICK_PX),
+        y2=alt.value(0),
         tooltip=[
             alt.Tooltip("snapshot:N"),
             alt.Tooltip("trained:Q", title="decisions learned from", format=",d"),
@@ -254,13 +265,13 @@ def _time(series: Series) -> alt.X:
     )
 
 
-def colour(field: str, domain: Sequence[str]) -> alt.Color:
+def colour(field: str, domain: Sequence[str], *, lines: bool = True) -> alt.Color:
     """The same colour for the same place in a list, whatever the chart."""
     return alt.Color(
         f"{field}:N",
         title=None,
         scale=alt.Scale(domain=list(domain), range=_cycle(PALETTE, len(domain))),
-        legend=legend(),
+        legend=legend(domain, lines=lines),
     )
 
 
@@ -270,13 +281,36 @@ def dashes(field: str, domain: Sequence[str]) -> alt.StrokeDash:
         f"{field}:N",
         title=None,
         scale=alt.Scale(domain=list(domain), range=_cycle(DASHES, len(domain))),
-        legend=legend(),
+        legend=legend(domain, lines=True),
     )
 
 
-def legend() -> alt.Legend:
-    """The same for colour, dash and shape, or Vega draws one for each."""
-    return alt.Legend(orient="top", columns=2, labelLimit=160)
+def legend(labels: Sequence[str], *, lines: bool = False, columns: int | None = None) -> alt.Legend:
+    """The same for colour, dash and shape, or Vega draws one for each; as solid as the lines.
+
+    Args:
+        labels: What it explains.
+        lines: Shown as lines, for their dashes; else as what the chart draws.
+        columns: None: two, where the labels are short.
+    """
+    more: Row = {"symbolType": "stroke", "symbolStrokeWidth": 3} if lines else {}
+    return alt.Legend(
+        orient="top",
+        columns=columns or _columns(labels),
+        labelLimit=250,
+        symbolOpacity=1,
+        symbolSize=120 if lines else 80,
+        **more,
+    )
+
+
+def legend_px(labels: Sequence[str]) -> int:
+    """What it takes of a chart's height."""
+    return LEGEND_PX + LINE_PX * math.ceil(len(labels) / _columns(labels))
+
+
+def _columns(labels: Sequence[str]) -> int:
+    return 2 if all(len(label) <= NARROW for label in labels) else 1
 
 
 def _cycle(values: Sequence[Any], n: int) -> list[Any]:

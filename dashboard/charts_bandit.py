@@ -10,7 +10,17 @@ from bandit.service.reporting_exploration import ExplorationDay
 from bandit.service.reporting_payloads import Series, SnapshotMark
 from bandit.service.reporting_surface_payloads import DelayBucket, FeatureWeight, PolicyAllocation
 from bandit.service.reporting_words import duration, number, percent
-from dashboard.charts import DASHES, DAY_MS, NEUTRAL, PALETTE, Drawing, Row
+from dashboard.charts import (
+    DASHES,
+    DAY_MS,
+    NEUTRAL,
+    PALETTE,
+    TICK_PX,
+    Drawing,
+    Row,
+    legend,
+    legend_px,
+)
 
 OTHERS = "all others"
 """Actions that are not told by name."""
@@ -38,7 +48,7 @@ def allocation_rows(found: PolicyAllocation) -> list[Row]:
 def allocation_chart(
     found: PolicyAllocation, bucket_ms: int, snapshots: Sequence[SnapshotMark]
 ) -> Drawing | None:
-    """Stacked shares of what was on top, with a thin rule where a snapshot was published."""
+    """Stacked shares of what was on top, with a tick above where a snapshot was published."""
     rows = allocation_rows(found)
     if not rows:
         return None
@@ -61,7 +71,7 @@ def allocation_chart(
             color=alt.Color(
                 "action:N", title=None, sort=labels,
                 scale=alt.Scale(domain=labels, range=colours),
-                legend=alt.Legend(orient="top", columns=2, labelLimit=140),
+                legend=legend(labels),
             ),
             tooltip=[
                 alt.Tooltip("action:N"),
@@ -75,7 +85,7 @@ def allocation_chart(
     layers = [bars, marks] if marks is not None else [bars]
     shown = ", ".join(f"{action} {percent(found.shares[action])}" for action in found.actions)
     said = f"What {found.policy} had on top over time, as shares. In all: {shown}."
-    return Drawing(alt.layer(*layers).properties(height=300), said)
+    return Drawing(alt.layer(*layers).properties(height=260 + legend_px(labels)), said)
 
 
 def explored_chart(found: PolicyAllocation, bucket_ms: int) -> Drawing | None:
@@ -131,16 +141,16 @@ def learning_chart(series: Series, policy: str) -> Drawing | None:
         return None
     labels = [policy, *([UNIFORM] if any(row["policy"] == UNIFORM for row in rows) else [])]
     scale = alt.Scale(domain=labels, range=list(PALETTE[: len(labels)]))
-    legend = alt.Legend(orient="top", columns=2, labelLimit=160)
+    shown_as = legend(labels, lines=True)
     lines = (
         alt.Chart(_data(rows))
         .mark_line(strokeWidth=2.5, point=len(rows) <= 2 * len(labels))
         .encode(
             x=_time_axis(min(r["at"] for r in rows), max(r["at"] for r in rows)),
             y=alt.Y("so far:Q", title="reward per decision so far", scale=alt.Scale(zero=False)),
-            color=alt.Color("policy:N", title=None, scale=scale, legend=legend),
+            color=alt.Color("policy:N", title=None, scale=scale, legend=shown_as),
             strokeDash=alt.StrokeDash(
-                "policy:N", title=None, legend=legend,
+                "policy:N", title=None, legend=shown_as,
                 scale=alt.Scale(domain=labels, range=[list(d) for d in DASHES[: len(labels)]]),
             ),
             tooltip=[
@@ -159,7 +169,7 @@ def learning_chart(series: Series, policy: str) -> Drawing | None:
         max(r["at"] for r in rows),
     )
     layers = [marks, lines] if marks is not None else [lines]
-    chart = alt.layer(*layers).properties(height=280)
+    chart = alt.layer(*layers).properties(height=240 + legend_px(labels))
     return Drawing(chart, f"Reward per decision so far, over time; now {said}.")
 
 
@@ -268,7 +278,9 @@ def weights_chart(weights: Sequence[FeatureWeight]) -> Drawing | None:
     ]
     if not rows:
         return None
-    sides = ["more reward", "less reward"]
+    both = ["more reward", "less reward"]
+    sides = [side for side in both if any(row["side"] == side for row in rows)]
+    colours = [PALETTE[both.index(side)] for side in sides]
     chart = (
         alt.Chart(_data(rows))
         .mark_bar()
@@ -282,8 +294,8 @@ def weights_chart(weights: Sequence[FeatureWeight]) -> Drawing | None:
                 axis=alt.Axis(labelLimit=170, labelOverlap=False, ticks=False, domain=False),
             ),
             color=alt.Color(
-                "side:N", title=None, legend=alt.Legend(orient="top"),
-                scale=alt.Scale(domain=sides, range=list(PALETTE[:2])),
+                "side:N", title=None, legend=legend(sides, columns=1),
+                scale=alt.Scale(domain=sides, range=colours),
             ),
             tooltip=[
                 alt.Tooltip("feature:N"),
@@ -325,7 +337,7 @@ def delays_chart(delays: Sequence[DelayBucket], window_ms: int) -> Drawing | Non
             y=alt.Y("delay:N", title=None, sort=[row["delay"] for row in rows],
                     axis=alt.Axis(labelLimit=170, labelOverlap=False)),
             x=alt.X("rewards:Q", title="rewards", axis=alt.Axis(tickMinStep=1, tickCount=6)),
-            color=alt.Color("side:N", title=None, legend=alt.Legend(orient="top"),
+            color=alt.Color("side:N", title=None, legend=legend(sides, columns=1),
                             scale=alt.Scale(domain=sides, range=list(PALETTE[:2]))),
             tooltip=[alt.Tooltip("delay:N"), alt.Tooltip("rewards:Q", format=",d")],
         )
@@ -363,9 +375,11 @@ def _marks(snapshots: Sequence[SnapshotMark], first_ms: int, last_ms: int) -> An
         return None
     return (
         alt.Chart(_data(rows))
-        .mark_rule(color=NEUTRAL, opacity=0.4)
+        .mark_rule(color=NEUTRAL, strokeWidth=1.5)
         .encode(
             x=_time_axis(first_ms, last_ms),
+            y=alt.value(-TICK_PX),
+            y2=alt.value(0),
             tooltip=[
                 alt.Tooltip("snapshot:N"),
                 alt.Tooltip("trained:Q", title="decisions learned from", format=",d"),

@@ -8,7 +8,7 @@ from bandit.service.planning import DesignPlan, Plan
 from bandit.service.planning_words import SPENDINGS
 from bandit.service.reporting_words import number, percent
 from bandit.stats.sequential import DesignCost
-from dashboard.charts import NEUTRAL, PALETTE, Drawing, Row, colour, dashes, data
+from dashboard.charts import NEUTRAL, PALETTE, Drawing, Row, colour, dashes, data, legend_px
 
 SHOWN = (("fixed", None, None), ("planned", 5, "obrien_fleming"), ("planned", 5, "pocock"),
          ("anytime", None, None))  # fmt: skip
@@ -87,9 +87,12 @@ def mde_chart(plan: Plan) -> Drawing | None:
     wanted = abs(_size(plan))
     line = (
         alt.Chart(data(rows))
-        .mark_line(strokeWidth=2.5, point=True, color=PALETTE[0])
+        .mark_line(strokeWidth=2.5, point={"color": PALETTE[0]}, color=PALETTE[0])
         .encode(
-            x=alt.X("days:Q", title="days", scale=alt.Scale(zero=True)),
+            x=alt.X(
+                "days:Q", title="days", scale=alt.Scale(zero=True),
+                axis=alt.Axis(format=".4~g", tickCount=8, labelOverlap=True),
+            ),
             y=alt.Y("effect:Q", title="least effect found", axis=alt.Axis(format=form)),
             tooltip=[
                 alt.Tooltip("days:Q", title="days", format=".4~g"),
@@ -97,7 +100,7 @@ def mde_chart(plan: Plan) -> Drawing | None:
                 alt.Tooltip("effect:Q", title="least effect", format=form),
             ],
         )
-    )
+    )  # fmt: skip
     aim = alt.Chart(data([{"effect": wanted}]))
     rule = aim.mark_rule(strokeDash=[4, 4], color=NEUTRAL).encode(y="effect:Q")
     said = "; ".join(f"{number(row['days'])} days: {_text(plan, row['effect'])}" for row in rows)
@@ -136,7 +139,7 @@ def _lines(plan: Plan, rows: Sequence[Row], y: str, title: str, form: str) -> al
         .mark_line(strokeWidth=2.5, interpolate="monotone")
         .encode(
             x=alt.X("effect:Q", title="true effect", axis=axis),
-            y=alt.Y(y, title=title, axis=alt.Axis(format=form)),
+            y=alt.Y(y, title=title, axis=alt.Axis(format=form, tickCount=5)),
             color=colour("label", labels),
             strokeDash=dashes("label", labels),
             tooltip=[
@@ -145,7 +148,7 @@ def _lines(plan: Plan, rows: Sequence[Row], y: str, title: str, form: str) -> al
                 alt.Tooltip(y, title=title, format=form),
             ],
         )
-        .properties(height=260)
+        .properties(height=230 + legend_px(labels))
     )
     return chart
 

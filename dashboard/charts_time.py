@@ -7,7 +7,18 @@ import altair as alt
 
 from bandit.service.reporting_payloads import Arrivals, ExperimentHistory, TimeMark
 from bandit.service.reporting_words import number, percent
-from dashboard.charts import DAY_MS, NEUTRAL, PALETTE, AnyChart, Drawing, Row, colour, dashes, data
+from dashboard.charts import (
+    DAY_MS,
+    NEUTRAL,
+    PALETTE,
+    AnyChart,
+    Drawing,
+    Row,
+    colour,
+    dashes,
+    data,
+    legend_px,
+)
 
 MARK_ICONS = {
     "declared": "declared",
@@ -124,12 +135,12 @@ def history_chart(history: ExperimentHistory, metric: str, *, relative: bool) ->
             y=y, strokeDash=dashes("label", labels)
         ),
     ]
-    chart = alt.layer(*layers).properties(height=280)
+    chart = alt.layer(*layers).properties(height=250 + legend_px(labels))
     return Drawing(chart, _history_said(what, rows, relative=relative))
 
 
 def arrivals_chart(arrivals: Arrivals | None, marks: Sequence[TimeMark]) -> Drawing | None:
-    """Units so far, by variant."""
+    """Units exposed so far, by variant."""
     rows = arrival_points(arrivals)
     if not rows or arrivals is None:
         return None
@@ -139,7 +150,7 @@ def arrivals_chart(arrivals: Arrivals | None, marks: Sequence[TimeMark]) -> Draw
         .mark_line(strokeWidth=2.5, point=len(rows) <= 24 * len(labels))
         .encode(
             x=time_axis([row["at"] for row in rows]),
-            y=alt.Y("total:Q", title="units so far"),
+            y=alt.Y("total:Q", title="units exposed so far"),
             color=colour("label", labels),
             strokeDash=dashes("label", labels),
             tooltip=[
@@ -149,10 +160,11 @@ def arrivals_chart(arrivals: Arrivals | None, marks: Sequence[TimeMark]) -> Draw
             ],
         )
     )
-    chart = alt.layer(*_marks(marks, rows), lines).properties(height=220)
+    chart = alt.layer(*_marks(marks, rows), lines)
+    chart = chart.properties(height=190 + legend_px(labels))
     last = {row["label"]: row["total"] for row in rows}
     said = ", ".join(f"{label} {last[label]:,}" for label in labels)
-    return Drawing(chart, f"Units over time by variant; now {said}.")
+    return Drawing(chart, f"Units exposed over time by variant; now {said}.")
 
 
 def time_axis(times_ms: Sequence[int]) -> alt.X:

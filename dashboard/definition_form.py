@@ -1,7 +1,7 @@
 """Editing one declaration, by form or as JSON; nothing that others did is overwritten unseen."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 import pandas as pd
@@ -10,6 +10,7 @@ import streamlit as st
 from bandit.service.history import changes
 from bandit.specs import SPECS
 from bandit.store.definitions import Definition
+from dashboard.definition_toml import from_toml, toml_of
 from dashboard.forms import (
     BY_BUTTON,
     FIRST,
@@ -23,13 +24,13 @@ from dashboard.forms import (
     rows_of,
     text_of,
 )
-from dashboard.parts import moment, plain, show_answer
+from dashboard.parts import begun, moment, plain, show_answer
 from dashboard.source import Source
 from dashboard.writing import Answer, Writer, path_of
 
 SAID, GO = "bandit_said", "bandit_go"
 """What was just done, and what it was done to, for the run after it."""
-WAYS = ("form", "JSON")
+WAYS = ("form", "TOML", "JSON")
 
 
 class Trouble(NamedTuple):
@@ -65,11 +66,11 @@ def show_editor(
     if newest is not None and loaded is not None and newest.version != loaded.version:
         _tell_of_others(kind, loaded, newest)
     editor = _Editor(source, writer, kind, name, loaded)
-    way = st.segmented_control("Edit as", WAYS, default=WAYS[0], key=f"way|{kind}")
-    if way == "JSON":
-        editor.as_json()
-    else:
+    way = st.segmented_control("Edit as", WAYS, default=WAYS[0], key=f"way|{kind}", required=True)
+    if way in (None, WAYS[0]):
         editor.as_form()
+    else:
+        editor.as_text(str(way))
 
 
 def _loaded(kind: str, newest: Definition | None) -> Definition | None:
@@ -111,25 +112,39 @@ class _Editor:
         )
         self._trouble: Trouble | None = st.session_state.get(f"trouble|{self._tag}")
 
-    def as_json(self) -> None:
-        """All of it as one text."""
+    def as_text(self, language: str) -> None:
+        """All of it as one text, `TOML` or `JSON`."""
         known = self._base if self._loaded else {"key": "", **self._base}
-        with st.form(f"json|{self._tag}"):
+        try:
+            shown = toml_of(SPECS[self._kind], known) if language == "TOML" else text_of(known)
+        except FieldError as exc:
+            st.info(f"{begun(str(exc))}.", icon=":material/info:")
+            return
+        with st.form(f"{language}|{self._tag}"):
             text = st.text_area(
-                "The whole declaration", text_of(known), height=480, key=f"text|{self._tag}"
+                "The whole declaration", shown, height=480, key=f"{language}-text|{self._tag}"
             )
+            if language == "TOML":
+                st.caption("What is not in it has its default.")
             if self._trouble:
                 self._show(self._trouble)
             is_sent = st.form_submit_button("Save", type="primary", icon=":material/save:")
-        if not is_sent:
-            return
+        if is_sent:
+            self._save(self._read(text, language))
+
+    def _read(self, text: str, language: str) -> dict[str, Any]:
+        if language == "TOML":
+            try:
+                return from_toml(text)
+            except FieldError as exc:
+                self._fail(Trouble("", f"{begun(str(exc))}."))
         try:
             body = msgspec.json.decode(text)
         except (msgspec.DecodeError, RecursionError) as exc:
             self._fail(Trouble("", f"It is no JSON ({exc}), must be one JSON object."))
         if not isinstance(body, dict):
             self._fail(Trouble("", "It is no JSON object, must be one."))
-        self._save(body)
+        return body
 
     def as_form(self) -> None:
         """A widget for each field."""
@@ -184,7 +199,7 @@ class _Editor:
         words = f"{self._kind} {key} is declared, version {version}."
         finish(self._source, words, self._kind, key)
 
-    def _fail(self, trouble: Trouble) -> None:
+    def _fail(self, trouble: Trouble) -> NoReturn:
         """Say it where it belongs: that part of the page is drawn already."""
         st.session_state[f"trouble|{self._tag}"] = trouble
         st.rerun()

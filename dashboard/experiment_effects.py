@@ -33,7 +33,6 @@ def show_effects(report: ExperimentReport, *, relative: bool, mode: SequentialMo
     """The metrics, and the guardrails apart from them."""
     metrics = [found for found in report.effects if found.role != "guardrail"]
     guards = [found for found in report.effects if found.role == "guardrail"]
-    st.header("Effects", anchor=False)
     _forest(metrics, relative=relative, mode=mode)
     show_table([effect_row(found, mode) for found in metrics])
     st.caption(promise_in_words(report.sequential, mode))

@@ -6,7 +6,7 @@ from bandit.service.reporting import ExperimentReport
 from bandit.service.reporting_payloads import ExperimentHistory, Series
 from dashboard.charts import running_chart
 from dashboard.charts_time import arrivals_chart, history_chart, mark_rows
-from dashboard.parts import choose, show_chart, show_table
+from dashboard.parts import BOX_PX, choose, show_chart, show_texts
 
 
 def show_over_time(
@@ -19,13 +19,15 @@ def show_over_time(
     else:
         _effects(report, history, relative=relative)
     marks = () if history is None else history.marks
-    st.header("Units over time", anchor=False)
+    st.header("Units exposed over time", anchor=False)
     show_chart(arrivals_chart(report.arrivals, marks), "No unit counts yet.")
+    what = "when it was assigned" if report.surface is None else "at its first decision"
+    st.caption(f"A unit is exposed {what}, and counts from then on.")
     if report.surface is not None:
         _rewards(report.series)
     if marks:
         st.header("What happened", anchor=False)
-        show_table(mark_rows(marks))
+        show_texts(mark_rows(marks))
         st.caption(
             "Changes of the experiment, its surface and its metrics, and its notes: dashed upright "
             "lines in the charts above. Notes are the experiment's own: `PUT "
@@ -38,7 +40,9 @@ def _effects(report: ExperimentReport, history: ExperimentHistory, *, relative: 
     if not metrics:
         st.markdown("There is no metric to follow.")
         return
-    metric = choose("Metric over time", metrics, "metric") if len(metrics) > 1 else metrics[0]
+    metric = metrics[0]
+    if len(metrics) > 1:
+        metric = choose("Metric over time", metrics, "metric", width_px=BOX_PX)
     drawing = history_chart(history, metric, relative=relative)
     otherwise = history.next_step or (
         "Nothing is kept of this metric yet; a point is added at every refresh."
@@ -56,4 +60,4 @@ def _rewards(series: Series) -> None:
     st.header("Reward over time", anchor=False)
     show_chart(running_chart(series), "No decision counts yet: their join window must end first.")
     if series.snapshots:
-        st.caption("Thin upright lines: a snapshot was published.")
+        st.caption("Ticks above: a snapshot was published.")

@@ -13,7 +13,7 @@ from bandit.service.reporting_words import (
     p_value,
     percent,
 )
-from dashboard.parts import show_list, show_table, with_counts
+from dashboard.parts import show_list, show_table, show_texts, with_counts
 
 
 def show_trust(report: ExperimentReport) -> None:
@@ -23,7 +23,7 @@ def show_trust(report: ExperimentReport) -> None:
     st.markdown(split_in_words(report))
     show_list(exceptions_in_words(report.variants, report.forced_n))
     st.header("Checks", anchor=False)
-    show_table(check_rows(report))
+    show_texts(check_rows(report))
 
 
 def check_rows(report: ExperimentReport) -> list[dict[str, str]]:

@@ -39,6 +39,7 @@ from dashboard.charts_bandit import (
     weights_chart,
 )
 from dashboard.parts import (
+    BOX_PX,
     REFRESH_S,
     choose,
     choose_level,
@@ -51,6 +52,7 @@ from dashboard.parts import (
     show_list,
     show_missing,
     show_table,
+    side_by_side,
 )
 from dashboard.source import Source
 
@@ -59,6 +61,7 @@ NAMED = 7
 ACTIONS = 12
 """In the table and the chart of actions."""
 WEIGHTS = 15
+PLACES = ("most shown", "second", "third")
 AUDITS = {
     "fine": "Actions were drawn as often as the log says they should have been.",
     "mismatch": "**Actions were not drawn as often as the log says.** Numbers that go by "
@@ -82,10 +85,8 @@ def render(source: Source) -> None:
     overview = open_surface_page(source, "Bandit")
     if overview is None:
         return
-    which, level, _ = st.columns(3)
-    with which:
+    with side_by_side():
         key = choose_surface(overview)
-    with level:
         alpha = choose_level()
     _live(source, key, alpha)
     _live_actions(source, key, alpha)
@@ -112,8 +113,7 @@ def _live(source: Source, key: str, alpha: float) -> None:
         )
         return
     _tiles(tile_texts(report, found))
-    with st.columns(3)[0]:
-        policy = choose_policy(found)
+    policy = choose_policy(found)
     _allocation(report, found, policy)
     _exploration(report, found, policy)
     show_downloads(
@@ -134,7 +134,8 @@ def choose_policy(found: AllocationReport) -> PolicyAllocation:
     """One of the policies that showed anything; the surface's own first."""
     ordered = sorted(found.policies, key=lambda each: each.policy != found.policy)
     keys = [each.policy for each in ordered]
-    return ordered[keys.index(choose("Policy", keys, "policy", word="policy"))]
+    chosen = choose("Policy", keys, "policy", word="policy", width_px=BOX_PX)
+    return ordered[keys.index(chosen)]
 
 
 def tile_texts(report: SurfaceReport, found: AllocationReport) -> list[tuple[str, str, str]]:
@@ -160,14 +161,14 @@ def tile_texts(report: SurfaceReport, found: AllocationReport) -> list[tuple[str
         (
             "Draws at the floor",
             percent(own.floor_drawn_share if own else None),
-            f"{percent(own.floor_share if own else None)} of actions have no more",
+            f"{percent(own.floor_share if own else None)} of offered actions are at it",
         ),
         (
             "Newest snapshot",
             DASH if learning is None else f"@{learning.snapshot}",
             "nothing learns"
             if learning is None
-            else f"{duration(learning.age_ms)} old, of {learning.trained:,} rewarded decisions",
+            else f"{duration(learning.age_ms)} old, of {learning.trained:,} rewards",
         ),
     ]
 
@@ -181,7 +182,7 @@ def _allocation(report: SurfaceReport, found: AllocationReport, policy: PolicyAl
     st.header("What is shown over time", anchor=False)
     snapshots = [mark for mark in report.series.snapshots if mark.policy == policy.policy]
     show_chart(allocation_chart(policy, found.bucket_ms, snapshots))
-    more = " Thin upright lines are snapshots." if snapshots else ""
+    more = " Ticks above are snapshots." if snapshots else ""
     part = "" if found.source == "kept" else " Of the newest decisions: `bandit refresh` keeps all."
     st.caption(
         f"{policy.decisions_n:,} decisions of {policy.policy}, by what was on top.{more}{part}"
@@ -331,10 +332,9 @@ def _live_behaviour(source: Source, key: str) -> None:
             "No member of the context has 2 to 50 values, so there are no segments to tell apart."
         )
         return
-    with st.columns(3)[0]:
-        choose("By", found.members, "by", found.by)
+    choose("By", found.members, "by", found.by, width_px=BOX_PX)
     show_table(segment_rows(found))
-    st.caption("The newest decisions that count. *Top actions*: how often each was shown.")
+    st.caption("The newest decisions that count, and how often each action was shown.")
 
 
 def segment_rows(found: BehaviourReport) -> list[dict[str, str]]:
@@ -342,7 +342,7 @@ def segment_rows(found: BehaviourReport) -> list[dict[str, str]]:
     rows = []
     for segment in found.segments:
         shown_n = max(1, segment.decisions_n)
-        shown = ", ".join(f"{a} {percent(n / shown_n)}" for a, n in segment.actions.items())
+        shown = [f"{a} {percent(n / shown_n)}" for a, n in segment.actions.items()]
         rows.append(
             {
                 found.by: segment.value.strip('"') or "(absent)",
@@ -350,8 +350,8 @@ def segment_rows(found: BehaviourReport) -> list[dict[str, str]]:
                 "units": f"{segment.units_n:,}",
                 "rewarded": percent(segment.rewarded_share),
                 "reward": number(segment.reward_mean),
-                "top actions": shown,
             }
+            | dict(zip(PLACES, [*shown, "", "", ""], strict=False))
         )
     return rows
 

@@ -12,13 +12,15 @@ from bandit.service.replaying import Replay
 from bandit.service.reporting_tables import as_csv
 from bandit.service.reporting_words import DASH, duration, number
 from dashboard.parts import (
+    BOX_PX,
     choose_surface,
     open_surface_page,
-    show_age,
     show_downloads,
     show_list,
     show_missing,
     show_table,
+    side_by_side,
+    watch_age,
 )
 from dashboard.source import Source
 
@@ -45,23 +47,24 @@ def render(source: Source) -> None:
     overview = open_surface_page(source, "Decisions")
     if overview is None:
         return
-    _, problem = source.overview(0.05)
-    show_age(overview.as_of_ms, problem)
+    watch_age(source)
     wanted = _search()
     if wanted:
         _decision(source, wanted)
         return
-    which, whose, _ = st.columns(3)
-    with which:
+    with side_by_side():
         key = choose_surface(overview)
-    with whose:
         unit = st.text_input(
-            "Unit", st.query_params.get("unit", ""), key="unit", placeholder="all units"
+            "Unit",
+            st.query_params.get("unit", ""),
+            key="unit",
+            placeholder="all units",
+            width=BOX_PX,
         ).strip()
-        if unit:
-            st.query_params["unit"] = unit
-        else:
-            st.query_params.pop("unit", None)
+    if unit:
+        st.query_params["unit"] = unit
+    else:
+        st.query_params.pop("unit", None)
     _newest(source, key, unit)
 
 

@@ -13,14 +13,21 @@ from bandit.specs import SPECS
 from bandit.store.definitions import Definition
 from dashboard.definition_form import GO, SAID, show_editor
 from dashboard.definition_steps import show_steps
+from dashboard.definition_toml import toml_of
+from dashboard.forms import FieldError, text_of
 from dashboard.parts import (
+    BOX_PX,
+    HALF_PX,
     REFRESH_S,
     choose,
+    in_short,
     moment,
     plain,
     show_downloads,
     show_missing,
     show_table,
+    side_by_side,
+    switch,
 )
 from dashboard.source import Source
 from dashboard.writing import Writer
@@ -44,17 +51,18 @@ def render(source: Source, writer: Writer | None = None) -> None:
     if key := st.session_state.pop(GO, ""):
         st.session_state.pop("key", None)  # the box begins anew, with what the address says
         st.query_params["key"] = key
-    which, key_of, _ = st.columns([1, 2, 1])
-    with which:
-        name = choose("Kind", list(KINDS), "kind", "experiments")
+    row = side_by_side()
+    with row:
+        name = choose("Kind", list(KINDS), "kind", "experiments", width_px=HALF_PX)
     kind = KINDS[name]
     found, problem = source.definitions(kind)
     if found is None:
         show_missing(problem)
         return
     keys = [definition.key for definition in found]
-    with key_of:
-        key = choose("Which one", [*keys, NEW], "key", keys[0] if keys else NEW)
+    with row:
+        first = keys[0] if keys else NEW
+        key = choose("Which one", [*keys, NEW], "key", first, width_px=BOX_PX)
     _live(source, kind, key)
     if key == NEW:
         if writer is None:
@@ -68,9 +76,7 @@ def render(source: Source, writer: Writer | None = None) -> None:
     edit, history = st.tabs(["Edit" if writer else "Definition", "History"])
     with edit:
         if writer is None:
-            # Without colours for its words: stock ones are too faint to read for some.
-            st.code(_json(newest.spec), language=None, wrap_lines=True)
-            st.caption("This session may only read: an API key with the scope `admin` changes it.")
+            _declaration(newest)
         else:
             show_editor(source, writer, kind, name, newest)
     with history:
@@ -82,10 +88,26 @@ def _live(source: Source, kind: str, key: str) -> None:
     """The list, which follows what others do while somebody fills in a form."""
     found, problem = source.definitions(kind)
     if problem:
-        st.warning(f"This list may be old. ({problem})", icon=":material/cloud_off:")
+        st.warning(f"This list may be old. ({in_short(problem)})", icon=":material/cloud_off:")
     if found:
         with st.expander(f"All {len(found):,}", expanded=key == NEW):
             show_table([definition_row(one) for one in found])
+
+
+def _declaration(newest: Definition) -> None:
+    """What is declared, for who may only read."""
+    kind, declared = SPECS[newest.kind], msgspec.to_builtins(newest.spec)
+    way = switch("Shown as", ("TOML", "JSON"), "as")
+    try:
+        text = toml_of(kind, declared) if way == "TOML" else text_of(declared)
+    except FieldError:
+        text = text_of(declared)
+    # Without colours for its words: stock ones are too faint to read for some.
+    st.code(text, language=None, wrap_lines=True)
+    st.caption(
+        ("What is not in it has its default. " if way == "TOML" else "")
+        + "This session may only read: an API key with the scope `admin` changes it."
+    )
 
 
 def _say_how(kind: str, name: str, *, is_empty: bool) -> None:
@@ -177,7 +199,3 @@ def history_csv(versions: Sequence[DefinitionVersion]) -> str:
 
 def _cell(value: Any) -> str | None:
     return None if value is None else msgspec.json.encode(value).decode()
-
-
-def _json(spec: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(spec)).decode()

@@ -18,7 +18,11 @@ from dashboard.experiment_sql import show_sql
 from dashboard.experiment_time import show_over_time
 from dashboard.experiment_trust import show_trust
 from dashboard.parts import (
+    BOX_PX,
     REFRESH_S,
+    asked,
+    asked_level,
+    begun,
     choose,
     choose_level,
     open_page,
@@ -29,6 +33,8 @@ from dashboard.parts import (
     show_missing,
     show_problems,
     show_verdict,
+    side_by_side,
+    switch,
 )
 from dashboard.source import Source
 
@@ -38,33 +44,25 @@ SCALES = ("absolute", "relative")
 
 def render(source: Source) -> None:
     """Draw the page."""
-    shown = st.query_params.get("archived") == ARCHIVED[1]
+    shown = asked(ARCHIVED, "archived") == ARCHIVED[1]
     overview = open_page(source, "Experiment", archived=shown)
     if overview is None:
         return
     if not overview.experiments:
         st.info(nothing_in_words(overview), icon=":material/inbox:")
         if overview.archived_n:
-            choose("Archived experiments", ARCHIVED, "archived")
+            switch("Archived experiments", ARCHIVED, "archived")
         return
-    which, level, look, scale, when, *more = st.columns(6 if overview.archived_n else 5)
-    for column in more:
-        with column:
-            choose("Archived experiments", ARCHIVED, "archived")
-    with which:
-        key = choose(
-            "Experiment", [found.key for found in ordered_experiments(overview)], "experiment"
-        )
-    with level:
-        alpha = choose_level()
-    with look:
-        looks = {words: mode for mode, words in HOLDS.items()}
-        mode = looks[choose("Intervals hold for", list(looks), "look")]
-    with scale:
-        relative = choose("Scale of the effects", SCALES, "scale") == "relative"
-    with when:
-        at_ms = choose_time()
-    _live(source, key, alpha, at_ms, relative=relative, mode=mode)
+    with side_by_side("bottom"):
+        keys = [found.key for found in ordered_experiments(overview)]
+        key = choose("Experiment", keys, "experiment", width_px=BOX_PX)
+        with st.popover("More", icon=":material/tune:"):
+            at_ms, problem = choose_time()
+            if overview.archived_n:
+                switch("Archived experiments", ARCHIVED, "archived")
+    if problem:
+        st.error(problem, icon=":material/event_busy:")
+    _live(source, key, at_ms)
 
 
 def nothing_in_words(overview: Overview) -> str:
@@ -77,21 +75,12 @@ def nothing_in_words(overview: Overview) -> str:
 
 
 @st.fragment(run_every=REFRESH_S)
-def _live(
-    source: Source,
-    key: str,
-    alpha: float,
-    at_ms: int | None,
-    *,
-    relative: bool,
-    mode: SequentialMode,
-) -> None:
+def _live(source: Source, key: str, at_ms: int | None) -> None:
+    alpha = asked_level()
     report, problem = source.experiment(key, alpha, at_ms)
     if report is None:
         show_missing(problem)
         return
-    if mode == "planned" and report.plan is None:
-        mode = "anytime"  # no looks are planned: what holds is what holds at every look
     show_age(report.as_of_ms, problem)
     if at_ms is not None:
         st.info("These are the numbers and definitions of then.", icon=":material/history:")
@@ -102,6 +91,8 @@ def _live(
     show_verdict(report.verdict)
     show_problems(report.health.problems)
     _tiles(report)
+    st.header("Effects", anchor=False)
+    relative, mode = choose_view(report)
     show_effects(report, relative=relative, mode=mode)
     history = source.effects_over_time(key, alpha, at_ms)
     show_over_time(report, history.payload, history.problem, relative=relative)
@@ -115,11 +106,25 @@ def _live(
     )
 
 
+def choose_view(report: ExperimentReport) -> tuple[bool, SequentialMode]:
+    """How effects are shown: whether relative to the control, and with which intervals."""
+    looks = {
+        words: mode
+        for mode, words in HOLDS.items()
+        if mode != "planned" or report.plan is not None  # only where looks are planned
+    }
+    with side_by_side():
+        relative = switch("Scale of the effects", SCALES, "scale") == "relative"
+        choose_level()
+        mode = looks[switch("Intervals hold for", list(looks), "look")]
+    return relative, mode
+
+
 def _answers(report: ExperimentReport) -> None:
     """The three questions that everybody asks, side by side."""
     answers = answers_of(report)
     for column, answer in zip(st.columns(len(answers)), answers, strict=True):
-        with column.container(border=True):
+        with column.container(border=True, height="stretch"):
             st.markdown(f"{answer.question}  \n**{answer.short}**")
             st.caption(answer.why)
 
@@ -130,26 +135,23 @@ def about_in_words(report: ExperimentReport) -> str:
     return f"{report.status} · {where} · owner {report.owner or DASH} · version {report.version}"
 
 
-def choose_time() -> int | None:
-    """As of when, kept in the address; None: now."""
-    asked = st.text_input(
+def choose_time() -> tuple[int | None, str]:
+    """As of when, kept in the address, None: now; and why it can not be as it is asked for."""
+    wanted = st.text_input(
         "As of",
         value=st.query_params.get("at", ""),
         key="at",
         placeholder="now, or 2026-11-23",
         help="A day (its start, UTC), or a time with its offset: 2026-11-23T10:00:00Z. Empty: now.",
     )
-    if not asked or asked == "now":
+    if not wanted or wanted == "now":
         st.query_params.pop("at", None)
-        return None
-    st.query_params["at"] = asked
+        return None, ""
+    st.query_params["at"] = wanted
     try:
-        return moment_ms(asked)
+        return moment_ms(wanted), ""
     except RecordError as exc:
-        st.error(
-            f"{str(exc)[:1].upper()}{str(exc)[1:]}. Shown is now.", icon=":material/event_busy:"
-        )
-        return None
+        return None, f"{begun(str(exc))}. Shown is now."
 
 
 def tile_texts(report: ExperimentReport) -> list[tuple[str, str, str, str]]:

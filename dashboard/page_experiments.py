@@ -12,11 +12,13 @@ from bandit.service.judging_payloads import MetricEffect
 from bandit.service.reporting import Overview
 from bandit.service.reporting_payloads import ExperimentHeadline, HealthState
 from bandit.service.reporting_tables import as_csv, headline_rows
-from bandit.service.reporting_words import DASH, duration, in_words, number, percent
+from bandit.service.reporting_words import DASH, duration, in_words, number, percent, so_many_days
 from bandit.stats import Effect
 from dashboard.interval_picture import Interval, picture, reach_of
 from dashboard.parts import (
+    HALF_PX,
     REFRESH_S,
+    asked,
     choose,
     ordered_experiments,
     plain,
@@ -26,12 +28,14 @@ from dashboard.parts import (
     show_missing,
     show_table,
     show_verdict,
+    side_by_side,
     tooltips,
 )
 from dashboard.source import Source
 
 ANY = "all"
 NO_SURFACE = "no surface"
+STATUSES = ("not archived", "running", "draft", "stopped", "archived", ANY)
 OPENED = "experiment-opened"
 """Key of the session's state: which experiment was clicked."""
 SPELLED_OUT = 5
@@ -71,7 +75,7 @@ def render(source: Source, experiment_page: StreamlitPage | None = None) -> None
 
 @st.fragment(run_every=REFRESH_S)
 def _live(source: Source, experiment_page: StreamlitPage | None) -> None:
-    archived = st.query_params.get("status") in ("archived", ANY)
+    archived = asked(STATUSES, "status", STATUSES[0]) in ("archived", ANY)
     overview, problem = source.overview(0.05, archived=archived)
     if overview is None:
         show_missing(problem)
@@ -83,8 +87,8 @@ def _live(source: Source, experiment_page: StreamlitPage | None) -> None:
     show_killed_of(overview.surfaces)
     if not overview.experiments and not overview.archived_n:
         st.markdown(
-            "No experiment is declared: `PUT /v1/experiments/{key}`, or start one on "
-            "*Definitions*. *Planner* says how long it will take."
+            "No experiment is declared: make one under *Definitions & audit*, or "
+            "`PUT /v1/experiments/{key}`. *Planner* says how long it will take."
         )
     else:
         _experiments(overview, experiment_page)
@@ -116,26 +120,23 @@ def _experiments(overview: Overview, page: StreamlitPage | None) -> None:
 def _filtered(overview: Overview) -> list[ExperimentHeadline]:
     """What the filters leave; the address keeps them."""
     every = ordered_experiments(overview)
-    status, surface, owner, text = st.columns(4)
-    with status:
-        live = "not archived"
-        wanted = choose(
-            "Status", [live, "running", "draft", "stopped", "archived", ANY], "status", live
-        )
-    with surface:
-        surfaces = sorted({one.surface or NO_SURFACE for one in every})
-        where = choose("Surface", [ANY, *surfaces], "surface", ANY)
-    with owner:
-        owners = sorted({one.owner for one in every if one.owner})
-        whose = choose("Owner", [ANY, *owners], "owner", ANY)
-    with text:
+    surfaces = sorted({one.surface or NO_SURFACE for one in every})
+    owners = sorted({one.owner for one in every if one.owner})
+    with side_by_side():
+        wanted = choose("Status", STATUSES, "status", width_px=HALF_PX)
+        where = choose("Surface", [ANY, *surfaces], "surface", ANY, width_px=HALF_PX)
+        whose = choose("Owner", [ANY, *owners], "owner", ANY, width_px=HALF_PX)
         word = st.text_input(
-            "Words", value=st.query_params.get("words", ""), key="words", placeholder="key or text"
+            "Words",
+            value=st.query_params.get("words", ""),
+            key="words",
+            placeholder="key or text",
+            width=HALF_PX,
         )
-        if word:
-            st.query_params["words"] = word
-        elif "words" in st.query_params:
-            del st.query_params["words"]
+    if word:
+        st.query_params["words"] = word
+    else:
+        st.query_params.pop("words", None)
     return filtered(every, status=wanted, surface=where, owner=whose, words=word)
 
 
@@ -271,7 +272,7 @@ def days_left_in_words(one: ExperimentHeadline) -> str:
         return "decided"
     if one.days_left == 0.0:
         return "all the units that it needs are in"
-    return f"about {number(round(one.days_left, 1))} days left"
+    return f"about {so_many_days(one.days_left)} left"
 
 
 def surface_rows(overview: Overview) -> list[dict[str, str]]:

@@ -13,6 +13,7 @@ from bandit.service.reporting_words import DASH, duration, percent
 from dashboard.charts import rate_chart
 from dashboard.charts_bandit import delay_rows, delays_chart
 from dashboard.parts import (
+    BOX_PX,
     REFRESH_S,
     choose,
     choose_surface,
@@ -23,6 +24,7 @@ from dashboard.parts import (
     show_missing,
     show_problems,
     show_table,
+    show_texts,
 )
 from dashboard.source import Desk, Source
 
@@ -35,9 +37,7 @@ def render(source: Source) -> None:
     overview = open_surface_page(source, "Health")
     if overview is None:
         return
-    which, _, _ = st.columns(3)
-    with which:
-        key = choose_surface(overview)
+    key = choose_surface(overview)
     _live(source, key)
     _live_feedback(source, key)
     _live_learning(source, key)
@@ -107,8 +107,7 @@ def _defaulted(source: Source, key: str) -> None:
             '(`{"app_version": "4.2"}`), and this table tells which version forgets rewards.'
         )
         return
-    with st.columns(3)[0]:
-        choose("By", found.members, "by", found.by)
+    choose("By", found.members, "by", found.by, width_px=BOX_PX)
     show_table(defaulted_rows(found))
     st.caption(
         "Decisions that count and that nothing came back for. Decisions log no client version of "
@@ -156,7 +155,7 @@ def _live_findings(source: Source) -> None:
     st.header("This host and its store", anchor=False)
     show_findings(found)
     with st.expander("Everything that was looked at"):
-        show_table([finding_row(each) for each in found])
+        show_texts([finding_row(each) for each in found])
     st.caption("The same as `bandit doctor` says on the dashboard's host, but for its API.")
 
 
@@ -192,7 +191,13 @@ def tile_texts(health: Health) -> list[tuple[str, str, str]]:
     """Label, number and small print of each tile."""
     silent = f", {health.silent_n} silent" if health.silent_n else ""
     return [
-        (label, f"{counts.distinct_n:,}", f"{counts.records_n:,} records")
+        (
+            label,
+            f"{counts.distinct_n:,}",
+            "each once in the log"
+            if counts.records_n == counts.distinct_n
+            else f"{counts.records_n:,} records, some twice",
+        )
         for label, counts in (
             ("Decisions", health.decisions),
             ("Rewards", health.rewards),
@@ -227,6 +232,6 @@ def learning_row(policy: PolicyHealth) -> dict[str, str]:
         "given_up",
     )
     if learning is None:
-        return row | dict.fromkeys(counts, DASH)
+        return row | dict.fromkeys((name.replace("_", " ") for name in counts), DASH)
     row |= {"newest": str(learning.snapshot), "age": duration(learning.age_ms)}
-    return row | {name: f"{getattr(learning, name):,}" for name in counts}
+    return row | {name.replace("_", " "): f"{getattr(learning, name):,}" for name in counts}

@@ -21,13 +21,17 @@ from bandit.service.reporting_words import number
 from bandit.specs import MetricType
 from dashboard.charts_plan import duration_chart, mde_chart, power_chart
 from dashboard.parts import (
-    LEVELS,
+    BOX_PX,
+    HALF_PX,
     choose,
-    show_age,
+    choose_level,
     show_chart,
     show_downloads,
     show_missing,
     show_table,
+    side_by_side,
+    switch,
+    watch_age,
 )
 from dashboard.source import Source
 
@@ -39,6 +43,7 @@ SHOWS: dict[str, Hypothesis] = {
 }
 POWERS = {"80 %": 0.8, "90 %": 0.9, "95 %": 0.95, "70 %": 0.7, "50 %": 0.5}
 SHARES = ("proportion", "retention")
+SIZE = "The least effect one cares about. Empty: the metric's margin, and 5 % of typed-in numbers."
 
 
 def render(source: Source) -> None:
@@ -49,18 +54,17 @@ def render(source: Source) -> None:
         show_missing(problem)
         st.markdown("Typed-in numbers can be planned with all the same.")
     else:
-        show_age(overview.as_of_ms, problem)
+        watch_age(source)
         if overview.next_step:
             st.info(overview.next_step, icon=":material/inbox:")
-    where, what, level, power = st.columns(4)
-    with where:
+    with side_by_side():
         surface = _surface(overview)
-    with what:
-        shows = SHOWS[choose("To be shown", list(SHOWS), "shows")]
-    with level:
-        alpha = LEVELS[choose("Level of the intervals", list(LEVELS), "level", "95 %")]
-    with power:
-        wanted = POWERS[choose("Found in how many runs", list(POWERS), "power", word="power")]
+        shows = SHOWS[choose("To be shown", list(SHOWS), "shows", width_px=HALF_PX)]
+        runs = choose(
+            "Found in how many runs", list(POWERS), "power", word="power", width_px=HALF_PX
+        )
+        wanted = POWERS[runs]
+        alpha = choose_level()
     if surface is None:
         _typed(shows, alpha, wanted)
     else:
@@ -71,7 +75,7 @@ def _surface(overview: Overview | None) -> str | None:
     """The busiest first; None for typed-in numbers."""
     surfaces = [] if overview is None else overview.surfaces
     ordered = sorted(surfaces, key=lambda surface: -surface.decisions_n)
-    chosen = choose("Surface", [*(one.key for one in ordered), TYPED], "surface")
+    chosen = choose("Surface", [*(one.key for one in ordered), TYPED], "surface", width_px=BOX_PX)
     return None if chosen == TYPED else chosen
 
 
@@ -91,18 +95,14 @@ def _known(source: Source, surface: str, shows: Hypothesis, alpha: float, power:
         )
         _typed(shows, alpha, power, first)
         return
-    column, *_ = st.columns(2)
-    with column:
-        metric = choose("Metric", keys, "metric")
+    metric = choose("Metric", keys, "metric", word="metric", width_px=BOX_PX)
     baseline = next(one for one in first.metrics if one.metric == metric)
     typed = baseline.mean is None or baseline.sd is None
     question = _question(shows, alpha, power, pace=first.units_per_day)
     with st.expander("What is known, and what to take in its place", expanded=typed):
         show_table([baseline_row(one) for one in first.metrics])
-        mean, sd = st.columns(2)
-        with mean:
+        with side_by_side():
             given_mean = _number("Mean, in place of what is known", "mean", baseline.mean)
-        with sd:
             given_sd = _number("Spread (sd per unit)", "sd", baseline.sd, low=0.0)
     question = msgspec.structs.replace(question, mean=given_mean, sd=given_sd)
     _answer(*source.planning(surface, question, metric))
@@ -110,17 +110,13 @@ def _known(source: Source, surface: str, shows: Hypothesis, alpha: float, power:
 
 def _typed(shows: Hypothesis, alpha: float, power: float, known: Planning | None = None) -> None:
     """By what somebody types in."""
-    kind, mean, sd = st.columns(3)
-    with kind:
-        chosen = choose("Kind of metric", list(get_args(MetricType)), "type", "proportion")
+    with side_by_side():
+        kinds = list(get_args(MetricType))
+        chosen = choose("Kind of metric", kinds, "type", "proportion", width_px=HALF_PX)
         metric_type = next(one for one in get_args(MetricType) if one == chosen)
-    is_share = metric_type in SHARES
-    with mean:
-        given = _number("Mean (a share: 0.05 is 5 %)" if is_share else "Mean", "mean")
-    spread = None
-    if not is_share:
-        with sd:
-            spread = _number("Spread (sd per unit)", "sd", low=0.0)
+        is_share = metric_type in SHARES
+        given = _number("Mean (0.05 is 5 %)" if is_share else "Mean", "mean")
+        spread = None if is_share else _number("Spread (sd per unit)", "sd", low=0.0)
     question = _question(shows, alpha, power, pace=None if known is None else known.units_per_day)
     if given is None:
         st.info(
@@ -145,17 +141,12 @@ def _typed(shows: Hypothesis, alpha: float, power: float, known: Planning | None
 
 def _question(shows: Hypothesis, alpha: float, power: float, *, pace: float | None) -> PlanQuestion:
     """What is asked beside the metric; the address keeps it."""
-    effect, scale, pacing, share, treatments = st.columns(5)
-    with scale:
-        absolute = choose("Effect is", ["relative", "absolute"], "scale") == "absolute"
-    with effect:
-        label = "Effect one cares about" + ("" if absolute else ", in %")
-        size = _number(label, "effect", placeholder="the metric's margin, or 5 %", low=0.0)
-    with pacing:
+    with side_by_side():
+        absolute = switch("The effect is", ("relative", "absolute"), "scale") == "absolute"
+        label = "Effect to find" + ("" if absolute else ", in %")
+        size = _number(label, "effect", placeholder="the margin", low=0.0, tooltip=SIZE)
         given = _number("New units a day", "units_per_day", pace, low=0.0)
-    with share:
-        part = _number("Share of the traffic, in %", "share", 100.0, low=0.0, high=100.0)
-    with treatments:
+        part = _number("Share of traffic, in %", "share", 100.0, low=0.0, high=100.0)
         n = _number("Treatments", "treatments", 1.0, low=1.0, high=49.0)
     size = size or None
     return PlanQuestion(
@@ -178,6 +169,7 @@ def _number(
     placeholder: str = "",
     low: float | None = None,
     high: float | None = None,
+    tooltip: str | None = None,
 ) -> float | None:
     """A number that the address keeps; what is known stands in the empty box."""
     given = number_asked(st.query_params.get(parameter, ""), low, high)
@@ -189,6 +181,8 @@ def _number(
         key=parameter,
         format="%.6g",
         placeholder=placeholder or (number(known) if known is not None else ""),
+        help=tooltip,
+        width=HALF_PX,
     )
     if found is None:
         st.query_params.pop(parameter, None)

@@ -27,7 +27,6 @@ from bandit.service.reporting_words import (
 from dashboard.charts import LOGS, effects_charts, values_chart
 from dashboard.parts import (
     REFRESH_S,
-    choose,
     choose_level,
     choose_surface,
     open_surface_page,
@@ -38,9 +37,11 @@ from dashboard.parts import (
     show_list,
     show_missing,
     show_table,
+    side_by_side,
+    switch,
     with_counts,
 )
-from dashboard.policies_forest import forest_chart, forest_lines, line_row
+from dashboard.policies_forest import forest_chart, forest_lines, line_row, whys
 from dashboard.policies_promotions import show_promotions
 from dashboard.source import Source
 from dashboard.writing import Writer
@@ -59,13 +60,10 @@ def render(source: Source, writer: Writer | None = None) -> None:
     overview = open_surface_page(source, "Policies")
     if overview is None:
         return
-    which, level, look = st.columns(3)
-    with which:
+    with side_by_side():
         key = choose_surface(overview)
-    with level:
         alpha = choose_level()
-    with look:
-        anytime = choose("Intervals hold for", LOOKS, "look") == LOOKS[0]
+        anytime = switch("Intervals hold for", LOOKS, "look") == LOOKS[0]
     _live(source, key, alpha, anytime=anytime)
     _promotions(source, key, alpha, writer)
     _live_more(source, key, alpha)
@@ -88,6 +86,7 @@ def _live(source: Source, key: str, alpha: float, *, anytime: bool) -> None:
         "policy that serves."
     )
     show_chart(forest_chart(lines), "No policy can be valued yet; see why below.")
+    show_list(whys(lines))
     show_table([line_row(line) for line in lines])
     st.caption(
         "*Trust* `refuse`: the log can not tell, and no number is shown. Baselines are of the "
@@ -156,14 +155,14 @@ def agreement_row(experiment: str, found: Agreement) -> dict[str, str]:
     return {
         "experiment": experiment,
         "judged": f"{found.judged} ({found.policy})",
+        "state": found.state,
         "from the log of": found.log,
-        "foretold": value_in_words(found.foretold),
+        "foretold": _shown(found.foretold),
         "earned": _in_brackets(found.earned, found.earned_low, found.earned_high),
         "difference": _in_brackets(
             found.difference, found.difference_low, found.difference_high, "+"
         ),
         "relative": percent(found.relative, "+"),
-        "state": found.state,
         "why": in_words(found.reasons),
     }
 

@@ -11,15 +11,18 @@ import streamlit as st
 from bandit.service.reporting_tables import as_csv
 from bandit.service.reporting_words import DASH, number, p_value
 from bandit.service.simulations import Curve, Final, Pair, RunHead, SavedRun, WinLoss
-from dashboard.charts import DASHES, PALETTE, Drawing, Row
+from dashboard.charts import DASHES, PALETTE, Drawing, Row, legend, legend_px
 from dashboard.parts import (
+    BOX_PX,
     choose,
-    show_age,
     show_chart,
     show_downloads,
     show_list,
     show_missing,
     show_table,
+    side_by_side,
+    switch,
+    watch_age,
 )
 from dashboard.source import Source
 
@@ -35,9 +38,8 @@ MOST_LINES = 8
 def render(source: Source) -> None:
     """Draw the page."""
     st.title("Simulations")
-    overview, away = source.overview(0.05)
-    if overview is not None:
-        show_age(overview.as_of_ms, away)
+    overview, _ = source.overview(0.05)
+    watch_age(source)
     found, problem = source.simulations()
     if found is None:
         show_missing(problem)
@@ -51,19 +53,16 @@ def render(source: Source) -> None:
             st.markdown(overview.next_step)  # code in a caption is too pale to read
         return
     heads = {head.id: head for head in found.runs}
-    which, _ = st.columns([2, 1])
-    with which:
-        run_id = choose("Run", list(heads), "run")
+    run_id = choose("Run", list(heads), "run", width_px=2 * BOX_PX)
     run, problem = source.simulation(run_id)
     if run is None:
         st.error(f"{problem}.", icon=":material/report:")
         return
     st.markdown(run_in_words(heads[run_id]))
-    left, right, _ = st.columns(3)
-    with left:
-        world = choose("World", [world.name for world in run.worlds], "world")
-    with right:
-        measure = choose("Over time", MEASURES, "measure")
+    with side_by_side():
+        worlds = [world.name for world in run.worlds]
+        world = choose("World", worlds, "world", word="world", width_px=BOX_PX)
+        measure = switch("Over time", MEASURES, "measure")
     _world(run, world, measure)
     _matrix(run)
     with st.expander("All saved runs"):
@@ -146,7 +145,7 @@ def curves_chart(curves: Sequence[Curve], measure: str) -> Drawing | None:
     colour = alt.Color(
         "policy:N", title=None,
         scale=alt.Scale(domain=labels, range=[PALETTE[i % 8] for i in range(len(labels))]),
-        legend=_legend(),
+        legend=legend(labels, lines=True),
     )  # fmt: skip
     title = "regret so far" if measure == "regret" else "reward per round so far"
     scale = alt.Scale(zero=measure == "regret")
@@ -169,7 +168,7 @@ def curves_chart(curves: Sequence[Curve], measure: str) -> Drawing | None:
             scale=alt.Scale(
                 domain=labels, range=[list(DASHES[i % 4]) for i in range(len(labels))]
             ),
-            legend=_legend(),
+            legend=legend(labels, lines=True),
         ),
         opacity=alt.condition(one, alt.value(1.0), alt.value(0.15)),
         tooltip=[
@@ -180,7 +179,7 @@ def curves_chart(curves: Sequence[Curve], measure: str) -> Drawing | None:
     )  # fmt: skip
     last = {row["policy"]: row["value"] for row in rows}
     said = ", ".join(f"{label} {number(value)}" for label, value in last.items())
-    chart = alt.layer(bands, lines).add_params(one).properties(height=340)
+    chart = alt.layer(bands, lines).add_params(one).properties(height=300 + legend_px(labels))
     return Drawing(chart, f"{title.capitalize()} of each policy over rounds; at the end {said}.")
 
 
@@ -244,11 +243,6 @@ def _in_brackets(value: float | None, low: float | None, high: float | None, sig
         return DASH
     ends = "" if low is None else f" [{number(low, sign)}, {number(high, sign)}]"
     return f"{number(value, sign)}{ends}"
-
-
-def _legend() -> alt.Legend:
-    """As solid as the lines, not as the bands."""
-    return alt.Legend(orient="top", columns=2, labelLimit=140, symbolOpacity=1)
 
 
 def _data(rows: list[Row]) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from bandit.service.evaluation_artefact import EvaluationHeadline
 from bandit.service.reporting import SurfaceReport
 from bandit.service.reporting_words import DASH, in_words, number
 from bandit.specs import KILL_SWITCH, UNIFORM_SLICE
-from dashboard.charts import PALETTE, Drawing, Row
+from dashboard.charts import AXIS_PX, PALETTE, Drawing, Row, legend, legend_px
+from dashboard.parts import plain
 
 KINDS = ("live", "challenger", "baseline", "searched")
+SHAPES = ("circle", "square", "triangle-up", "cross")
 BASELINES = {
     "uniform": "chance alone",
     "first": "offered order",
@@ -109,14 +111,15 @@ def forest_chart(lines: Sequence[Line]) -> Drawing | None:
     if not rows:
         return None
     labels = [row["policy"] for row in rows]
+    kinds = [kind for kind in KINDS if any(row["kind"] == kind for row in rows)]
     base = alt.Chart(_data(rows)).encode(
         y=alt.Y(
             "policy:N", title=None, sort=labels,
             axis=alt.Axis(labelLimit=150, labelOverlap=False, ticks=False, domain=False),
         ),
         color=alt.Color(
-            "kind:N", title=None, legend=alt.Legend(orient="top", columns=2),
-            scale=alt.Scale(domain=list(KINDS), range=list(PALETTE[: len(KINDS)])),
+            "kind:N", title=None, legend=legend(kinds),
+            scale=alt.Scale(domain=kinds, range=[PALETTE[KINDS.index(kind)] for kind in kinds]),
         ),
         tooltip=[
             alt.Tooltip("policy:N"),
@@ -125,8 +128,8 @@ def forest_chart(lines: Sequence[Line]) -> Drawing | None:
         ],
     )  # fmt: skip
     shape = alt.Shape(
-        "kind:N", title=None, legend=alt.Legend(orient="top", columns=2),
-        scale=alt.Scale(domain=list(KINDS)),
+        "kind:N", title=None, legend=legend(kinds),
+        scale=alt.Scale(domain=kinds, range=[SHAPES[KINDS.index(kind)] for kind in kinds]),
     )  # fmt: skip
     axis = alt.Axis(format=".4~g", tickCount=6, labelOverlap=True)
     x = alt.X("low:Q", title="reward per decision", axis=axis, scale=alt.Scale(zero=False))
@@ -145,13 +148,13 @@ def forest_chart(lines: Sequence[Line]) -> Drawing | None:
         for row in rows
     )
     return Drawing(
-        alt.layer(*layers).properties(height=110 + 40 * len(rows)),
+        alt.layer(*layers).properties(height=AXIS_PX + 40 * len(rows) + legend_px(kinds)),
         f"What each policy would earn per decision. {said}.",
     )
 
 
 def line_row(line: Line) -> dict[str, str]:
-    """A line of the table; of what is refused, reasons in place of numbers."""
+    """A line of the table; nothing is told of what is refused."""
     ends = DASH if line.low is None else f"[{number(line.low)}, {number(line.high)}]"
     return {
         "policy": line.label,
@@ -159,10 +162,17 @@ def line_row(line: Line) -> dict[str, str]:
         "value": DASH if line.verdict == "refuse" else number(line.point),
         "interval": DASH if line.verdict == "refuse" else ends,
         "trust": line.verdict,
-        "why": line.why,
         "decisions": f"{line.n:,}",
         "worth (ESS)": number(line.ess),
     }
+
+
+def whys(lines: Sequence[Line]) -> list[str]:
+    """Why a policy has no value, or no interval, or one to be read with care."""
+    begin = {"refuse": "no value, because ", "caution": "read with care, because ", "ok": ""}
+    return [
+        f"**{plain(line.label)}**: {begin[line.verdict]}{line.why}." for line in lines if line.why
+    ]
 
 
 def _line(value: Value, label: str, kind: str, *, anytime: bool) -> Line:

@@ -9,7 +9,7 @@ from bandit.service.promoting_records import Gate, Promotion
 from bandit.service.reporting import SurfaceReport
 from bandit.service.reporting_words import DASH, number, percent
 from bandit.specs import KILL_SWITCH, UNIFORM_SLICE
-from dashboard.parts import choose, show_answer, show_list, show_table, show_write_button
+from dashboard.parts import BOX_PX, choose, show_answer, show_list, show_table, show_write_button
 from dashboard.source import Source
 from dashboard.writing import Writer, path_of
 
@@ -55,8 +55,7 @@ def challengers_of(report: SurfaceReport) -> list[str]:
 def _ask(
     source: Source, report: SurfaceReport, challengers: Sequence[str], writer: Writer | None
 ) -> None:
-    with st.columns(3)[0]:
-        challenger = choose("Challenger", challengers, "challenger")
+    challenger = choose("Challenger", challengers, "challenger", width_px=BOX_PX)
     row = st.container(horizontal=True)
     with row:
         asked = st.button("Ask the gate", key="ask-gate", icon=":material/rule:")

@@ -84,13 +84,20 @@ def design_row(found: DesignPlan) -> dict[str, str]:
         return {"looks": design_in_words(cost), "units at most": f"{DASH} (never enough)"}
     return {
         "looks": design_in_words(cost),
-        "days on average": number(found.days_expected),
-        "days at most": number(found.days_most),
-        "days if there is no effect": number(found.days_expected_null),
+        "days on average": _days(found.days_expected),
+        "days at most": _days(found.days_most),
+        "days if there is no effect": _days(found.days_expected_null),
         "units on average": _units(cost.units_expected),
         "units at most": _units(cost.units_most),
         "power with the units of one look": percent(cost.power),
     }
+
+
+def _days(value: float | None) -> str:
+    """To a tenth, or two digits that matter: shorter ones are to be compared, too."""
+    return (
+        DASH if value is None else number(round(value, 1) if value >= 1 else float(f"{value:.2g}"))
+    )
 
 
 def _units(value: float | None) -> str:

@@ -20,7 +20,7 @@ SPECS: tuple[AnySpec, ...] = (
     PolicySpec(key="feed-vw", type="vw", surface="home.feed"),
     Metric(key="click", source="reward", name="click", per="decision"),
     Metric(key="clicks-per-unit", source="reward", name="click", per="unit"),
-    Metric(key="latency", source="outcome", name="latency", better="lower"),
+    Metric(key="latency", source="outcome", name="latency", type="mean", better="lower"),
     Surface(
         key="home.feed",
         policy="random",
@@ -43,7 +43,9 @@ SPECS: tuple[AnySpec, ...] = (
         salt="s1",
         status="running",
         control="control",
-        metrics=["click", "clicks-per-unit", "latency"],
+        metrics=["click", "clicks-per-unit"],
+        guardrails=["latency"],
+        segments=["country"],
         description="Does the learned feed earn more clicks than a random one?",
         variants=[
             Variant(key="control", policy="random", allocation=[(0, 5000)]),
@@ -62,7 +64,7 @@ SPECS: tuple[AnySpec, ...] = (
     ),
 )
 OTHERS: tuple[AnySpec, ...] = (
-    Metric(key="revenue", source="outcome", name="revenue"),
+    Metric(key="revenue", source="outcome", name="revenue", covariate_window_s=7200.0),
     Experiment(
         key="hero-2026",
         surface="home.hero",
@@ -99,6 +101,7 @@ OTHERS: tuple[AnySpec, ...] = (
     ),
 )
 LASTED_MS = 300_000
+HOUR_MS = 3_600_000
 
 
 def declare(store: Store, now_ms: int) -> None:
@@ -127,6 +130,7 @@ def seed(store: Store, now_ms: int, decisions_n: int = 1500) -> None:
         decision = log.decide(
             at_ms,
             unit=f"user-{unit}",
+            context={"country": ("US", "DE", "FR")[unit // 2 % 3]},
             experiment="feed-2026",
             experiment_version=1,
             variant="treatment" if treated else "control",
@@ -219,13 +223,15 @@ def _seed_hero(store: Store, start_ms: int) -> None:
 
 
 def _seed_colours(store: Store, start_ms: int) -> None:
-    """Units that were told a colour, and what they spent; two testers."""
+    """Units that were told a colour, and what they spent before and since; two testers."""
     rng = random.Random(2028)
     log = LogMaker(store, "", start_ms)
     for n in range(160):
         variant = ("blue", "red")[n % 2]
         log.assign(f"user-{n}", variant, n * 1000, experiment="colours-2026")
-        spent = rng.gauss(10.0 + (variant == "red"), 2.0)
+        usual = rng.gauss(10.0, 2.0)
+        log.outcome(f"user-{n}", "revenue", usual, -HOUR_MS)
+        spent = rng.gauss(usual + (variant == "red"), 1.0)
         log.outcome(f"user-{n}", "revenue", spent, n * 1000 + 500)
     for n in range(2):
         log.assign(f"tester-{n}", "red", n, experiment="colours-2026", forced=True)

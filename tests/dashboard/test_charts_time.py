@@ -72,6 +72,6 @@ def test_units_add_up_and_are_told():
     assert [row["total"] for row in arrival_points(arrivals)] == [0, 3, 7]
     drawing = arrivals_chart(arrivals, MARKS)
     assert drawing is not None
-    assert drawing.alt == "Units over time by variant; now c 7."
+    assert drawing.alt == "Units exposed over time by variant; now c 7."
     assert arrivals_chart(None, ()) is None
     assert arrivals_chart(Arrivals(period_ms=HOUR_MS), ()) is None

@@ -164,6 +164,20 @@ def test_all_of_it_can_be_edited_as_json(office: Office):
     )
 
 
+def test_all_of_it_can_be_edited_as_toml(office: Office):
+    at = show(office, kind="surfaces", key="home.feed")
+    at.segmented_control[0].select("TOML").run()
+    label, text = at.text_area[0].label, str(at.text_area[0].value)
+    typed(at, "text_area", label, text + "max_actions = 8")
+    press(at, "Save")
+    assert "It is no TOML" in text_of(at)  # it is there already
+    typed(at, "text_area", label, text.replace("max_actions = 10", "max_actions = 8"))
+    press(at, "Save")
+    assert office.world.definitions.get("surface", "home.feed").spec == replace(
+        SURFACE, max_actions=8
+    )
+
+
 def test_an_experiment_is_stopped_by_a_button_that_says_what_it_means(office: Office):
     assert EXPERIMENT.status == "running"
     at = show(office, kind="experiments", key=EXPERIMENT.key)
@@ -185,7 +199,10 @@ def test_the_kill_switch_is_turned_on_and_off(office: Office):
 
 def test_who_may_only_read_sees_all_and_changes_nothing(office: Office):
     at = show(office, writes=False, kind="surfaces", key="home.feed")
+    assert 'policy = "random"' in at.code[0].value
+    at.segmented_control(key="as").set_value("JSON").run()
     assert '"policy": "random"' in at.code[0].value
+    assert at.query_params["as"] == "JSON"
     assert "**Version 1**" in text_of(at)
     assert [button.label for button in at.button] == []
     new = show(office, writes=False, kind="metrics", key="(a new one)")

@@ -57,7 +57,8 @@ def text_of(at: AppTest) -> str:
         "error",
     )
     texts = [element.value for kind in kinds for element in at.get(kind)]
-    return "\n".join([*texts, *(table.value.to_string() for table in at.dataframe)])
+    tables = [*at.dataframe, *at.table]
+    return "\n".join([*texts, *(table.value.to_string() for table in tables)])
 
 
 def table_of(at: AppTest, column: str) -> pd.DataFrame:
@@ -127,7 +128,8 @@ def test_experiment_shows_the_payloads_numbers(source: Source, reports: ReportSe
     assert report.verdict.headline in text_of(at)
     assert [tile.value for tile in at.metric] == [number(effect.control), number(effect.treatment)]
     effects, variants = table_of(at, "better is"), table_of(at, "variant")
-    assert list(effects["control"]) == [number(e.effect.control) for e in report.effects]
+    judged = [found for found in report.effects if found.role != "guardrail"]
+    assert list(effects["control"]) == [number(e.effect.control) for e in judged]
     assert effects["effect"][0].startswith(number(effect.effect, sign="+"))
     assert list(variants["units"]) == [f"{v.units_n:,}" for v in report.variants]
     assert list(variants["reward"]) == [number(v.reward_sum) for v in report.variants]
@@ -138,7 +140,7 @@ def test_level_and_scale_are_kept_in_the_address(source: Source, reports: Report
     wide = reports.experiment("feed-2026", alpha=0.01).effects[0].anytime
     assert number(wide.effect_ci_low) in at.dataframe[0].value["effect"][0]
     assert at.query_params["level"] == "99 %"
-    at.selectbox(key="level").select("90 %").run()
+    at.segmented_control(key="level").set_value("90 %").run()
     narrow = reports.experiment("feed-2026", alpha=0.10).effects[0].anytime
     assert number(narrow.effect_ci_low) in at.dataframe[0].value["effect"][0]
     assert at.query_params["level"] == "90 %"
@@ -148,13 +150,14 @@ def test_intervals_hold_at_any_time_until_one_planned_look_is_chosen(
     source: Source, reports: ReportService
 ):
     at = show("page_experiment", source, level="99 %", experiment="feed-2026")
-    found = reports.experiment("feed-2026", alpha=0.01).effects
+    every = reports.experiment("feed-2026", alpha=0.01).effects
+    found = [each for each in every if each.role != "guardrail"]
     assert at.query_params["look"] == "any time"
     table = at.dataframe[0].value
     assert list(table["effect"]) == [effect_in_words(e.anytime) for e in found]
     assert list(table["p"]) == [p_value(e.anytime.p_value) for e in found]
     assert "hold at every look together" in text_of(at)
-    at.selectbox(key="look").select("one planned look").run()
+    at.segmented_control(key="look").set_value("one planned look").run()
     table = at.dataframe[0].value
     assert at.query_params["look"] == "one planned look"
     assert list(table["effect"]) == [effect_in_words(e.effect) for e in found]

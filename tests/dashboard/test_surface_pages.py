@@ -26,6 +26,7 @@ from bandit.service.simulations import (
 )
 from bandit.store.definitions import Definitions
 from dashboard.page_decisions import candidate_rows, earned_in_words
+from dashboard.parts import filled
 from dashboard.source import Desk, Source
 from dashboard.writing import Answer
 from tests.dashboard.conftest import Seeded
@@ -127,7 +128,7 @@ def test_a_decision_is_found_explained_and_told_what_it_earned(source: Source, d
     assert earned_in_words(joined) in text
     [table] = tables(at, "action", "probability on top")
     assert table["action"][0] == explained.ranking[0].id
-    assert table.to_dict("records") == candidate_rows(explained)
+    assert table.to_dict("records") == filled(candidate_rows(explained))
     at.button(key=f"replay-{one.event_id}").click().run()
     assert "BANDIT_SALT" in text_of(at)  # nobody gave it the secret
     at.button(key="back").click().run()
