@@ -5,7 +5,10 @@
 * the same, held firmly: for rare and noisy rewards;
 * Vowpal Wabbit's regression `-q UA`: for many features, for texts, for actions that come and go and
   have features in common;
-* the same with a small learning rate: for those with noise.
+* the same with a small learning rate: for those with noise;
+* if there are numbers, the first of these two on their fifths in their place: for long tails, for
+  freaks, and for what is best in the middle where the others can not see it (items that come and
+  go with a price or an age of their own).
 
 Each part predicts every lesson before it learns from it, whichever action was drawn. L_i is the sum
 of squared errors that the best straight line through a part's predictions leaves of the rewards, so
@@ -29,7 +32,8 @@ Source:
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, NamedTuple
+from functools import partial
+from typing import Annotated, ClassVar, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -40,10 +44,12 @@ from bandit.policies.base import Lesson, check_lesson
 from bandit.policies.features import Features, check_features, features_of
 from bandit.policies.framing import frame, unframe
 from bandit.policies.kernel import Kernel
+from bandit.policies.numeric import Encoded
 from bandit.policies.parameters import Parameters
 from bandit.policies.ridges import Ridges
 from bandit.policies.vw import VowpalWabbit, worths_of
 from bandit.records import Action
+from bandit.specs import NumericFeature
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,6 +57,7 @@ MOST_NUMBERS = 2**22
 """Of all A⁻¹ together: 32 MB, and half of that in a snapshot."""
 RIDGES = (0.3, 3.0)
 ARGUMENTS = ("--squarecb -q UA", "--squarecb -l 0.05 -q UA")
+FIFTHS = {side: NumericFeature(encoding="bucket") for side in ("context.*", "action.*")}
 _LEAST = 1e-4  # of s², as a share of what predicting 0 would miss
 
 
@@ -63,7 +70,7 @@ class AutoParameters(Parameters, frozen=True, kw_only=True):
         width: How fast the kernel forgets what is different: 1/width standard deviations of all
             features together.
         ids: With more action ids than these the ridge regressions are given up, and Vowpal Wabbit's
-            two go on alone.
+            go on alone.
     """
 
     exploitation: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 15.0
@@ -102,7 +109,7 @@ class Auto:
     [False, True, False]
     """
 
-    magic: ClassVar[bytes] = b"bandit-auto\x01"
+    magic: ClassVar[bytes] = b"bandit-auto\x02"
 
     def __init__(self, parameters: AutoParameters, weights: bytes | None = None) -> None:
         """An untrained policy, or one as it was saved.
@@ -140,6 +147,7 @@ class Auto:
             VowpalWabbit(arguments, model)
             for arguments, model in zip(ARGUMENTS, models, strict=True)
         ]
+        self._fifths = _fifths(saved.fifths) if saved and saved.fifths else None
 
     def pmf(self, context: bytes, actions: Sequence[Action], slot: bytes = b"") -> list[float]:
         """SquareCB over the weighted worths; see `bandit.policies.base.Policy`."""
@@ -174,25 +182,28 @@ class Auto:
         """
         prepared = [self._models[0].prepared(lesson)]  # it refuses what must not be learned
         drawn = lesson.actions[lesson.drawn]
-        predicted = worths_of(self._models, lesson.context, [drawn])[:, 0].tolist()
+        context, own = features_of(lesson.context, "$.context"), _own(drawn)
+        offered = (own,) if own.names else ()
+        predicted = self._worths_by_models(lesson.context, [drawn])[:, 0].tolist()
+        x = None
         if not self._ridges.gone:
-            predicted = [*self._learned_by_ridges(lesson, drawn), *predicted]
+            [x] = self._kernel.vectors(context, offered)
+            predicted = [*self._ridges.worth_of(drawn.id, x).tolist(), *predicted]
         for place, each in enumerate(predicted, len(self._records) - len(predicted)):
             self._records[place] = self._records[place].with_lesson(each, lesson.reward)
         self._lessons_n += 1
+        if self._kernel.look_at(context, own):
+            if x is not None:
+                [x] = self._kernel.vectors(context, offered)
+            if self._fifths is None:  # until now it would have been the first of the two
+                self._fifths = _fifths(None)
+                self._records.append(self._records[len(RIDGES)])
+        if x is not None:
+            self._ridges.learn(drawn.id, x, lesson.reward)
         for model in self._models:  # their examples are alike
             model.learn_prepared(prepared)
-
-    def _learned_by_ridges(self, lesson: Lesson, drawn: Action) -> list[float]:
-        """Let the ridge regressions predict, then learn; what they predicted."""
-        context, own = features_of(lesson.context, "$.context"), _own(drawn)
-        offered = (own,) if own.names else ()
-        [x] = self._kernel.vectors(context, offered)
-        predicted: list[float] = self._ridges.worth_of(drawn.id, x).tolist()
-        if self._kernel.look_at(context, own):
-            [x] = self._kernel.vectors(context, offered)
-        self._ridges.learn(drawn.id, x, lesson.reward)
-        return predicted
+        if self._fifths is not None:
+            self._fifths.learn(lesson)
 
     def save(self) -> bytes:
         """All parts and their losses, in one frame."""
@@ -216,12 +227,17 @@ class Auto:
                 models=[
                     model.save() if models else model.digest().encode() for model in self._models
                 ],
+                fifths=b""
+                if self._fifths is None
+                else self._fifths.save()
+                if models
+                else self._fifths.digest().encode(),
             )
         )
 
     def _worths(self, context: bytes, actions: Sequence[Action]) -> Floats:
         """`(parts, k)`; of Vowpal Wabbit's alone where there are too many ids for the others."""
-        models = worths_of(self._models, context, actions)
+        models = self._worths_by_models(context, actions)
         if self._ridges.gone:
             return models
         own = [_own(action) for action in actions]
@@ -230,6 +246,15 @@ class Auto:
         )
         ridges = self._ridges.worths([action.id for action in actions], vectors)
         return np.concatenate([ridges, models])
+
+    def _worths_by_models(self, context: bytes, actions: Sequence[Action]) -> Floats:
+        worths = worths_of(self._models, context, actions)
+        if self._fifths is None:
+            return worths
+        context, seen = self._fifths.seen(context, actions)
+        return np.concatenate(
+            [worths, worths_of([cast("VowpalWabbit", self._fifths.inside)], context, list(seen))]
+        )
 
     def _variance(self, least: float) -> float:
         """s²; one lesson more is taken to have been missed as by whoever predicts the mean."""
@@ -285,6 +310,7 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
         looked_n, seen: Of the kernel.
         gone, ids, numbers: Of the ridge regressions.
         models: Vowpal Wabbit's; for a digest, theirs.
+        fifths: The same of the one on the fifths of numbers; empty while there were none.
     """
 
     lessons_n: int
@@ -295,6 +321,11 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
     ids: list[str]
     numbers: bytes
     models: list[bytes]
+    fifths: bytes
+
+
+def _fifths(weights: bytes | None) -> Encoded:
+    return Encoded(partial(VowpalWabbit, ARGUMENTS[0]), FIFTHS, weights)
 
 
 _NOTHING = Features((), ())
