@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import get_args
+from typing import Any, NamedTuple, get_args
 
 import click
 import msgspec
@@ -19,6 +19,9 @@ from bandit.service.reporting_tables import Row, as_csv, effect_rows, group_rows
 from bandit.service.reporting_times import moment_ms
 from bandit.settings import Settings
 
+Report = ExperimentReport | SurfaceReport | ActionsReport
+
+ACTIONS_N = 20
 QUERY_S = 300.0
 """How long one query may take: what is not kept is read from the log."""
 
@@ -29,7 +32,9 @@ QUERY_S = 300.0
 @click.option(
     "--actions", is_flag=True, help="Of the surface: what always showing each action would earn."
 )
-@click.option("--limit", type=click.IntRange(1, MOST), default=20, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, MOST), help=f"Actions at most.  [default: {ACTIONS_N}]"
+)
 @click.option("--reference", metavar="ID", help="Compare with this action, not the most shown.")
 @click.option("--since", metavar="TIME", help="Of actions: only decisions from then on.")
 @click.option(
@@ -49,75 +54,90 @@ QUERY_S = 300.0
 )
 @click.option("--md", "form", flag_value="md", help="Markdown, to paste into a document.")
 @click.option("--alpha", default=0.05, show_default=True, help="1 − the level of the intervals.")
-def command(
-    experiment: str | None,
-    surface: str | None,
-    surface_version: int | None,
-    form: str | None,
-    alpha: float,
-    actions: bool,
-    limit: int,
-    reference: str | None,
-    since: str | None,
-    at: str | None,
-    sequential: SequentialMode | None,
-    fresh: bool,
-    segments: bool,
-) -> None:
+def command(**given: Any) -> None:
     """Print the report of EXPERIMENT, or of a surface: effects, values, counts, health.
 
     The numbers are those that `bandit refresh` has kept last, and the report says of what time they
     are; where none are kept, or with --fresh, they are made from the log.
     """
-    if (experiment is None) == (surface is None):
-        raise click.UsageError("name an EXPERIMENT or a --surface, and not both")
-    if actions and surface is None:
-        raise click.UsageError("--actions is of a --surface")
-    if since is not None and not actions:
-        raise click.UsageError("--since is of --actions")
-    if sequential and surface is not None:
-        raise click.UsageError("--sequential is of an EXPERIMENT")
-    if fresh and actions:
-        raise click.UsageError("--actions are always made from the log, without --fresh")
-    if segments and (form != "csv" or surface is not None):
-        raise click.UsageError("--segments is of an EXPERIMENT, as --csv")
+    asked = _Asked(**given)
+    _check(asked)
     try:
-        at_ms = None if at is None else moment_ms(at)
-        settings = Settings.from_environ(os.environ)
-        store = open_store(settings, readonly=True, timeout_s=QUERY_S)
-        try:
-            reports = ReportService(store, now_ms, silent_after_ms=settings.silent_host_ms)
-            report: ExperimentReport | SurfaceReport | ActionsReport
-            if surface is None:
-                report = reports.experiment(
-                    str(experiment),
-                    alpha,
-                    at_ms,
-                    surface_version,
-                    sequential=sequential,
-                    fresh=fresh,
-                )
-            elif actions:
-                report = ActionReports(store, now_ms).actions(
-                    surface,
-                    alpha,
-                    limit=limit,
-                    reference=reference,
-                    since_ms=0 if since is None else moment_ms(since),
-                    at_ms=at_ms,
-                    surface_version=surface_version,
-                )
-            else:
-                report = reports.surface(surface, alpha, at_ms, surface_version, fresh=fresh)
-        finally:
-            store.close()
+        report = _reported(asked)
     except BanditError as exc:
         click.echo(f"bandit report: {exc}", err=True)
         sys.exit(1)
-    if segments and isinstance(report, ExperimentReport):
+    if asked.segments and isinstance(report, ExperimentReport):
         click.echo(as_csv(_segments(report)), nl=False)
     else:
-        _print(report, form)
+        _print(report, asked.form)
+
+
+class _Asked(NamedTuple):
+    """The options, as given."""
+
+    experiment: str | None
+    surface: str | None
+    surface_version: int | None
+    form: str | None
+    alpha: float
+    actions: bool
+    limit: int | None
+    reference: str | None
+    since: str | None
+    at: str | None
+    sequential: SequentialMode | None
+    fresh: bool
+    segments: bool
+
+
+def _check(asked: _Asked) -> None:
+    """Refuse options that do not go together."""
+    if (asked.experiment is None) == (asked.surface is None):
+        raise click.UsageError("name an EXPERIMENT or a --surface, and not both")
+    if asked.actions and asked.surface is None:
+        raise click.UsageError("--actions is of a --surface")
+    for name in ("limit", "reference", "since"):
+        if getattr(asked, name) is not None and not asked.actions:
+            raise click.UsageError(f"--{name} is of --actions")
+    if asked.sequential and asked.surface is not None:
+        raise click.UsageError("--sequential is of an EXPERIMENT")
+    if asked.fresh and asked.actions:
+        raise click.UsageError("--actions are always made from the log, without --fresh")
+    if asked.segments and (asked.form != "csv" or asked.surface is not None):
+        raise click.UsageError("--segments is of an EXPERIMENT, as --csv")
+
+
+def _reported(asked: _Asked) -> Report:
+    """The report that is asked for, by the store of this environment."""
+    at_ms = None if asked.at is None else moment_ms(asked.at)
+    settings = Settings.from_environ(os.environ)
+    store = open_store(settings, readonly=True, timeout_s=QUERY_S)
+    try:
+        if asked.surface is not None and asked.actions:
+            return ActionReports(store, now_ms).actions(
+                asked.surface,
+                asked.alpha,
+                limit=asked.limit or ACTIONS_N,
+                reference=asked.reference,
+                since_ms=0 if asked.since is None else moment_ms(asked.since),
+                at_ms=at_ms,
+                surface_version=asked.surface_version,
+            )
+        reports = ReportService(store, now_ms, silent_after_ms=settings.silent_host_ms)
+        version = asked.surface_version
+        if asked.surface is not None:
+            return reports.surface(asked.surface, asked.alpha, at_ms, version, fresh=asked.fresh)
+        return reports.experiment(
+            str(asked.experiment),
+            asked.alpha,
+            at_ms,
+            version,
+            sequential=asked.sequential,
+            fresh=asked.fresh,
+        )
+    finally:
+        store.close()
 
 
 def _segments(report: ExperimentReport) -> list[Row]:
@@ -132,7 +152,7 @@ def _segments(report: ExperimentReport) -> list[Row]:
     return rows
 
 
-def _print(report: ExperimentReport | SurfaceReport | ActionsReport, form: str | None) -> None:
+def _print(report: Report, form: str | None) -> None:
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(report)))
     elif form == "csv":
@@ -143,7 +163,7 @@ def _print(report: ExperimentReport | SurfaceReport | ActionsReport, form: str |
         print_sections(Console(width=None if sys.stdout.isatty() else 140), _sections(report))
 
 
-def _rows(report: ExperimentReport | SurfaceReport | ActionsReport) -> list[Row]:
+def _rows(report: Report) -> list[Row]:
     if isinstance(report, ActionsReport):
         return action_rows(report.actions)
     if isinstance(report, SurfaceReport):
@@ -151,5 +171,5 @@ def _rows(report: ExperimentReport | SurfaceReport | ActionsReport) -> list[Row]
     return effect_rows(report.effects)
 
 
-def _sections(report: ExperimentReport | SurfaceReport | ActionsReport) -> list[Section]:
+def _sections(report: Report) -> list[Section]:
     return action_sections(report) if isinstance(report, ActionsReport) else sections_of(report)
