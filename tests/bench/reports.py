@@ -1,20 +1,19 @@
 """What a report costs: from kept numbers, from unit states, from the log; beside tea-tasting.
 
 `make bench ARGS=reports`, or `ARGS=reports=10000000` for the full size; units are a tenth of that.
-Both sides read decisions and rewards of the same numbers: we a log in the embedded ClickHouse,
-tea-tasting two tables in DuckDB through Ibis, its fastest way; then one that is joined beforehand.
+tea-tasting reads the same decisions and rewards in all of its ways (`peers/tea_tasting_sides.py`),
+and its effects must be ours.
 """
 
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import ibis
 import msgspec
-import tea_tasting as tt
 
 from bandit.specs import Experiment, Metric, Surface, Variant
 from bandit.store.client import Store
@@ -23,11 +22,12 @@ from bandit.store.numbers import ExperimentNumbers
 from bandit.store.unit_numbers import UnitNumbers
 from bandit.store.unit_plan import UnitPlan
 from tests.bench.kept import kept_report
+from tests.bench.peers.tea_tasting_sides import answers
 from tests.conftest import Gateway, start_gateway, stop_gateway
 
 START_MS = 1_790_000_000_000 // 86_400_000 * 86_400_000
-LAST_SHARE = 0.01
-"""Of the time, that a refresh adds to states that are there."""
+LAST_SHARE = 0.015
+"""Of the time, that is added to states that are there: in three steps, then three half as long."""
 WINDOW_MS = 600_000
 TIMEOUT_S = 600.0
 DECISION = """
@@ -52,13 +52,6 @@ FROM numbers({from:UInt64}, {block:UInt64})
 WHERE cityHash64(number, 3) % 10 < 3
 """
 
-THEIRS = """
-CREATE TABLE decisions AS
-SELECT uuid() AS event_id, 'u-' || (hash(range, 1) % {units})::VARCHAR AS unit_id,
-    (hash(unit_id) % 2)::TINYINT AS variant FROM range({n});
-CREATE TABLE rewards AS SELECT event_id, random() AS value FROM decisions USING SAMPLE 30 PERCENT;
-"""
-
 
 class Size(NamedTuple):
     """How much there is."""
@@ -77,6 +70,18 @@ class Size(NamedTuple):
         return START_MS + self.days * 86_400_000
 
 
+class Took(NamedTuple):
+    """Seconds of refreshes.
+
+    Attributes:
+        refresh_s: Of 0.3 % of the time.
+        halved_s: Of half of that.
+    """
+
+    refresh_s: float
+    halved_s: float
+
+
 def reports(*, decisions_n: int = 1_000_000) -> None:
     """Print what reports cost, and what they cost when units have twice as many decisions."""
     size = Size(decisions_n)
@@ -86,12 +91,12 @@ def reports(*, decisions_n: int = 1_000_000) -> None:
         with tempfile.TemporaryDirectory() as name:
             gateway = start_gateway(Path(name))
             try:
-                ours.append(_ours(gateway, each))
+                ours.append(_ours(gateway, each, with_peers=each is size))
             finally:
                 stop_gateway(gateway)
-    print(f"refresh, decisions a unit doubled   {ours[1] / ours[0]:10.2f} x the time")
-    theirs = _tea_tasting(size)
-    print(f"refresh against tea-tasting         {theirs / ours[0]:10.1f} x faster")
+    print("refresh, decisions a unit doubled:")
+    print(f"  of as long a time                 {ours[1].refresh_s / ours[0].refresh_s:10.2f} x")
+    print(f"  of as many new decisions          {ours[1].halved_s / ours[0].refresh_s:10.2f} x")
 
 
 def _metrics(n: int) -> list[Metric]:
@@ -99,8 +104,8 @@ def _metrics(n: int) -> list[Metric]:
     return [Metric(key=f"m{at}", source="reward", name="click", at_least=at / n) for at in range(n)]
 
 
-def _ours(gateway: Gateway, size: Size) -> float:
-    """Fill a store and time what reads it; seconds of a refresh."""
+def _ours(gateway: Gateway, size: Size, *, with_peers: bool) -> Took:
+    """Fill a store and time what reads it, and what else reads the same log."""
     store = Store.connect(gateway.url(), database="bench", timeout_s=TIMEOUT_S)
     migrate(store)
     print(f"{size.decisions:,} decisions, {size.units_n:,} units, {size.metrics} metrics × 2")
@@ -109,17 +114,11 @@ def _ours(gateway: Gateway, size: Size) -> float:
     plan, numbers = _plan(size), UnitNumbers(store)
     closed_ms = size.end_ms
     before_ms = int(START_MS + size.days * 86_400_000 * (1 - LAST_SHARE))
-    from_log = _timed("from the log", lambda: numbers.from_log(plan, before_ms), times=1)
+    _timed("from the log", lambda: numbers.from_log(plan, before_ms), times=1)
     _timed("first states", lambda: numbers.advance(plan, before_ms), times=1)
     store.apply("OPTIMIZE TABLE unit_states$local FINAL")
-    kept: list[ExperimentNumbers] = []
-    took = []
-    for at in range(1, 4):
-        through_ms = before_ms + (closed_ms - before_ms) * at // 3
-        took.append(_timed(f"advance {at}", lambda at=through_ms: numbers.advance(plan, at)))
-        made = _timed("numbers from states", lambda: kept.append(_some(numbers.from_states(plan))))
-        took[-1] += made
-    text = msgspec.json.encode(kept[-1])
+    found, kept = _refreshed(numbers, plan, before_ms, closed_ms)
+    text = msgspec.json.encode(kept)
     _timed("read kept numbers", lambda: msgspec.json.decode(text, type=ExperimentNumbers), times=9)
     print(f"kept numbers                        {len(text) / 1000:10.1f} kB")
     assert plan.surface is not None
@@ -128,20 +127,50 @@ def _ours(gateway: Gateway, size: Size) -> float:
         plan.experiment,
         plan.surface,
         plan.metrics,
-        kept[-1],
+        kept,
         as_of_ms=closed_ms + WINDOW_MS,
     )
     peak = Path(f"/proc/{gateway.process.pid}/status").read_text().split("VmHWM:")[1].split()[0]
     print(f"engine's most memory                {int(peak) / 1e6:10.2f} GB")
+    print(f"refresh of 0.3 % of time            {found.refresh_s:10.3f} s")
+    print(f"refresh of half as long a time      {found.halved_s:10.3f} s")
+    if with_peers:
+        _beside(store, gateway.url(), kept, found.refresh_s)
     store.close()
-    refresh = statistics.median(took)
-    print(f"refresh (advance + numbers)         {refresh:10.3f} s, from the log {from_log:.1f} s")
-    return refresh
+    return found
 
 
-def _some(numbers: ExperimentNumbers | None) -> ExperimentNumbers:
-    assert numbers is not None
-    return numbers
+def _refreshed(
+    numbers: UnitNumbers, plan: UnitPlan, before_ms: int, closed_ms: int
+) -> tuple[Took, ExperimentNumbers]:
+    """Refresh three times, and three times half as far; the times, and what came out at last."""
+    took, kept = [], None
+    for at in (2, 4, 6, 7, 8, 9):
+        through_ms = before_ms + (closed_ms - before_ms) * at // 9
+        advance_s = _timed(f"advance to {at}/9", partial(numbers.advance, plan, through_ms))
+        start = time.perf_counter()
+        kept = numbers.from_states(plan)
+        took.append(advance_s + time.perf_counter() - start)
+        print(f"{'numbers from states':<36}{took[-1] - advance_s:10.4f} s", flush=True)
+    assert kept is not None
+    return Took(statistics.median(took[:3]), statistics.median(took[3:])), kept
+
+
+def _beside(store: Store, url: str, ours: ExperimentNumbers, refresh_s: float) -> None:
+    """Print what tea-tasting takes over the same log, and how far its effects are from ours."""
+    means = [found.by_variant for found in ours.metrics]
+    effects = [each["t"].means[0] - each["c"].means[0] for each in means]
+    for theirs in answers(store, url, len(means)):
+        pairs = zip(effects, theirs.effects, means, strict=True)
+        apart = max(abs(mine - other) / each["c"].means[0] for mine, other, each in pairs)
+        took_s = statistics.median(theirs.took_s)
+        print(
+            f"tea-tasting {theirs.name:<40}{took_s:8.3f} s = {took_s / refresh_s:.1f} x the refresh"
+        )
+        print(
+            f"  its effects differ from ours by {apart:.0e} of the control's mean, at most",
+            flush=True,
+        )
 
 
 def _filled(store: Store, size: Size) -> Iterator[None]:
@@ -173,33 +202,6 @@ def _plan(size: Size) -> UnitPlan:
     )
     surface = Surface(key="home", policy="p", join_window_s=WINDOW_MS / 1000)
     return UnitPlan.of(experiment, surface, metrics, {})
-
-
-def _tea_tasting(size: Size) -> float:
-    """Seconds of its analysis, through DuckDB, from decisions and the rewards that join them."""
-    connected = ibis.duckdb.connect()
-    connected.raw_sql(THEIRS.format(n=size.decisions, units=size.units_n))
-    decisions: Any = connected.table("decisions")
-    rewards: Any = connected.table("rewards")
-    pairs = decisions.left_join(rewards, "event_id")
-    events = pairs.mutate(value=pairs.value.fill_null(0.0))
-    sums = {
-        f"m{at}": (events.value >= at / size.metrics).ifelse(events.value, 0.0).sum()
-        for at in range(size.metrics)
-    }
-    units = events.group_by("unit_id", "variant").aggregate(**sums)
-    experiment = tt.Experiment({name: tt.Mean(name) for name in sums})
-    took = _timed("tea-tasting, Ibis and DuckDB", lambda: experiment.analyze(units), times=3)
-    connected.raw_sql("CREATE TABLE joined AS " + ibis.to_sql(events, dialect="duckdb"))
-    events = connected.table("joined")
-    sums = {
-        f"m{at}": (events.value >= at / size.metrics).ifelse(events.value, 0.0).sum()
-        for at in range(size.metrics)
-    }
-    joined = events.group_by("unit_id", "variant").aggregate(**sums)
-    _timed("the same, joined beforehand", lambda: experiment.analyze(joined), times=3)
-    connected.disconnect()
-    return took
 
 
 def _timed(what: str, call: Callable[[], object], times: int = 1) -> float:
