@@ -5,6 +5,7 @@ Streamlit runs this file for every view; what is shared between views is made on
 
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -177,71 +178,25 @@ def _nothing(problem: str) -> Source:
 
 def _pages(source: Source, writer: Writer | None) -> list[StreamlitPage]:
     """Every page, in the order of the menu."""
-    experiment = st.Page(
-        partial(page_experiment.render, source),
-        title="Experiment",
-        icon=":material/science:",
-        url_path="experiment",
-    )
-    experiments = st.Page(
-        partial(page_experiments.render, source, experiment),
-        title="Experiments",
-        icon=":material/home:",
-        url_path="experiments",
-        default=True,
-    )
-    planner = st.Page(
-        partial(page_planner.render, source),
-        title="Planner",
-        icon=":material/calculate:",
-        url_path="planner",
-    )
-    policies = st.Page(
-        partial(page_policies.render, source, writer),
-        title="Policies",
-        icon=":material/balance:",
-        url_path="policies",
-    )
-    health = st.Page(
-        partial(page_health.render, source),
-        title="Health",
-        icon=":material/monitor_heart:",
-        url_path="health",
-    )
-    bandit = st.Page(
-        partial(page_bandit.render, source),
-        title="Bandit",
-        icon=":material/trending_up:",
-        url_path="bandit",
-    )
-    decisions = st.Page(
-        partial(page_decisions.render, source),
-        title="Decisions",
-        icon=":material/manage_search:",
-        url_path="decisions",
-    )
-    definitions = st.Page(
-        partial(page_definitions.render, source, writer),
-        title="Definitions & audit",
-        icon=":material/edit_document:",
-        url_path="definitions",
-    )
-    simulations = st.Page(
-        partial(page_simulations.render, source),
-        title="Simulations",
-        icon=":material/casino:",
-        url_path="simulations",
-    )
+
+    def page(render: Callable[[], None], title: str, icon: str, path: str = "") -> StreamlitPage:
+        path = path or title.lower()
+        first = path == "experiments"  # what people see who name no page
+        icon = f":material/{icon}:"
+        return st.Page(render, title=title, icon=icon, url_path=path, default=first)
+
+    experiment = page(partial(page_experiment.render, source), "Experiment", "science")
+    editing = partial(page_definitions.render, source, writer)
     return [
-        experiments,
+        page(partial(page_experiments.render, source, experiment), "Experiments", "home"),
         experiment,
-        planner,
-        bandit,
-        policies,
-        decisions,
-        health,
-        definitions,
-        simulations,
+        page(partial(page_planner.render, source), "Planner", "calculate"),
+        page(partial(page_bandit.render, source), "Bandit", "trending_up"),
+        page(partial(page_policies.render, source, writer), "Policies", "balance"),
+        page(partial(page_decisions.render, source), "Decisions", "manage_search"),
+        page(partial(page_health.render, source), "Health", "monitor_heart"),
+        page(editing, "Definitions & audit", "edit_document", "definitions"),
+        page(partial(page_simulations.render, source), "Simulations", "casino"),
     ]
 
 
