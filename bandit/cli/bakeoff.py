@@ -11,6 +11,7 @@ from bandit.errors import BanditError
 from bandit.settings import Settings
 from sims.bakeoff.data import SOURCES
 from sims.bakeoff.entries import OURS
+from sims.bakeoff.made import MADE
 from sims.bakeoff.running import Options, Played, bake
 from sims.bakeoff.summary import summary_of
 from sims.bakeoff.worlds import REWARDS
@@ -23,7 +24,8 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("data_sets", nargs=-1, type=click.Choice(list(SOURCES)), metavar="[DATASET]...")
+@click.argument("data_sets", nargs=-1, type=click.Choice([*SOURCES, *MADE]), metavar="[DATASET]...")
+@click.option("--made", is_flag=True, help="Made-up data of awkward kinds in place of the ten.")
 @click.option(
     "--policies",
     "policy",
@@ -56,6 +58,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--cache", type=FOLDER, help="Keeps data sets; without it, .cache in the data_dir.")
 def command(
     data_sets: tuple[str, ...],
+    made: bool,
     policy: tuple[str, ...],
     peers: bool,
     rewards: tuple[str, ...],
@@ -75,7 +78,7 @@ def command(
     """
     console = Console()
     options = Options(
-        tables=data_sets or tuple(SOURCES),
+        tables=data_sets or tuple(MADE if made else SOURCES),
         rewards=rewards,  # type: ignore[arg-type]
         encodings=encodings,  # type: ignore[arg-type]
         policies=(policy or tuple(OURS)) + (tuple(p for p in PEERS if p not in policy) * peers),

@@ -12,6 +12,7 @@ import numpy as np
 from bandit.policies.numeric import quintiles
 from bandit.records import Action
 from sims.bakeoff.data import Row, Table, load
+from sims.bakeoff.made import MADE
 from sims.worlds.base import Round
 
 Reward = Literal["clean", "clicks", "drift"]
@@ -91,7 +92,7 @@ class TableWorld:
 
 
 class NamedWorld(TableWorld):
-    """One of the ten, which processes are sent by its name: each reads the data itself."""
+    """A table that is known by its name, which is all that processes are sent."""
 
     def __init__(
         self, name: str, reward: Reward, encoding: Encoding, rounds_n: int, cache: Path
@@ -106,7 +107,8 @@ class NamedWorld(TableWorld):
 
 @functools.cache  # a seed goes through all of them, and then the next one does
 def _loaded(name: str, cache: Path) -> Table:
-    return load(name, cache)
+    made = MADE.get(name)
+    return load(name, cache) if made is None else Table(name, made.__doc__ or "", tuple(made()))
 
 
 def name_of(table: str, reward: Reward, encoding: Encoding) -> str:
