@@ -4,7 +4,7 @@ In most, what is right is the largest of some linear scores of 8 numbers, with n
 thing is done to the numbers that a data set of somebody's might have. The same rows each time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -152,7 +152,7 @@ def _rows(numbers: Floats, right: Ints) -> Iterator[Row]:
         yield _row(context, actions, place)
 
 
-def _row(context: dict[str, object], actions: Sequence[Action], right: int) -> Row:
+def _row(context: Mapping[str, object], actions: Sequence[Action], right: int) -> Row:
     pays = tuple(float(place == right) for place in range(len(actions)))
     return Row(msgspec.json.encode(context), tuple(actions), pays)
 
