@@ -213,8 +213,10 @@ class Loop:
 
 def sent_of(plan: Plan, books: Books) -> list[Sent]:
     """What was accepted of each surface."""
-    decisions, rewards = ([0] * len(plan.surfaces) for _ in range(2))
+    decisions, rewards, spare = ([0] * len(plan.surfaces) for _ in range(3))
     for story in books.stories:
         decisions[story.surface] += 1
         rewards[story.surface] += story.sent_n > 0
-    return [Sent(*both) for both in zip(decisions, rewards, strict=True)]
+        if story.surface >= plan.repetitions:  # where somebody learns
+            spare[story.surface] += (story.sent == "late") + max(story.sent_n - 1, 0)
+    return [Sent(*each) for each in zip(decisions, rewards, spare, strict=True)]

@@ -20,10 +20,15 @@ R = TypeVar("R")
 
 
 class Sent(NamedTuple):
-    """What was accepted of a surface."""
+    """What was accepted of a surface.
+
+    Attributes:
+        spare_n: Rewards that learners only count: those sent late, and all but the first of each.
+    """
 
     decisions_n: int
     rewards_n: int
+    spare_n: int = 0
 
 
 class NameTaken(RuntimeError):
@@ -144,10 +149,17 @@ def is_settled(health: SurfaceHealth, wanted: Sent) -> bool:
         if policy.learns and (learning := policy.learning) is not None
     ]
     learning_n = sum(policy.learns for policy in health.policies)
+    # Of what changes no weights a learner tells with its next snapshot, or after a minute.
+    counted_n = sum(
+        policy.learning.late + policy.learning.duplicate
+        for policy in health.policies
+        if policy.learning is not None
+    )
     return (
         health.decisions.distinct_n >= wanted.decisions_n
         and health.rewards.distinct_n >= wanted.rewards_n
         and health.open_n == 0
         and (len(closed_n) == learning_n or not wanted.decisions_n)
         and all(n >= health.decisions.distinct_n for n in closed_n)
+        and counted_n >= wanted.spare_n
     )

@@ -53,6 +53,7 @@ def health(learning: dict[str, int] | None = LEARNING, **changes: object) -> Hea
 
 def test_surface_is_settled_once_all_is_stored_closed_and_learned() -> None:
     assert is_settled(health(), Sent(5, 5))
+    assert is_settled(health(LEARNING | {"late": 2, "duplicate": 1}), Sent(5, 5, 3))
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,8 @@ def test_surface_is_settled_once_all_is_stored_closed_and_learned() -> None:
         ({"open_n": 1}, Sent(5, 5)),
         ({"learning": LEARNING | {"trained": 2}}, Sent(5, 5)),
         ({"learning": None}, Sent(5, 5)),
+        # Symptom: late rewards were looked for in a snapshot from before they were counted.
+        ({"learning": LEARNING | {"late": 2}}, Sent(5, 5, 3)),
     ],
 )
 def test_surface_that_lacks_something_is_not_settled(changes: dict[str, Any], sent: Sent) -> None:
@@ -73,4 +76,4 @@ def test_what_was_sent_is_counted_by_surface() -> None:
     stories = [story(), story(sent_n=0), story(surface=2, sent_n=2)]
     plan = Plan(repetitions=2, learning=1)
     books = Books(stories, [], [], [], 0, 0, 0, 0)
-    assert sent_of(plan, books) == [Sent(2, 1), Sent(0, 0), Sent(1, 1)]
+    assert sent_of(plan, books) == [Sent(2, 1), Sent(0, 0), Sent(1, 1, 1)]
