@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -117,6 +117,7 @@ def command(
     if (policies is None) == (searched is None):
         raise click.UsageError("give --policies or --search, and not both")
     how = msgspec.convert(settings, EvaluationSettings)
+    _check(since, until, [path for path in (picture, page) if path is not None])
     _few_collections()
     try:
         environment = Settings.from_environ(os.environ)
@@ -141,6 +142,15 @@ def command(
     _print(run, form)
     if kept:
         click.echo(f"saved as {kept}", err=True)
+
+
+def _check(since: datetime | None, until: datetime | None, written: Sequence[Path]) -> None:
+    """What would only be found out when all is done."""
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError(f"--until is {until}, must be after --since, {since}")
+    for path in written:
+        if not path.absolute().parent.is_dir():
+            raise click.UsageError(f"{path.parent} is no folder, must be one to write {path.name}")
 
 
 def _write(page: Path, run: EvaluationRun, evaluation_id: str) -> None:

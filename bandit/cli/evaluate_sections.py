@@ -7,6 +7,7 @@ from bandit.ope import REASONS, Interval
 from bandit.service.evaluating_results import CandidateResult, EvaluationRun
 from bandit.service.logged import BARRED
 from bandit.service.reporting_words import DASH, number
+from bandit.specs import PolicySpec
 
 _HEADER = (
     "candidate", "verdict", "would earn", "95 %", "over logged", "at any time", "lately",
@@ -25,12 +26,14 @@ def sections_of(run: EvaluationRun) -> list[Section]:
 
 
 def _about(run: EvaluationRun) -> Section:
-    earned = "nothing can be told"
+    earned = "what logged policies earned can not be told"
     if run.logged is not None:
-        earned = f"{number(run.logged)} {_between(run.logged_interval)}".rstrip()
+        told = f"{number(run.logged)} {_between(run.logged_interval)}".rstrip()
+        earned = f"logged policies earned {told} each"
+    since = moment(run.since_ms) if run.since_ms else "the beginning of the log"
     lines = [
-        f"{run.n} decisions of {run.units_n} units, made from {moment(run.since_ms)} "
-        f"to {moment(run.until_ms)}; logged policies earned {earned} each.",
+        f"{run.n} decisions of {run.units_n} units, made from {since} to {moment(run.until_ms)}; "
+        f"{earned}.",
         f"Candidates learned from the log as it came and are judged {_MODES[run.settings.mode]}.",
     ]
     lines += [
@@ -80,7 +83,7 @@ def _searched(run: EvaluationRun) -> Iterator[Section]:
         return
     chosen = found.chosen or "none: nothing that was tried can be judged by this log"
     rows = [
-        [row.name, row.spec.type, _settings(row.spec.arguments, row.spec.parameters),
+        [row.name, row.spec.type, _settings(row.spec),
          _told(row.value), _between(row.interval) or DASH, str(row.n), row.verdict]
         for row in found.rows
     ]  # fmt: skip
@@ -88,8 +91,17 @@ def _searched(run: EvaluationRun) -> Iterator[Section]:
     yield Section(f"Chosen: {chosen}", [found.correction], header, rows)
 
 
-def _settings(arguments: str, parameters: dict[str, object]) -> str:
-    return arguments or " ".join(f"{name}={value}" for name, value in parameters.items()) or DASH
+def _settings(spec: PolicySpec) -> str:
+    """All that a search may choose, so that no two of its rows look alike."""
+    chosen = {
+        **spec.parameters,
+        "floor": spec.floor,
+        "learns_from": spec.learns_from if spec.learns_from != "surface" else None,
+        "slot_model": spec.slot_model if spec.slot_model != "shared" else None,
+        "window": spec.window,
+    }
+    named = [f"{name}={value}" for name, value in chosen.items() if value]
+    return " ".join([spec.arguments, *named] if spec.arguments else named) or DASH
 
 
 def _pairs(run: EvaluationRun) -> Iterator[Section]:

@@ -68,7 +68,7 @@ def gain_over_logging(
         thin=is_thin(moments),
     )
     span = most - least
-    low, high = (min(span, max(-span, bound)) for bound in found)
+    low, high = (settled(bound, span) for bound in found)
     return Gain(
         gain=terms.value - logged.value,
         std_error=_paired(terms, logged).std_error,
@@ -132,7 +132,7 @@ def _between(candidate: LoggedBatch, other: LoggedBatch, paired: Terms, alpha: f
         thin=is_thin(apart),
     )
     span = most - least
-    low, high = (min(span, max(-span, bound)) for bound in found)
+    low, high = (settled(bound, span) for bound in found)
     return Interval(low=low, high=high, alpha=alpha, method="cressie_read")
 
 
@@ -141,6 +141,15 @@ def _is_same(candidate: LoggedBatch, other: LoggedBatch) -> bool:
     if candidate.target_pmf is None or other.target_pmf is None:
         return candidate is other
     return np.array_equal(candidate.target_pmf, other.target_pmf)
+
+
+def settled(bound: float, span: float) -> float:
+    """A bound of a gain inside the possible; 0 where only the rounding of float32 weights is left.
+
+    >>> settled(-1.7e-8, 1.0), settled(2.0, 1.0)
+    (0.0, 1.0)
+    """
+    return 0.0 if abs(bound) <= 1e-7 * span else min(span, max(-span, bound))
 
 
 def _paired(first: Terms, second: Terms) -> Terms:

@@ -8,6 +8,7 @@ import numpy as np
 from bandit.errors import NotEnoughData
 from bandit.ope.arrays import Floats, check_range
 from bandit.ope.batch import LoggedBatch
+from bandit.ope.contrast import settled
 from bandit.ope.divergence import (
     Extra,
     clamped,
@@ -153,7 +154,8 @@ class LikelihoodMoments:
             spare=unseen_change(places, most - least),
             thin=is_thin(pair),
         )
-        return clamped(found, (least - most, most - least), alpha, "cressie_read")
+        low, high = (settled(bound, most - least) for bound in found)
+        return Interval(low=low, high=high, alpha=alpha, method="cressie_read")
 
     @property
     def residual_squares(self) -> float:

@@ -21,7 +21,7 @@ from bandit.learning.training import needs_support, teach
 from bandit.policies import build
 from bandit.policies.arguments import DEFAULT, read_arguments
 from bandit.policies.base import LearningPolicy, Lesson, Policy
-from bandit.policies.pmf import seed_of, uniform_of
+from bandit.policies.pmf import TOLERANCE, seed_of, uniform_of
 from bandit.policies.together import Group, Worths, regresses_alike
 from bandit.policies.vw import VowpalWabbit
 from bandit.policies.vw_lots import Readers
@@ -283,7 +283,7 @@ class Pass:
         ids = [row.joined.decision.event_id for row in block.rows]
         uniform = np.array([uniform_of(seed_of(event_id, salt), 0) for event_id in ids])
         share = target / (block.propensity * self._bound)
-        candidate.clipped_n += int((share > 1.0 + 1e-9).sum())
+        candidate.clipped_n += int((share > 1.0 + TOLERANCE).sum())
         accepted: npt.NDArray[np.bool_] = uniform < share
         for class_ in (each for each in self._classes if candidate in each.candidates):
             class_.waiting.extend(

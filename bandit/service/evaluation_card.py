@@ -63,10 +63,11 @@ def card_of(artefact: Artefact) -> str:
 
 def _about(artefact: Artefact) -> str:
     run = artefact.run
+    since = _moment(run.since_ms) if run.since_ms else "the beginning of the log"
     rows = [
         ("Saved as", artefact.id or "not saved"),
         ("Made", f"{_moment(artefact.made_at_ms)}, by {artefact.author}"),
-        ("Decisions made", f"from {_moment(run.since_ms)} until {_moment(run.until_ms)}"),
+        ("Decisions made", f"from {since} until {_moment(run.until_ms)}"),
         ("Judged by", f"{run.n:,} decisions of {run.units_n:,} units"),
         ("Left out", _counts(run.excluded) or "none"),
         ("Waiting for their join window", f"{run.waiting_n:,}"),

@@ -132,12 +132,15 @@ def test_a_search_says_how_it_was_corrected(environ: dict[str, str], tmp_path: P
     assert found.exit_code == 0, found.output
     assert "Chosen: vw-1" in found.stdout
     assert "The best of 2 was chosen on the first 70 % of the decisions." in found.stdout
+    assert "| --epsilon 0.1 -q UA floor=0.01 |" in found.stdout
 
 
 def test_a_log_of_another_time_is_refused_in_words(environ: dict[str, str], specs: str) -> None:
     found = evaluate(environ, "home", "--policies", specs, "--until", "2020-01-01")
     assert found.exit_code == 0, found.output
     assert "no decision is left to judge by" in found.stdout
+    assert "the beginning of the log to 2020-01-01 00:00" in found.stdout
+    assert "what logged policies earned can not be told." in found.stdout
 
 
 @pytest.mark.parametrize(
@@ -149,6 +152,13 @@ def test_a_log_of_another_time_is_refused_in_words(environ: dict[str, str], spec
         (("home", "--search", "SPECS"), "contains unknown field `candidates` - at `the top`"),
         (("home", "--policies", "SPECS", "--alpha", "2"), "Invalid value for '--alpha'"),
         (("home", "--policies", "SPECS", "--since", "now"), "Invalid value for '--since'"),
+        (
+            ("home", "--policies", "SPECS", "--since", "2030-01-01", "--until", "2020-01-01"),
+            "--until is 2020-01-01 00:00:00, must be after --since, 2030-01-01 00:00:00",
+        ),
+        # It was found out when all was evaluated, and all was lost.
+        (("home", "--policies", "SPECS", "--plot", "/none/x.png"), "/none is no folder"),
+        (("home", "--policies", "SPECS", "--html", "/none/x.html"), "must be one to write x.html"),
     ],
 )
 def test_what_can_not_be_done_is_told_in_one_line(
