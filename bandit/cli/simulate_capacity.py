@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
@@ -54,11 +55,23 @@ class CapacityReport(Record, frozen=True, kw_only=True):
 
 @click.command("capacity")
 @click.option("--users", type=POSITIVE, default=50e6, show_default="50M", help="A day.")
-@click.option("--decisions", type=POSITIVE, default=10.0, show_default=True, help="Of each user.")
 @click.option(
-    "--rewards", type=click.FloatRange(0), default=0.3, show_default=True, help="Of a decision."
+    "--decisions",
+    "decisions_each",
+    type=POSITIVE,
+    default=10.0,
+    show_default=True,
+    help="Of each user.",
 )
-@click.option("--actions", type=click.IntRange(2, 1000), default=50, show_default=True)
+@click.option(
+    "--rewards",
+    "rewards_each",
+    type=click.FloatRange(0),
+    default=0.3,
+    show_default=True,
+    help="Of a decision.",
+)
+@click.option("--actions", "actions_n", type=click.IntRange(2, 1000), default=50, show_default=True)
 @click.option(
     "--surfaces",
     type=click.IntRange(1),
@@ -102,12 +115,6 @@ class CapacityReport(Record, frozen=True, kw_only=True):
 )
 @click.option("--out", type=FOLDER, default=Path("artifacts/simulate"), show_default=True)
 def command(
-    users: float,
-    decisions: float,
-    rewards: float,
-    actions: int,
-    surfaces: int,
-    peak: float,
     hosts: int | None,
     workers: int,
     clickhouse_cores: int,
@@ -117,6 +124,7 @@ def command(
     seed: int,
     data_dir: Path | None,
     out: Path,
+    **demanded: Any,
 ) -> None:
     """Say what so many users a day need, and which part of the service saturates first.
 
@@ -127,14 +135,7 @@ def command(
     console = Console(width=None if sys.stdout.isatty() else 120)
     out.mkdir(parents=True, exist_ok=True)
     try:
-        demand = Demand(
-            users=users,
-            decisions_each=decisions,
-            rewards_each=rewards,
-            actions_n=actions,
-            surfaces=surfaces,
-            peak=peak,
-        )
+        demand = Demand(**demanded)
         if wants_calibration:
             path = calibration or out / "calibration.json"
             found = measured(Settings.from_environ(os.environ), data_dir)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
@@ -43,6 +44,7 @@ WITHOUT = {"dashboard"}
 @click.option("--world", type=click.Choice(sorted(WORLDS)), default="synthetic", show_default=True)
 @click.option(
     "--rate",
+    "rate_per_s",
     type=click.FloatRange(0, min_open=True),
     default=200.0,
     show_default=True,
@@ -68,6 +70,7 @@ WITHOUT = {"dashboard"}
 @click.option("--clients", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option(
     "--window",
+    "window_s",
     type=click.FloatRange(0, min_open=True),
     default=20.0,
     show_default=True,
@@ -89,22 +92,11 @@ WITHOUT = {"dashboard"}
 @click.option("--out", type=FOLDER, default=Path("artifacts/simulate"), show_default=True)
 def command(
     world: str,
-    rate: float,
-    seconds: float,
-    repetitions: int,
-    learning: int,
-    clients: int,
-    window: float,
-    lost: float,
-    late: float,
-    doubled: float,
-    repeated: float,
-    seed: int,
     url: str | None,
     key: str | None,
-    name: str,
     data_dir: Path | None,
     out: Path,
+    **planned: Any,
 ) -> None:
     """Play a world against the service over HTTP, and hold its live reports against the truth.
 
@@ -116,28 +108,12 @@ def command(
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # it may be asked too early
     console = Console(width=None if sys.stdout.isatty() else 140)
     try:
-        plan = msgspec.convert(
-            {
-                "name": name,
-                "rate_per_s": rate,
-                "seconds": seconds,
-                "repetitions": repetitions,
-                "learning": learning,
-                "learning_share": min(0.9, 0.05 * learning),
-                "clients": clients,
-                "window_s": window,
-                "lost": lost,
-                "late": late,
-                "doubled": doubled,
-                "repeated": repeated,
-                "seed": seed,
-            },
-            Plan,
-        )
+        planned["learning_share"] = min(0.9, 0.05 * planned["learning"])
+        plan = msgspec.convert(planned, Plan)
         settings = Settings.from_environ(os.environ)
         truth = WORLDS[world](settings.data_dir / ".cache")
         console.print(truth.about, style="dim")
-        population = Population.of(truth, rounds_n=ROUNDS_N, seed=seed)
+        population = Population.of(truth, rounds_n=ROUNDS_N, seed=plan.seed)
         report = _run(console, settings, plan, world, population, url, key, data_dir)
     except DataSetUnavailable as exc:
         raise click.ClickException(f"{exc}; --world synthetic needs no data") from exc
