@@ -248,10 +248,19 @@ class CascadeDr:
     """Cascade DR: mean(Σ_l w_1…w_l·(r_l − Q_l) + w_1…w_{l−1}·E_target[Q_l]).
 
     Source: Kiyohara et al. (2022), "Doubly robust off-policy evaluation for ranking policies under
-    the cascade behavior model", eq. 7.
+    the cascade behavior model", eq. 7; normalised: Thomas & Brunskill (2016), "Data-efficient
+    off-policy policy evaluation for reinforcement learning", section 4 (weighted DR).
+
+    Attributes:
+        normalised: Whether to divide each slot's part by the sum of its weights.
     """
 
-    name: str = "cascade_dr"
+    normalised: bool = False
+
+    @property
+    def name(self) -> str:
+        """As tables show it."""
+        return "sn_cascade_dr" if self.normalised else "cascade_dr"
 
     def terms(self, slates: SlateBatch) -> Terms:
         """Contributions with the model as baseline of each slot."""
@@ -259,7 +268,11 @@ class CascadeDr:
             raise RecordError("cascade DR needs predicted and direct")
         down = slates.cumulative
         above = np.concatenate([np.ones((len(down), 1)), down[:, :-1]], axis=1)
-        values = down * (slates.reward - slates.predicted) + above * slates.direct
+        surprise = down * (slates.reward - slates.predicted)
+        if self.normalised:
+            parts = np.concatenate([surprise, above * slates.direct], axis=1)
+            return _terms(slates, parts.T, np.concatenate([down, above], axis=1).T)
+        values = surprise + above * slates.direct
         return _terms(slates, values.sum(axis=1)[None], np.ones((1, len(down))))
 
 

@@ -134,6 +134,15 @@ def test_one_slot_is_a_log_for_every_estimator_and_interval():
         slates.slot(3)
 
 
+def test_normalised_cascade_dr_is_the_peers():
+    # scope-rl 0.2.1 SelfNormalizedDR(step_per_trajectory=3) on the same world; it adds 1e-10 to
+    # each normaliser.
+    slates, _ = worlds.world_s(400, 5, 3, 99)
+    got = CascadeDr(normalised=True).terms(slates)
+    assert got.value == pytest.approx(1.1420645687708526, rel=1e-9)
+    assert 0.0 < got.std_error < CascadeDr().terms(slates).std_error
+
+
 def test_slates_that_can_not_be_are_refused():
     with pytest.raises(RecordError, match="sampling"):
         SlateBatch.of(propensity=[[0.5]], target=[[0.5]], reward=[[0]], sampling=[0.0])
