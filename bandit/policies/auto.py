@@ -325,7 +325,7 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
 
 
 def _fifths(weights: bytes | None) -> Encoded:
-    return Encoded(partial(VowpalWabbit, ARGUMENTS[0]), FIFTHS, weights)
+    return Encoded(partial(VowpalWabbit, ARGUMENTS[0], seen_as="fifths"), FIFTHS, weights)
 
 
 _NOTHING = Features((), ())

@@ -61,7 +61,8 @@ def _bare(spec: PolicySpec, weights: bytes | None) -> Policy:
     arguments = spec.arguments
     if spec.type == "vw":
         arguments = arguments_of(arguments, spec.slot_model).text
-    return _one(spec.type, arguments, spec.parameters, weights)
+    seen_as = "encoded" if spec.numeric else ""
+    return _one(spec.type, arguments, spec.parameters, weights, seen_as=seen_as)
 
 
 def check_spec(spec: PolicySpec) -> None:
@@ -90,6 +91,7 @@ def _one(
     parameters: Mapping[str, Any],
     weights: bytes | None,
     place: str = PLACE,
+    seen_as: str = "",
 ) -> Policy:
     match kind:
         case "thompson":
@@ -106,7 +108,7 @@ def _one(
         raise BadSpec(f"parameters are given, must be none for a {kind} policy - at `{place}`")
     match kind:
         case "vw":
-            return VowpalWabbit(arguments, weights)
+            return VowpalWabbit(arguments, weights, seen_as=seen_as)
         case "uniform":
             return Uniform()
     return Fixed()

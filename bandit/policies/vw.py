@@ -84,12 +84,13 @@ class VowpalWabbit:
     [0.25, 0.75]
     """
 
-    def __init__(self, arguments: str, weights: bytes | None = None) -> None:
+    def __init__(self, arguments: str, weights: bytes | None = None, *, seen_as: str = "") -> None:
         """An untrained policy, or one as it was saved.
 
         Args:
             arguments: As in `PolicySpec`.
             weights: What `save` gave.
+            seen_as: Names the encoding of the features that it is shown; empty: as they were sent.
 
         Raises:
             BadSpec: VW refuses the arguments, or the weights were learned with others.
@@ -100,7 +101,7 @@ class VowpalWabbit:
         if weights is not None:
             state = unframe(_MAGIC, self._arguments.text, weights)
             (self._lessons_n,), model = _COUNT.unpack_from(state), state[_COUNT.size :]
-        self._examples = examples_of(self._arguments)
+        self._examples = examples_of(self._arguments, seen_as)
         self._explorer = Explorer.of(self._arguments)
         self._weights: npt.NDArray[np.float32] | None = None
         words = self._arguments.words

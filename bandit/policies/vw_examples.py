@@ -188,13 +188,19 @@ _indices: Generations[tuple[str, str], int] = Generations(
 _rows: Generations[tuple[str, ...], npt.NDArray[np.uint64]] = Generations(2**15, weigh=len)
 
 
-def examples_of(arguments: Arguments) -> Examples:
-    """What makes the examples of all policies that make theirs alike."""
-    return _examples(with_id=arguments.with_id, bits=_bits(arguments))
+def examples_of(arguments: Arguments, seen_as: str = "") -> Examples:
+    """What makes the examples of all policies that make theirs alike.
+
+    Args:
+        arguments: Of the policy.
+        seen_as: Which features it is shown, if not those that were sent: caches go by an action's
+            id, and one that is seen in two ways by turns would be made anew each time.
+    """
+    return _examples(with_id=arguments.with_id, bits=_bits(arguments), seen_as=seen_as)
 
 
 @functools.cache
-def _examples(*, with_id: bool, bits: int) -> Examples:
+def _examples(*, with_id: bool, bits: int, seen_as: str) -> Examples:
     return Examples(with_id=with_id, bits=bits)
 
 

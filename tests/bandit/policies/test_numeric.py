@@ -271,3 +271,13 @@ def test_an_offset_of_10_no_longer_hurts(declared, least):
     assert seen > least
     assert seen > raw + 0.15
     assert seen == pytest.approx(share(declared, 0.0), abs=0.05)
+
+
+def test_an_action_that_is_seen_in_two_ways_is_kept_in_two_places() -> None:
+    """Caches go by ids: a raw and a bucketed policy side by side made every action anew each time."""
+    sent = build(PolicySpec(key="p", type="vw", surface="s"))
+    seen = build(PolicySpec(key="q", type="vw", surface="s", numeric={"action.*": BUCKET}))
+    assert isinstance(sent, VowpalWabbit)
+    assert isinstance(seen, Encoded)
+    assert isinstance(seen.inside, VowpalWabbit)
+    assert sent.inside.examples is not seen.inside.inside.examples
