@@ -32,7 +32,7 @@ _LEAST = 1.2e-38  # smallest normal float32; VW leaves out features of value 0
 _ACTIONS_N = 2_048  # a VW example is 32 kB: 65 MB a generation, 200 MB if every one is another's
 _CONTEXTS_N = 256
 _SHARED_N = 4_096  # contexts as arrays, of less than 1 kB
-_WHOLES_N = 16  # catalogues that are offered whole
+_WHOLES_N, _WHOLE_FROM = 16, 64  # catalogues that are offered whole; shorter are made as fast anew
 _INDICES_BYTES = 8 * 1024 * 1024
 
 
@@ -122,7 +122,8 @@ class Examples:
         if len(set(examples)) < len(examples):
             # VW would leave an example that comes twice half set up, and hand it out again as new.
             raise RecordError("actions hold an id twice, must have different ids")
-        if isinstance(actions, tuple):  # a whole catalogue comes again and again
+        if len(actions) >= _WHOLE_FROM and isinstance(actions, tuple):
+            # A whole catalogue comes again and again.
             kept_n = sum(len(examples) for _, examples in self._wholes.values())
             if len(self._wholes) >= _WHOLES_N or kept_n + len(actions) > _ACTIONS_N:
                 self._wholes.clear()
