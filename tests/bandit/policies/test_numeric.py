@@ -274,7 +274,7 @@ def test_an_offset_of_10_no_longer_hurts(declared, least):
 
 
 def test_an_action_that_is_seen_in_two_ways_is_kept_in_two_places() -> None:
-    """Caches go by ids: a raw and a bucketed policy side by side made every action anew each time."""
+    """Caches go by ids: a raw and a bucketed policy by turns made every action anew each time."""
     sent = build(PolicySpec(key="p", type="vw", surface="s"))
     seen = build(PolicySpec(key="q", type="vw", surface="s", numeric={"action.*": BUCKET}))
     assert isinstance(sent, VowpalWabbit)
