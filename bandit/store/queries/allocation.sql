@@ -1,3 +1,20 @@
+-- part: allocated_decisions
+-- Decisions of a surface in a time that nobody set by hand, once each.
+FROM decisions
+WHERE surface = {surface:String}
+    AND ts > fromUnixTimestamp64Milli({after_ms:Int64}, 'UTC')
+    AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
+    AND NOT forced
+    AND event_id NOT IN (
+        SELECT event_id
+        FROM decisions
+        WHERE surface = {surface:String}
+            AND ts > fromUnixTimestamp64Milli({after_ms:Int64}, 'UTC') - toIntervalMinute(1)
+            AND ts <= fromUnixTimestamp64Milli({after_ms:Int64}, 'UTC')
+    )
+ORDER BY decisions.ts, writer, seq
+LIMIT 1 BY event_id
+
 -- name: allocation_pieces
 -- Decisions of a surface by hour in a range of time that excludes its start, with the first and the
 -- last one's time; to read them in pieces.
@@ -38,20 +55,7 @@ FROM (
         arrayFilter(
             (p, i) -> NOT has(excluded, i) AND NOT has(blocked[1], i), pmf, range(length(pmf))
         ) AS pool
-    FROM decisions
-    WHERE surface = {surface:String}
-        AND ts > fromUnixTimestamp64Milli({after_ms:Int64}, 'UTC')
-        AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
-        AND NOT forced
-        AND event_id NOT IN (
-            SELECT event_id
-            FROM decisions
-            WHERE surface = {surface:String}
-                AND ts > fromUnixTimestamp64Milli({after_ms:Int64}, 'UTC') - toIntervalMinute(1)
-                AND ts <= fromUnixTimestamp64Milli({after_ms:Int64}, 'UTC')
-        )
-    ORDER BY decisions.ts, writer, seq
-    LIMIT 1 BY event_id
+    -- put: allocated_decisions
 )
 GROUP BY policy, at_ms
 ORDER BY policy, at_ms
@@ -65,20 +69,7 @@ FROM (
         toString(policy) AS policy,
         intDiv(toUnixTimestamp64Milli(ts), {bucket_ms:Int64}) * {bucket_ms:Int64} AS at_ms,
         actions[ranking[1] + 1] AS action
-    FROM decisions
-    WHERE surface = {surface:String}
-        AND ts > fromUnixTimestamp64Milli({after_ms:Int64}, 'UTC')
-        AND ts <= fromUnixTimestamp64Milli({through_ms:Int64}, 'UTC')
-        AND NOT forced
-        AND event_id NOT IN (
-            SELECT event_id
-            FROM decisions
-            WHERE surface = {surface:String}
-                AND ts > fromUnixTimestamp64Milli({after_ms:Int64}, 'UTC') - toIntervalMinute(1)
-                AND ts <= fromUnixTimestamp64Milli({after_ms:Int64}, 'UTC')
-        )
-    ORDER BY decisions.ts, writer, seq
-    LIMIT 1 BY event_id
+    -- put: allocated_decisions
 )
 GROUP BY policy, at_ms, action
 ORDER BY policy, at_ms, shown_n DESC, action

@@ -1,3 +1,14 @@
+-- part: catalogue_of_version
+-- Rows of a catalogue up to a version, of those changes that won.
+WHERE surface = {surface:String}
+  AND version <= {version:UInt64}
+  AND (version, change_id) IN (
+      SELECT version, argMin(change_id, (_block_number, change_id))
+      FROM catalogue
+      WHERE surface = {surface:String} AND version <= {version:UInt64} AND place = 0
+      GROUP BY version
+  )
+
 -- name: catalogue_revision
 -- A number that changes with every change of any catalogue; the table only grows.
 SELECT count() FROM catalogue
@@ -24,14 +35,7 @@ SETTINGS select_sequential_consistency = 1
 -- bytes: newest
 SELECT id, argMax(features, version) AS newest
 FROM catalogue
-WHERE surface = {surface:String}
-  AND version <= {version:UInt64}
-  AND (version, change_id) IN (
-      SELECT version, argMin(change_id, (_block_number, change_id))
-      FROM catalogue
-      WHERE surface = {surface:String} AND version <= {version:UInt64} AND place = 0
-      GROUP BY version
-  )
+-- put: catalogue_of_version
 GROUP BY id
 HAVING NOT argMax(deleted, version)
 ORDER BY arraySort(arrayFilter(
@@ -43,14 +47,7 @@ ORDER BY arraySort(arrayFilter(
 -- bytes: digest
 SELECT id, SHA256(argMax(features, version)) AS digest
 FROM catalogue
-WHERE surface = {surface:String}
-  AND version <= {version:UInt64}
-  AND (version, change_id) IN (
-      SELECT version, argMin(change_id, (_block_number, change_id))
-      FROM catalogue
-      WHERE surface = {surface:String} AND version <= {version:UInt64} AND place = 0
-      GROUP BY version
-  )
+-- put: catalogue_of_version
 GROUP BY id
 HAVING NOT argMax(deleted, version)
 

@@ -1,7 +1,5 @@
--- name: kept_newest
--- The newest numbers of some things that are of a time or before, each of the generation that is
--- named for it ('': of any). Only those rows' numbers are read.
-WITH arrayZip({kinds:Array(String)}, {keys:Array(String)}, {generations:Array(String)}) AS asked
+-- part: kept_columns
+-- What `Kept` is made of.
 SELECT
     toString(kind) AS of_kind,
     toString(key) AS of_key,
@@ -10,6 +8,12 @@ SELECT
     numbers,
     took_ms
 FROM kept_numbers
+
+-- name: kept_newest
+-- The newest numbers of some things that are of a time or before, each of the generation that is
+-- named for it ('': of any). Only those rows' numbers are read.
+WITH arrayZip({kinds:Array(String)}, {keys:Array(String)}, {generations:Array(String)}) AS asked
+-- put: kept_columns
 WHERE kind IN {kinds:Array(String)}
   AND key IN {keys:Array(String)}
   AND (has(asked, (toString(kind), toString(key), generation))
@@ -30,14 +34,7 @@ LIMIT 1 BY kind, key
 -- name: kept_newest_of_generation
 -- The same of things whose generations are all known: in half the time, since that is mostly spent
 -- on planning. Generations are digests: one of one thing is never of another.
-SELECT
-    toString(kind) AS of_kind,
-    toString(key) AS of_key,
-    toUnixTimestamp64Milli(as_of) AS as_of_ms,
-    generation,
-    numbers,
-    took_ms
-FROM kept_numbers
+-- put: kept_columns
 WHERE (kind, key, as_of) IN (
       SELECT kind, key, max(as_of)
       FROM kept_numbers
@@ -53,14 +50,7 @@ LIMIT 1 BY kind, key
 
 -- name: kept_newest_of_each
 -- The newest numbers of every thing of a kind that are of a time or before.
-SELECT
-    toString(kind) AS of_kind,
-    toString(key) AS of_key,
-    toUnixTimestamp64Milli(as_of) AS as_of_ms,
-    generation,
-    numbers,
-    took_ms
-FROM kept_numbers
+-- put: kept_columns
 WHERE kind = {kind:String}
   AND (key, as_of) IN (
       SELECT key, max(as_of)

@@ -1,3 +1,30 @@
+-- part: reward_columns
+-- What `reward_of` makes a reward of.
+SELECT writer, seq, toUnixTimestamp64Milli(ts), surface, toString(event_id),
+       toUnixTimestamp64Milli(decision_ts), slot, name, value, reward_id
+FROM rewards
+
+-- part: exposure_columns
+-- What `exposure_of` makes an exposure of.
+SELECT writer, seq, toUnixTimestamp64Milli(ts), surface, toString(event_id),
+       toUnixTimestamp64Milli(decision_ts), slots, overridden, overridden_by
+FROM exposures
+
+-- part: of_logged_decisions
+-- Rows of the decisions of a surface made in a time; an event id is an hour off at most.
+WHERE surface IN ({surface:String}, '')
+  AND decision_ts >= fromUnixTimestamp64Milli({from_ms:Int64} - {skew_ms:Int64})
+  AND decision_ts <= fromUnixTimestamp64Milli({through_ms:Int64} + {skew_ms:Int64})
+  AND event_id IN (
+      SELECT event_id
+      FROM decisions
+      WHERE surface = {surface:String}
+        AND ts >= fromUnixTimestamp64Milli({from_ms:Int64})
+        AND ts <= fromUnixTimestamp64Milli({through_ms:Int64})
+  )
+ORDER BY ts, writer, seq, surface
+LIMIT 1 BY surface, writer, seq
+
 -- name: logged_parts
 -- The decisions of a surface made in a time, cut by whole seconds into parts of about so many rows:
 -- where each begins and ends (both are included), and how many rows it has.
@@ -32,36 +59,10 @@ LIMIT 1 BY writer, seq
 
 -- name: logged_rewards
 -- Rewards of the decisions of a surface made in a time; an event id is an hour off at most.
-SELECT writer, seq, toUnixTimestamp64Milli(ts), surface, toString(event_id),
-       toUnixTimestamp64Milli(decision_ts), slot, name, value, reward_id
-FROM rewards
-WHERE surface IN ({surface:String}, '')
-  AND decision_ts >= fromUnixTimestamp64Milli({from_ms:Int64} - {skew_ms:Int64})
-  AND decision_ts <= fromUnixTimestamp64Milli({through_ms:Int64} + {skew_ms:Int64})
-  AND event_id IN (
-      SELECT event_id
-      FROM decisions
-      WHERE surface = {surface:String}
-        AND ts >= fromUnixTimestamp64Milli({from_ms:Int64})
-        AND ts <= fromUnixTimestamp64Milli({through_ms:Int64})
-  )
-ORDER BY ts, writer, seq, surface
-LIMIT 1 BY surface, writer, seq
+-- put: reward_columns
+-- put: of_logged_decisions
 
 -- name: logged_exposures
 -- Exposures of the decisions of a surface made in a time; an event id is an hour off at most.
-SELECT writer, seq, toUnixTimestamp64Milli(ts), surface, toString(event_id),
-       toUnixTimestamp64Milli(decision_ts), slots, overridden, overridden_by
-FROM exposures
-WHERE surface IN ({surface:String}, '')
-  AND decision_ts >= fromUnixTimestamp64Milli({from_ms:Int64} - {skew_ms:Int64})
-  AND decision_ts <= fromUnixTimestamp64Milli({through_ms:Int64} + {skew_ms:Int64})
-  AND event_id IN (
-      SELECT event_id
-      FROM decisions
-      WHERE surface = {surface:String}
-        AND ts >= fromUnixTimestamp64Milli({from_ms:Int64})
-        AND ts <= fromUnixTimestamp64Milli({through_ms:Int64})
-  )
-ORDER BY ts, writer, seq, surface
-LIMIT 1 BY surface, writer, seq
+-- put: exposure_columns
+-- put: of_logged_decisions

@@ -1,3 +1,10 @@
+-- part: after_each
+-- Rows of some streams of one surface after a number of each.
+WHERE surface = {surface:String}
+  AND writer IN {writers:Array(String)}
+  AND seq > arrayMin({after:Array(UInt64)})
+  AND seq > transform(writer, {writers:Array(String)}, {after:Array(UInt64)}, 0)
+
 -- name: tail_heads
 -- How far every stream that a learner of one surface follows has come, as far as rows arrived
 -- since a time; the streams of surface '' hold what belongs to a surface nobody could tell.
@@ -29,10 +36,7 @@ SELECT writer,
                              AND ts <= fromUnixTimestamp64Milli({until_ms:Int64})) AS seqs,
        toUnixTimestamp64Milli(min(ingested_at)) AS arrived_ms
 FROM {table:Identifier}
-WHERE surface = {surface:String}
-  AND writer IN {writers:Array(String)}
-  AND seq > arrayMin({after:Array(UInt64)})
-  AND seq > transform(writer, {writers:Array(String)}, {after:Array(UInt64)}, 0)
+-- put: after_each
   AND ingested_at >= fromUnixTimestamp64Milli({arrived_since_ms:Int64})
 GROUP BY writer
 
@@ -45,10 +49,7 @@ SELECT toString(event_id), toUnixTimestamp64Milli(ts), surface, unit_id, experim
        writer, seq, shadow_tops, surface_version, excluded_reasons, blocked, pinned, slot_features,
        catalogue, forced, keep_share
 FROM decisions
-WHERE surface = {surface:String}
-  AND writer IN {writers:Array(String)}
-  AND seq > arrayMin({after:Array(UInt64)})
-  AND seq > transform(writer, {writers:Array(String)}, {after:Array(UInt64)}, 0)
+-- put: after_each
   AND seq <= transform(writer, {writers:Array(String)}, {upto:Array(UInt64)}, 0)
   AND ts >= fromUnixTimestamp64Milli({decided_since_ms:Int64})
   AND ingested_at >= fromUnixTimestamp64Milli({arrived_since_ms:Int64})
@@ -87,13 +88,8 @@ WHERE surface = {surface:String}
 
 -- name: tail_rewards
 -- Rewards of some streams of one surface, after and up to a number of each.
-SELECT writer, seq, toUnixTimestamp64Milli(ts), surface, toString(event_id),
-       toUnixTimestamp64Milli(decision_ts), slot, name, value, reward_id
-FROM rewards
-WHERE surface = {surface:String}
-  AND writer IN {writers:Array(String)}
-  AND seq > arrayMin({after:Array(UInt64)})
-  AND seq > transform(writer, {writers:Array(String)}, {after:Array(UInt64)}, 0)
+-- put: reward_columns
+-- put: after_each
   AND seq <= transform(writer, {writers:Array(String)}, {upto:Array(UInt64)}, 0)
   AND decision_ts >= fromUnixTimestamp64Milli({decided_since_ms:Int64})
   AND ingested_at >= fromUnixTimestamp64Milli({arrived_since_ms:Int64})
@@ -102,13 +98,8 @@ LIMIT 1 BY writer, seq
 
 -- name: tail_exposures
 -- Exposures of some streams of one surface, after and up to a number of each.
-SELECT writer, seq, toUnixTimestamp64Milli(ts), surface, toString(event_id),
-       toUnixTimestamp64Milli(decision_ts), slots, overridden, overridden_by
-FROM exposures
-WHERE surface = {surface:String}
-  AND writer IN {writers:Array(String)}
-  AND seq > arrayMin({after:Array(UInt64)})
-  AND seq > transform(writer, {writers:Array(String)}, {after:Array(UInt64)}, 0)
+-- put: exposure_columns
+-- put: after_each
   AND seq <= transform(writer, {writers:Array(String)}, {upto:Array(UInt64)}, 0)
   AND decision_ts >= fromUnixTimestamp64Milli({decided_since_ms:Int64})
   AND ingested_at >= fromUnixTimestamp64Milli({arrived_since_ms:Int64})
