@@ -140,8 +140,10 @@ def served_estimate(
     answers: Answers,
     stories: Sequence[Story],
     pmfs: Mapping[str, Sequence[float]],
-) -> Estimate:
+) -> Estimate | None:
     """The effect of a learning policy beside what its decisions were worth.
+
+    None where one of the two variants served nobody: then nothing is true of their difference.
 
     Args:
         stories: Of this surface.
@@ -150,6 +152,8 @@ def served_estimate(
     worth: dict[str, list[float]] = {CONTROL: [], LEARNED: []}
     for story in stories:
         worth[story.variant].append(population.served_value(story.round, pmfs[story.event_id]))
+    if not all(worth.values()):
+        return None
     truth = plan.counted_share * float(np.mean(worth[LEARNED]) - np.mean(worth[CONTROL]))
     effect = answers.experiment.effects[0].effect
     return of_effect("A/B of a learning policy", plan.surfaces[surface], truth, effect)

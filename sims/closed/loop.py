@@ -189,10 +189,13 @@ class Loop:
                 detection_of(plan, number, answer, start_ms, None if is_learning else gap)
             )
             if is_learning and self._pmfs and by_surface[number]:
-                pmfs = self._pmfs(plan.surfaces[number])
-                estimates.append(
-                    served_estimate(plan, population, number, answer, by_surface[number], pmfs)
-                )
+                key = plan.surfaces[number]
+                stories, pmfs = by_surface[number], self._pmfs(key)
+                found = served_estimate(plan, population, number, answer, stories, pmfs)
+                if found is None:
+                    unknown.append(f"A/B of a learning policy: a variant of {key} served nobody")
+                else:
+                    estimates.append(found)
         return LoopReport(
             world=self._world,
             plan=plan,

@@ -1,8 +1,19 @@
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from sims.closed.books import Books
-from sims.closed.judging import Estimate, figures_of, of_effect, regrets_of
+from sims.closed.judging import (
+    Answers,
+    Estimate,
+    figures_of,
+    of_effect,
+    regrets_of,
+    served_estimate,
+)
 from sims.closed.loop import Latencies
+from sims.closed.plan import Plan
 from tests.sims.closed.making import POPULATION, effect, story
 
 
@@ -35,6 +46,21 @@ def test_report_without_an_interval_is_counted_and_covers_nothing() -> None:
     estimates = [estimate(0.0), estimate(0.01), of_effect("A/B", "s", 0.3, effect(None, None))]
     assert figure(estimates, "has an interval")[0] == pytest.approx(2 / 3)
     assert figure(estimates, ": covers")[0] == 1.0
+
+
+def test_a_learning_policys_truth_is_what_its_draws_were_worth_and_the_controls() -> None:
+    plan, judged = Plan(repetitions=2, learning=1), SimpleNamespace(effect=effect(0.0, 0.2))
+    experiment: Any = SimpleNamespace(effects=[judged])
+    answers = Answers(experiment, surface=None, history=None)  # type: ignore[arg-type]
+    stories = [story(event_id="a"), story(event_id="b", round=2, variant="learned")]
+    given = (plan, POPULATION, 2, answers)
+    pmfs = {"a": [0.5, 0.5], "b": [0.0, 1.0]}
+    found = served_estimate(*given, stories, pmfs)
+    assert found is not None
+    assert found.truth == pytest.approx(plan.counted_share * (1.0 - 0.5))
+    # Symptom: nobody was served by one, and a truth that was no number made the report unreadable.
+    for one in stories:
+        assert served_estimate(*given, [one], pmfs) is None
 
 
 def test_regret_is_what_the_best_action_would_have_earned_more() -> None:
