@@ -61,7 +61,8 @@ def test_demo_proves_that_the_learned_policy_wins_and_that_all_counts_agree(tmp_
 def test_demo_survives_kill_9_of_each_process_in_turn(tmp_path: Path) -> None:
     waiting = deque(["learn", "refresh", "gateway", "api", "dashboard", "api", "drain"])
     lines = []
-    with demo(tmp_path / "demo", "--scale", "0.4") as process:
+    # As long as twice as much would take: there must be time for each to come back.
+    with demo(tmp_path / "demo", "--scale", "0.2", "--rate", "65") as process:
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line)
