@@ -91,12 +91,17 @@ class PairedMoments(Record, frozen=True, kw_only=True):
             units: `(n,)` who each decision was made for.
             weights: `(n,)` target probability ÷ logged propensity, ≥ 0.
             rewards: `(n,)` what it earned.
+
+        Raises:
+            RecordError: They differ in length, a weight is negative or one is not finite.
         """
         w, r = np.asarray(weights, dtype=float), np.asarray(rewards, dtype=float)
         if not len(units) == len(w) == len(r):
             raise RecordError(
                 f"{len(units)} units, {len(w)} weights and {len(r)} rewards, must be as many"
             )
+        if not (np.isfinite(w).all() and np.isfinite(r).all() and (w >= 0.0).all()):
+            raise RecordError("weights and rewards must be finite, weights at least 0")
         if not len(w):
             return cls()
         _, place = np.unique(np.asarray(units), return_inverse=True)

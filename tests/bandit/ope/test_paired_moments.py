@@ -92,3 +92,6 @@ def test_nothing_is_measured_without_units_or_overlap() -> None:
 def test_columns_of_other_lengths_are_refused() -> None:
     with pytest.raises(RecordError, match="1 units, 2 weights and 1 rewards"):
         PairedMoments.of(["a"], [1.0, 1.0], [1.0])
+    for weights, rewards in (([math.nan], [1.0]), ([-1.0], [1.0]), ([1.0], [math.inf])):
+        with pytest.raises(RecordError, match="must be finite, weights at least 0"):
+            PairedMoments.of(["a"], weights, rewards)
