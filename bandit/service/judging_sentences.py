@@ -11,6 +11,7 @@ from bandit.service.judging_payloads import (
 )
 from bandit.service.reporting_words import (
     in_words,
+    level_in_words,
     margin_in_words,
     number,
     percent,
@@ -26,6 +27,8 @@ _VALID = {
     "fixed": "valid for this one look only",
 }
 """How a claim may be read, by what decided it."""
+TINY = 5e-4
+"""A share of the control that would read 0.0 %, on whichever side of 0 it is."""
 _CLAIM = {
     "anytime": "The interval holds at every look together, and leaves out 0.",
     "planned": "The bound of this planned look is passed, and all looks together err at most as "
@@ -182,10 +185,12 @@ def sentence(found: MetricEffect, facts: Facts) -> str:
     effect = found.by(facts.sequential)
     low, high = _ends(effect)
     absolute = f"{number(effect.effect, '+')} per {found.per} [{number(low)}, {number(high)}]"
-    level = f"at {100 * (1 - effect.alpha):.4g} %"
+    level = f"at {level_in_words(effect.alpha)}"
     if effect.relative_effect is None or effect.relative_ci_low is None:
         return f"{found.metric} {absolute} {level}"
     ends = [effect.relative_ci_low, effect.relative_ci_high]
+    if all(abs(end or 0.0) < TINY for end in (effect.relative_effect, *ends)):
+        return f"{found.metric} {absolute} {level}"
     shown = ", ".join("–" if end is None else f"{100 * end:.1f}" for end in ends)
     return f"{found.metric} {percent(effect.relative_effect, '+')} [{shown}], {absolute} {level}"
 

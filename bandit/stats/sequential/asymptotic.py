@@ -12,6 +12,9 @@ from bandit.stats.sequential.checks import Alternative, check_above_zero, check_
 TUNED_FOR = 5000.0
 """Units of both variants together at which a sequence is tightest unless the experiment says."""
 
+_MOST_SPENT = 0.5
+"""What a one-sided sequence is tuned for at most: towards 1 the tuning has no size any more."""
+
 
 def mixture_precision(
     tuned_for: float, alpha: float, *, alternative: Alternative = "two-sided", exact: bool = True
@@ -19,11 +22,11 @@ def mixture_precision(
     """ρ² of the sequence whose interval is tightest at `tuned_for` units.
 
     ρ² = (−W₋₁(−α²/e) − 1)/N*, or (−2·log α + log(1 − 2·log α))/N* when not `exact`; a one-sided
-    sequence puts 2α for α.
+    sequence puts 2α for α, at most ½. Any tuning holds its level; this one is narrow.
 
     Args:
         tuned_for: N*, units of both variants together, above 0.
-        alpha: 1 − the level, below ½ for a one-sided sequence.
+        alpha: 1 − the level.
         alternative: A one-sided sequence spends all of alpha on one side.
         exact: The optimum itself; False is what GrowthBook and Eppo compute.
 
@@ -108,11 +111,7 @@ def always_valid_p_value(
 
 def _spent_tuning(alpha: float, alternative: Alternative) -> float:
     check_level(alpha)
-    if alternative == "two-sided":
-        return alpha
-    if alpha >= 0.5:
-        raise ValueError(f"alpha is {alpha!r}, must be below 0.5 for a one-sided sequence")
-    return 2.0 * alpha
+    return alpha if alternative == "two-sided" else min(2.0 * alpha, _MOST_SPENT)
 
 
 def _log1pexp(x: float) -> float:

@@ -76,6 +76,28 @@ def test_headline_has_the_interval_that_decides_its_level_the_split_and_how_it_m
     assert "everybody" in got.next_step
 
 
+def test_an_effect_that_is_nothing_beside_the_control_is_said_in_the_metrics_unit_only():
+    # At a mean of 1e9 it read "+0.0 % [0.0, 0.0]".
+    rows = {"c": [exactly(200, 1e9, 1.0)], "t": [exactly(200, 1e9 + 1.0, 1.0)]}
+    numbers = numbers_of(moments_of("reward", rows))
+    headline = judge(numbers, experiment_of(), [metric_of()], alpha=0.05).verdict.headline
+    assert headline.startswith("Ship t: reward +1 per unit [0.")
+    assert "0.0 %" not in headline
+
+
+@pytest.mark.parametrize("alpha", [1e-12, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("sequential", ["anytime", "planned", "fixed"])
+def test_a_guardrail_is_judged_at_every_level(alpha: float, sequential: str):
+    # From 0.5 on the one-sided sequence was refused by a ValueError, which no route maps.
+    plan = {"looks": 2, "planned_units": 200} if sequential == "planned" else {}
+    experiment = experiment_of(guardrails=["guard"], sequential=sequential, **plan)
+    rows = {"c": [exactly(100, 1.0, 1.0)], "t": [exactly(100, 1.5, 1.0)]}
+    numbers = numbers_of(moments_of("reward", rows), moments_of("guard", rows))
+    got = judge(numbers, experiment, [metric_of(), metric_of("guard")], alpha=alpha)
+    assert [found.guardrail for found in got.effects][1] in ("ok", "unclear", "violated")
+    assert " 100 %" not in got.verdict.headline
+
+
 def test_at_one_look_the_claim_is_of_that_look_only():
     got = said(0.35, sequential="fixed").verdict
     assert got.state == "better"

@@ -119,6 +119,11 @@ def test_a_one_sided_sequence_is_tighter_on_its_side():
     assert one < critical_value(5000, 0.05, mixture_precision(5000, 0.05))
 
 
-def test_one_sided_sequences_refuse_half_and_more():
-    with pytest.raises(ValueError, match=r"must be below 0\.5"):
-        mixture_precision(1000, 0.5, alternative="less")
+@pytest.mark.parametrize("alpha", [0.2, 0.3, 0.5, 0.9, 0.999])
+def test_a_one_sided_sequence_at_half_and_more_decides_as_its_p_value(alpha: float):
+    # Was refused, so that a report with a guardrail and alpha=0.5 ended in a ValueError.
+    rho2 = mixture_precision(1000, alpha, alternative="greater")
+    critical = critical_value(2000, alpha, rho2, alternative="greater")
+    assert 0.0 < critical < 2.1
+    on_it = always_valid_p_value(critical, 2000, rho2, alternative="greater")
+    assert on_it == pytest.approx(alpha, rel=1e-9)
