@@ -148,6 +148,11 @@ class UnitPlan(NamedTuple):
         return any(m.cap is not None or m.cap_quantile is not None for m in self.metrics)
 
     @property
+    def finds_caps(self) -> bool:
+        """Whether any metric has a cap that is to be found."""
+        return any(metric.cap_quantile is not None for metric in self.metrics)
+
+    @property
     def has_divisors(self) -> bool:
         """Whether any metric is a ratio."""
         return any(metric.type == "ratio" for metric in self.metrics)

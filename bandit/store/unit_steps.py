@@ -24,6 +24,8 @@ from bandit.store.unit_plan import REPEATED_MS, UnitPlan
 
 SLACK_MS = 120_000
 """A row may become visible so much later than the store's clock says it came."""
+NEWEST_N = 8
+"""Notes that are looked at, newest first: of what is done, claimed after it, and spoilt."""
 STALE_MS = 7 * DAY_MS
 """States of definitions that nobody has advanced for so long are removed."""
 
@@ -104,23 +106,23 @@ class UnitSteps:
 
     def progress(self) -> Progress:
         """How far it is. Raises `StoreUnavailable`."""
-        rows = self._store.rows("unit_steps", generation=self._plan.generation)
-        spoilt = [row[0] for row in rows if row[2] == "spoilt"]
-        build = max(spoilt, default=-1) + 1
-        first: dict[tuple[int, int, str], Step] = {}
-        for row in rows:
-            step = Step._make((*row[:-1], msgspec.json.decode(row[-1], type=StepNotes)))
-            if step.state != "spoilt":
-                first.setdefault((step.build, step.step, step.state), step)
-        caps: dict[str, tuple[float, int]] = {}
-        for step in first.values():  # in the order of builds and steps
-            if step.state == "done":
-                for metric, cap in step.notes.caps.items():
-                    caps.setdefault(metric, (cap, step.through_ms))
-        done = [s for s in first.values() if s.build == build and s.state == "done"]
-        newest = max(done, key=lambda step: step.step, default=None)
+        given = {"generation": self._plan.generation}
+        steps = [
+            Step._make((*row[:-1], msgspec.json.decode(row[-1], type=StepNotes)))
+            for row in self._store.rows("unit_steps", **given, most_n=NEWEST_N)
+        ]
+        build = max((s.build + (s.state == "spoilt") for s in steps), default=0)
+        own = [s for s in steps if s.build == build]
+        newest = next((s for s in own if s.state == "done"), None)
         number = newest.step if newest else 0
-        return Progress(build, newest, first.get((build, number + 1, "claimed")), caps)
+        claimed = [s for s in own if s.state == "claimed" and s.step == number + 1]
+        caps: dict[str, tuple[float, int]] = {}
+        # Few experiments have any: the others need not ask.
+        found = self._store.rows("unit_caps", **given) if self._plan.finds_caps else []
+        for text, through_ms in found:
+            for metric, cap in msgspec.json.decode(text, type=Caps).items():
+                caps.setdefault(metric, (cap, through_ms))
+        return Progress(build, newest, claimed[0] if claimed else None, caps)
 
     def fault(self, progress: Progress) -> Fault | None:
         """What is wrong with the states of the newest step; None: nothing.

@@ -1,6 +1,6 @@
 -- name: unit_steps
--- All that was noted of the steps of a generation; of rows of one step and state the first to
--- become visible comes first.
+-- The newest steps of a generation, newest build first; what says that a build is spoilt comes before
+-- its steps. Of rows of one step and state it is the first that became visible.
 SELECT
     build,
     step,
@@ -12,7 +12,28 @@ SELECT
     sums
 FROM state_steps
 WHERE generation = {generation:String}
-ORDER BY build, step, state, _block_number
+ORDER BY build DESC, state = 'spoilt' DESC, step DESC, state, _block_number
+LIMIT 1 BY build, step, state
+LIMIT {most_n:UInt32}
+
+-- name: unit_caps
+-- Caps that were found by steps of a generation that are done, and the end of the first step that
+-- says so, build by build.
+SELECT caps, through_ms
+FROM (
+    SELECT
+        build,
+        step,
+        JSONExtractRaw(sums, 'caps') AS caps,
+        toUnixTimestamp64Milli(through_ts) AS through_ms
+    FROM state_steps
+    WHERE generation = {generation:String} AND state = 'done'
+    ORDER BY build, step, _block_number
+    LIMIT 1 BY build, step
+)
+WHERE caps NOT IN ('', '{}')
+ORDER BY build, step
+LIMIT 1 BY build, caps
 
 -- name: unit_arrivals
 -- Rows that may have a say in an experiment's numbers up to a time: how many of them arrived since

@@ -3,6 +3,7 @@
 import random
 from functools import partial
 
+import msgspec
 import pytest
 
 from bandit.errors import StoreUnavailable
@@ -12,6 +13,7 @@ from bandit.store.client import Store
 from bandit.store.retention import Retention
 from bandit.store.unit_numbers import UnitNumbers
 from bandit.store.unit_plan import UnitPlan
+from bandit.store.unit_steps import NEWEST_N, UnitSteps, mark_spoilt
 from tests.bandit.logs import T0
 from tests.bandit.store.making import at_once
 from tests.bandit.store.test_unit_numbers import (
@@ -237,3 +239,54 @@ def test_states_of_what_has_expired_stay_as_they_are(store: Store) -> None:
     assert numbers.from_states(plan) == before
     assert before is not None
     assert sum(variant.units_n for variant in before.variants) > 10
+
+
+def noted(store: Store, plan: UnitPlan, build: int, done_n: int) -> None:
+    """Steps of a second each, all done, and one more claimed; a cap is found by the third."""
+    steps = [step for n in range(1, done_n + 1) for step in ((n, "claimed"), (n, "done"))]
+    steps.append((done_n + 1, "claimed"))
+    arrived = {"at_ms": 0, "rows_n": 0}
+    notes = [
+        {"arrived": arrived, **({"caps": {"median": 8.0}} if n >= 3 else {})} for n, _ in steps
+    ]
+    columns = {
+        "generation": [plan.generation] * len(steps),
+        "build": [build] * len(steps),
+        "experiment": ["e"] * len(steps),
+        "step": [n for n, _ in steps],
+        "state": [state for _, state in steps],
+        "from_ts": [1000 * (n - 1) for n, _ in steps],
+        "through_ts": [1000 * n for n, _ in steps],
+        "states_n": [0] * len(steps),
+        "digest": [0] * len(steps),
+        "sums": [msgspec.json.encode(each).decode() for each in notes],
+    }
+    store.insert("state_steps", columns)
+
+
+def test_how_far_states_are_is_told_by_the_newest_steps_however_many_there_were(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric = outcome("median", name="revenue", cap_quantile=0.9)
+    plan = UnitPlan.of(experiment(surface=None), None, [metric], {})
+    noted(store, plan, build=0, done_n=300)
+    read, rows = [], store.rows
+
+    def counted(name: str, **given: object) -> list:
+        found = rows(name, **given)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(store, "rows", counted)
+    progress = UnitSteps(store, plan).progress()
+    assert (progress.build, progress.done.step, progress.claimed.step) == (0, 300, 301)
+    assert progress.caps == {"median": (8.0, 3000)}
+    assert sum(read) <= NEWEST_N + 1
+    mark_spoilt(store, plan.generation, "e", 0)
+    spoilt = UnitSteps(store, plan).progress()
+    assert (spoilt.build, spoilt.done, spoilt.claimed) == (1, None, None)
+    assert spoilt.caps == progress.caps
+    noted(store, plan, build=1, done_n=1)
+    mark_spoilt(store, plan.generation, "e", 0)  # again, by somebody who is late
+    again = UnitSteps(store, plan).progress()
+    assert (again.build, again.done.step, again.claimed.step) == (1, 1, 2)
