@@ -54,6 +54,12 @@ LIMITS = Limits(time_s=10.0, memory_bytes=1_000_000_000)
 """What one question of a page may take."""
 STORE_S = 15.0
 """How long a page waits for the store: longer than a question may take, so that it says so."""
+CALM = """<style>
+[data-stale="true"] { opacity: 1 !important; }
+[data-testid="stStatusWidget"] { animation: bandit-late 0s 2s backwards; }
+@keyframes bandit-late { from { visibility: hidden; } }
+</style>"""
+"""Pages refresh themselves: numbers do not fade meanwhile, and only a long wait is announced."""
 ASKED_S = 2.0
 """How long a page waits to be told what its key may do."""
 
@@ -155,6 +161,7 @@ def _now_ms() -> int:
 def main() -> None:
     """Show the page that the address names, to who may see it."""
     st.set_page_config(page_title="bandit", page_icon=str(ICON), layout="wide")
+    st.html(CALM)
     door = _shared().door
     viewer, problem = viewer_of(door, st.session_state)
     if viewer is None:

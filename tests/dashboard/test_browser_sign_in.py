@@ -114,34 +114,31 @@ def test_a_password_is_asked_for_at_every_address_and_leads_where_one_was_going(
         stop_dashboard(process)
 
 
-def test_a_key_shows_its_own_project_and_another_one_nothing_of_it(browser: Browser, by_key: str):
-    mine, _ = open_page(browser)
-    mine.goto(by_key)
-    sign_in(mine, "API key", MINE)
-    mine.get_by_text("feed-2026").first.wait_for()
-    theirs, _ = open_page(browser)
-    told = received(theirs)
-    for path in ("", "experiment?experiment=feed-2026", "health?surface=home.feed", "definitions"):
-        theirs.goto(by_key + path)
-        sign_in(theirs, "API key", THEIRS)
-        theirs.get_by_role("button", name="Sign out").wait_for()
-        theirs.get_by_text("mia · project theirs · may read").wait_for()
+def test_a_key_shows_another_project_nothing_of_this_one(browser: Browser, by_key: str):
+    page, _ = open_page(browser)
+    told = received(page)
+    for path in ("health?surface=home.feed", "experiment?experiment=feed-2026"):
+        page.goto(by_key + path)
+        sign_in(page, "API key", THEIRS)
+        page.get_by_text("mia · project theirs · may read").wait_for()
+    for name in ("Experiments", "Definitions & audit"):
+        page.get_by_role("link", name=name, exact=True).click()
+        page.get_by_role("heading", level=1, name=name).wait_for()
+        page.get_by_text("mia · project theirs · may read").wait_for()
     for said in told:
         assert b"Does the learned feed" not in said
         assert b"checkout.upsell" not in said
-    mine.context.close()
-    theirs.context.close()
+    page.context.close()
 
 
-def test_a_key_that_is_revoked_shows_nothing_more_on_a_page_that_stays_open(
+def test_a_key_shows_its_own_project_until_it_is_revoked_also_on_a_page_that_stays_open(
     browser: Browser, by_key: str, keys: Keys
 ):
     page, _ = open_page(browser)
     page.goto(by_key)
-    keys.projects["bandit_brief"] = "default"
-    sign_in(page, "API key", "bandit_brief")
+    sign_in(page, "API key", MINE)
     page.get_by_text("feed-2026").first.wait_for()
-    del keys.projects["bandit_brief"]
+    del keys.projects[MINE]
     page.get_by_text("your API key is good no more").wait_for()
     expect(page.get_by_text("feed-2026")).to_have_count(0, timeout=TIMEOUT_MS)
     page.context.close()
