@@ -184,10 +184,15 @@ class Exposure(LogRecord, frozen=True, kw_only=True, tag="exposure"):
     overridden: tuple[tuple[int, str], ...] = ()
 
 
+LARGEST_OUTCOME = 1e15
+"""As of what metrics compare outcomes with; sums of squares of a billion of them are finite."""
+
+
 class Outcome(LogRecord, frozen=True, kw_only=True, tag="outcome"):
     """A named number about a unit, not tied to a decision; it feeds metrics.
 
     Attributes:
+        value: Finite, at most `LARGEST_OUTCOME` in size: times in ms fit, no model sees it.
         outcome_id: The caller's idempotency key, or made by the service.
         project: Of the key that brought it; empty: of every project, for no key was asked for.
     """
@@ -201,7 +206,7 @@ class Outcome(LogRecord, frozen=True, kw_only=True, tag="outcome"):
     project: str = ""
 
     def __post_init__(self) -> None:
-        check_number("outcome", self.value)
+        check_number("outcome", self.value, -LARGEST_OUTCOME, LARGEST_OUTCOME)
 
 
 class Assigned(LogRecord, frozen=True, kw_only=True, tag="assigned"):

@@ -11,7 +11,7 @@ from bandit.client.core import EXPOSURES, OUTCOMES, REWARDS, Core
 from bandit.client.lanes import Outgoing
 from bandit.client.questions import encode
 from bandit.errors import RecordError
-from bandit.records import check_number
+from bandit.records import LARGEST_OUTCOME, check_number
 from bandit.wire import ExposureRequest, OutcomeRequest, RewardRequest
 
 REWARD_IDS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:bandit:reward")
@@ -112,7 +112,7 @@ class Recorder:
         """Queue a number about a unit; outcomes of one id count once, by default each is new."""
 
         def body() -> dict[str, Any]:
-            check_number("value", value)
+            check_number("value", value, -LARGEST_OUTCOME, LARGEST_OUTCOME)
             key = outcome_id or self._core.new_id("")
             return {"unit_id": unit_id, "name": name, "value": value, "outcome_id": key}
 

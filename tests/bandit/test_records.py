@@ -44,8 +44,14 @@ def test_a_share_that_nothing_is_kept_by_is_refused(share: float) -> None:
 def test_a_number_that_could_harm_a_model_is_refused(value: float) -> None:
     with pytest.raises(RecordError, match=r"reward is .*, must be in \[-1e\+06, 1e\+06\]"):
         Reward(ts_ms=1, event_id="e", decision_ts_ms=1, value=value, reward_id="r")
-    with pytest.raises(RecordError, match=r"outcome is"):
-        Outcome(ts_ms=1, unit_id="u", name="n", value=value, outcome_id="o")
+    with pytest.raises(RecordError, match=r"outcome is .*, must be in \[-1e\+15, 1e\+15\]"):
+        Outcome(ts_ms=1, unit_id="u", name="n", value=1e9 * value, outcome_id="o")
+
+
+@pytest.mark.parametrize("value", [1e9, 1_790_000_000_000.0, -1e15])
+def test_an_outcome_may_be_a_time_in_ms_or_a_sum_in_cents(value: float):
+    # Up to 1e6 only, as of rewards that a model learns from, no metric of such could be posted.
+    assert Outcome(ts_ms=1, unit_id="u", name="n", value=value, outcome_id="o").value == value
 
 
 def test_records_survive_the_journal_byte_for_byte() -> None:

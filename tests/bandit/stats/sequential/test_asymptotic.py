@@ -124,6 +124,6 @@ def test_a_one_sided_sequence_at_half_and_more_decides_as_its_p_value(alpha: flo
     # Was refused, so that a report with a guardrail and alpha=0.5 ended in a ValueError.
     rho2 = mixture_precision(1000, alpha, alternative="greater")
     critical = critical_value(2000, alpha, rho2, alternative="greater")
-    assert 0.0 < critical < 2.1
+    assert 0.0 < critical < 2.2
     on_it = always_valid_p_value(critical, 2000, rho2, alternative="greater")
     assert on_it == pytest.approx(alpha, rel=1e-9)
