@@ -1,6 +1,7 @@
 """Off-policy evaluation: beside obp on the same arrays, streamed, and inside ClickHouse."""
 
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -18,7 +19,7 @@ from bandit import ope as kit
 from bandit.specs import Surface
 from bandit.store.client import Store
 from bandit.store.migrations import migrate
-from bandit.store.ope_moments import ope_moments
+from bandit.store.ope_moments import SLICE_N, _slices, ope_moments
 from bandit.store.reports import Scope, joining
 from tests.conftest import start_gateway, stop_gateway
 
@@ -94,14 +95,14 @@ def beside_obp(n: int) -> None:
             [python, "-W", "ignore", SIDE, name], check=True, capture_output=True, text=True
         )
     theirs = json.loads(answer.stdout.splitlines()[-1])
-    ours_s, theirs_s = statistics.median(times), theirs["points_s"] + theirs["intervals_s"]
+    ours_s, theirs_s = statistics.median(times), theirs["points_s"] + theirs["interval_s"]
     print(
         f"{n:,} decisions x {ACTIONS_N} actions, {len(found)} estimators and the default interval"
     )
     print(f"  ours: {ours_s:6.2f} s, checks of the arrays included; [{interval.low:.5f}, "
           f"{interval.high:.5f}]")  # fmt: skip
     print(f"  obp {theirs['version']}: {theirs_s:6.2f} s ({theirs['points_s']:.2f} s points, "
-          f"{theirs['intervals_s']:.2f} s bootstrap of 100)")  # fmt: skip
+          f"{theirs['interval_s']:.2f} s bootstrap of 100 for DR)")  # fmt: skip
     print(f"  {theirs_s / ours_s:.1f} x as fast; target 20", flush=True)
     worst = max(abs(found[name] - value) / abs(value) for name, value in theirs["values"].items())
     print(f"  greatest relative difference of the values: {worst:.1e}")
@@ -163,13 +164,14 @@ def peak_mib() -> float:
 
 
 PLAIN = """
-SELECT policy, count(), avg(reward) FROM judged_decisions(
+SELECT %s, count(), avg(reward) FROM judged_rows(
     surface = {surface:String}, from_ms = {from_ms:Int64}, through_ms = {through_ms:Int64},
     window_ms = {window_ms:Int64}, aggregation = {aggregation:String},
     weight_names = {weight_names:Array(String)}, weights = {weights:Array(Float64)},
     reward_low = {reward_low:Float64}, reward_high = {reward_high:Float64},
-    default_reward = {default_reward:Float64}
-) WHERE seen AND NOT forced GROUP BY policy
+    default_reward = {default_reward:Float64},
+    of_experiment = '', since_ms = -1, shard = 0, shards_n = 1
+) WHERE seen AND NOT forced GROUP BY 1
 """
 BARE = """
 SELECT policy, count(), avg(earned), sum(propensities[1]) FROM decisions LEFT JOIN (
@@ -194,34 +196,64 @@ def in_clickhouse(n: int) -> None:
             fill(store, n)
             surface = Surface(key="home", policy="live", join_window_s=600.0, reward_low=0.0)
             scope = Scope(surface, T0 + (HOURS + 1) * 3_600_000)
-            given = joining(scope)
-            ways: dict[str, Callable[[], object]] = {
-                "ope_moments, a shadow": lambda: ope_moments(store, scope, ["challenger"]),
-                "ope_moments, by country": lambda: ope_moments(
-                    store, scope, ["challenger"], by="context", member="country"
+            ways: dict[str, tuple[Callable[[], object], str]] = {
+                "mean reward": (lambda: plain(store, scope, "policy"), "mean reward"),
+                "mean reward by country": (
+                    lambda: plain(store, scope, "JSONExtractString(context, 'country')"),
+                    "mean reward by country",
                 ),
-                "mean reward, as reports join": lambda: store._client.query(PLAIN, given),
-                "mean reward, barest join": lambda: store._client.query(BARE),
+                "mean reward, barest join": (lambda: store._client.query(BARE), "mean reward"),
+                "a shadow": (lambda: ope_moments(store, scope, ["challenger"]), "mean reward"),
+                "a shadow by country": (
+                    lambda: ope_moments(
+                        store, scope, ["challenger"], by="context", member="country"
+                    ),
+                    "mean reward by country",
+                ),
             }
-            times: dict[str, list[float]] = {way: [] for way in ways}
+            times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
             for _ in range(3):
-                for way, run in ways.items():
-                    started = time.perf_counter()
+                for way, (run, _) in ways.items():
+                    started, cpu_s = time.perf_counter(), processor_s(gateway.process.pid)
                     run()
-                    times[way].append(time.perf_counter() - started)
-            report(n, times)
+                    spent_s = time.perf_counter() - started
+                    times[way].append((spent_s, processor_s(gateway.process.pid) - cpu_s))
+            report(n, {way: (times[way], times[beside]) for way, (_, beside) in ways.items()})
             store.close()
         finally:
             stop_gateway(gateway)
 
 
-def report(n: int, times: dict[str, list[float]]) -> None:
-    """Medians, and each beside the plain aggregate."""
+def plain(store: Store, scope: Scope, by: str) -> None:
+    """The mean reward by something, joined as reports join, over the slices that are ours."""
+    given = joining(scope)
+    for from_ms, through_ms in _slices(store, scope, SLICE_N):
+        store._client.query(PLAIN % by, {**given, "from_ms": from_ms, "through_ms": through_ms})
+
+
+def processor_s(pid: int) -> float:
+    """Processor time of a process so far, in all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def report(
+    n: int, times: dict[str, tuple[list[tuple[float, float]], list[tuple[float, float]]]]
+) -> None:
+    """Medians, and each beside the mean reward over the same rows, grouped by the same."""
     print(f"{n:,} decisions in ClickHouse, a tenth of them rewarded, {n // 10:,} units")
-    plain = statistics.median(times["mean reward, as reports join"])
-    for way, each in times.items():
-        median = statistics.median(each)
-        print(f"  {way:<32} {median:7.2f} s, {median / plain:5.2f} x plain (target 2)", flush=True)
+    print(
+        "  what                         wall, s   engine's processor, s   ÷ the mean reward of the"
+    )
+    print("                                                                 same groups (target 2)")
+    for way, (mine, plain) in times.items():
+        wall_s, cpu_s = (statistics.median(each) for each in zip(*mine, strict=True))
+        plain_s, plain_cpu_s = (statistics.median(each) for each in zip(*plain, strict=True))
+        print(
+            f"  {way:<26} {wall_s:9.2f} {cpu_s:23.2f}   {wall_s / plain_s:.2f} and "
+            f"{cpu_s / plain_cpu_s:.2f}",
+            flush=True,
+        )
 
 
 def fill(store: Store, n: int) -> None:

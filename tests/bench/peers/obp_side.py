@@ -50,7 +50,7 @@ ESTIMATORS = {
 
 
 def main(folder: Path) -> None:
-    """Point estimates, and obp's default interval: 100 resamples of each."""
+    """Point estimates, and obp's default interval of one of them: 100 resamples."""
     names = ("action", "reward", "pscore", "action_dist", "q_hat")
     arrays = {name: np.load(folder / f"{name}.npy") for name in names}
     given = {
@@ -65,15 +65,14 @@ def main(folder: Path) -> None:
     values = {name: float(e.estimate_policy_value(**given)) for name, e in ESTIMATORS.items()}
     points_s = time.perf_counter() - started
     started = time.perf_counter()
-    for estimator in ESTIMATORS.values():
-        estimator.estimate_interval(**given, n_bootstrap_samples=100, random_state=1)
-    intervals_s = time.perf_counter() - started
+    ESTIMATORS["dr"].estimate_interval(**given, n_bootstrap_samples=100, random_state=1)
+    interval_s = time.perf_counter() - started
     print(
         json.dumps(
             {
                 "version": __version__,
                 "points_s": points_s,
-                "intervals_s": intervals_s,
+                "interval_s": interval_s,
                 "values": values,
             }
         )
