@@ -71,8 +71,10 @@ class PolicySpec(Spec, frozen=True, kw_only=True):
 
     Attributes:
         type: `uniform` gives every action the same chance; `fixed` keeps the offered order with
-            propensity 1; `mixture` mixes others; all others learn.
-        arguments: Vowpal Wabbit's options, for `vw` only.
+            propensity 1; `mixture` mixes others; all others learn. `auto` if nothing is known of
+            the surface, `vw` for large catalogues, several slots or little time: "Choosing a
+            policy" in `bandit/policies/README.md` says which one when, and why.
+        arguments: Vowpal Wabbit's options, for `vw` only; none are good with any rewards.
         parameters: Of the other types; each one's own file says which.
         parts: Of a mixture.
         floor: The least probability an eligible action may have; 0 for `fixed`.
