@@ -1,10 +1,12 @@
 """Numbers of experiments made by hand, from columns of units."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 
+from bandit.service.judging import Judged, judge
 from bandit.specs import Experiment, Metric, Variant
 from bandit.stats import JointMoments, OrderStatistics
 from bandit.store.numbers import (
@@ -123,3 +125,15 @@ def exactly(n: int, mean: float, sd: float) -> list[float]:
     """Numbers of just that mean and standard deviation (n even)."""
     step = sd * ((n - 1) / n) ** 0.5
     return [mean - step, mean + step] * (n // 2)
+
+
+def judged(
+    numbers: MetricNumbers, metric: Metric | None = None, alpha: float = 0.05, **more: Any
+) -> Judged:
+    """One metric of one treatment."""
+    metric = metric or metric_of()
+    experiment = experiment_of(metrics=[metric.key])
+    return judge(numbers_of(numbers), experiment, [metric], alpha=alpha, **more)
+
+
+MEANS = moments_of("reward", {"c": [normal(1, 400)], "t": [normal(2, 500, 10.4)]})

@@ -9,77 +9,23 @@ import pytest
 
 from bandit.errors import NotDeclared, RecordError
 from bandit.ope import WeightMoments, snips
-from bandit.service.reporting import ExperimentReport, ReportService
-from bandit.specs import AnySpec, Experiment, Metric, PolicySpec, Surface, Variant
+from bandit.service.reporting import ExperimentReport
 from bandit.stats import JointMoments, Moments, mean_of, welch
 from bandit.stats.sequential import compare_anytime
 from bandit.store.client import Store
-from bandit.store.definitions import Definitions
 from tests.bandit.logs import T0, LogMaker
+from tests.bandit.service.making_reports import (
+    EXPERIMENT,
+    LATER,
+    SPECS,
+    SURFACE,
+    declare,
+    redeclare,
+    service,
+    two_variants,
+)
 from tests.conftest import lent
 from tests.databases import Databases
-
-LATER = T0 + 3_600_000
-SURFACE = Surface(key="home", policy="random", shadows=["vw"], join_window_s=1.0)
-EXPERIMENT = Experiment(
-    key="e",
-    surface="home",
-    salt="s",
-    status="running",
-    control="c",
-    metrics=["reward-per-unit", "revenue"],
-    variants=[
-        Variant(key="c", policy="random", allocation=[(0, 5000)]),
-        Variant(key="t", policy="vw", allocation=[(5000, 10_000)]),
-    ],
-)
-SPECS: list[AnySpec] = [
-    PolicySpec(key="random", type="uniform"),
-    PolicySpec(key="vw", type="vw", surface="home"),
-    Metric(key="reward-per-unit", source="reward", per="unit"),
-    Metric(key="revenue", source="outcome", name="revenue", better="lower"),
-    SURFACE,
-    EXPERIMENT,
-]
-
-
-def declare(store: Store, *specs: AnySpec) -> None:
-    for spec in specs:
-        Definitions(store).put(spec, expected=None, author="test", change_id=spec.key, now_ms=T0)
-
-
-def service(store: Store, now_ms: int = LATER) -> ReportService:
-    return ReportService(store, lambda: now_ms)
-
-
-def two_variants(log: LogMaker, units_n: int = 40) -> dict[str, list]:
-    """Half of the units each; treatment earns more; what a second implementation needs of it."""
-    rng = random.Random(7)
-    told: dict[str, list] = {"c": [], "t": [], "others": []}
-    for n in range(units_n):
-        variant = "ct"[n % 2]
-        total = 0.0
-        for k in range(3):
-            value = float(rng.random() < (0.3 if variant == "c" else 0.8))
-            shadow = rng.uniform(0.1, 0.6)
-            decision = log.decide(
-                100 * n + k,
-                unit=f"u{n}",
-                experiment="e",
-                variant=variant,
-                policy="random" if variant == "c" else "vw",
-                snapshot=0 if variant == "c" else 1,
-                propensities=(0.25,),
-                shadows={"vw": (shadow,)},
-            )
-            log.reward(decision, value, name="click")
-            total += value
-            if variant == "c":
-                told["others"].append((f"u{n}", shadow / 0.25, value))
-        told[variant].append(total)
-        log.outcome(f"u{n}", "revenue", float(n % 5), 100 * n + 50)
-    log.deliver(times=2)
-    return told
 
 
 class Filled:
@@ -314,156 +260,6 @@ def test_what_is_not_declared_is_said(store: Store):
 def test_payload_travels_as_json_without_a_nan(forty: Filled):
     got = forty.experiment()
     assert msgspec.json.decode(msgspec.json.encode(got), type=ExperimentReport) == got
-
-
-def redeclare(store: Store, spec: AnySpec, expected: int, now_ms: int = T0) -> None:
-    Definitions(store).put(
-        spec, expected=expected, author="test", change_id=f"{spec.key}-{expected}", now_ms=now_ms
-    )
-
-
-FORMULAS = [
-    msgspec.structs.replace(SURFACE, reward_weights={"click": 1.0}),
-    msgspec.structs.replace(
-        SURFACE,
-        reward_weights={"click": 1.0, "share": 3.0, "report": -5.0},
-        reward_low=-5.0,
-        reward_high=4.0,
-    ),
-]
-
-
-def test_history_is_told_by_the_reward_formula_of_any_version(store: Store):
-    declare(store, *SPECS[:4], FORMULAS[0], EXPERIMENT)
-    redeclare(store, FORMULAS[1], expected=1, now_ms=T0 + 1)
-    log = LogMaker(store)
-    # By hand, under version 1 and 2: 1 and 4; 0 and 3; 1 and −4; 0 and −5; 0 and 0; 0 and 0.
-    named = [("click", "share"), ("share",), ("click", "report"), ("report",), ("other",), ()]
-    for n in range(60):  # each ten times: six decisions are too few for a policy's value
-        names = named[n % 6]
-        decision = log.decide(
-            n, unit=f"u{n}", experiment="e", variant="ct"[n % 2], policy="random", shadows={}
-        )
-        for name in names:
-            log.reward(decision, 1.0, name=name)
-    log.deliver(times=2)
-    reports = service(store)
-    expected = {1: [1.0, 0.0, 1.0, 0.0, 0.0, 0.0], 2: [4.0, 3.0, -4.0, -5.0, 0.0, 0.0]}
-    for version, earned in expected.items():
-        experiment = reports.experiment("e", surface_version=version)
-        surface = reports.surface("home", surface_version=version)
-        assert (experiment.surface_version, surface.surface_version, surface.version) == (
-            version,
-            version,
-            2,
-        )
-        sums = [10 * sum(earned[::2]), 10 * sum(earned[1::2])]
-        assert [v.reward_sum for v in experiment.variants] == sums
-        effect = experiment.effects[0].effect
-        assert effect.control == pytest.approx(sum(earned[::2]) / 3)
-        assert effect.treatment == pytest.approx(sum(earned[1::2]) / 3)
-        assert surface.policies[0].reward_sum == sum(sums)
-        assert surface.values[0].snips.value == pytest.approx(sum(earned) / 6)
-        assert experiment.series.running[-1].total_reward == sums[1]
-    assert reports.experiment("e") == experiment
-    redeclare(store, msgspec.structs.replace(SURFACE, description="new"), expected=2)
-    again = reports.experiment("e", surface_version=2)
-    assert [v.reward_sum for v in again.variants] == [0.0, -20.0]
-
-
-def test_an_older_version_gives_its_window_and_default_too_and_nothing_else(store: Store):
-    old = msgspec.structs.replace(SURFACE, join_window_s=0.1, default_reward=0.5)
-    declare(store, *SPECS[:4], old)
-    redeclare(store, msgspec.structs.replace(SURFACE, policy="vw"), expected=1)
-    log = LogMaker(store)
-    log.reward(log.decide(0), 1.0, after_ms=500)
-    log.deliver()
-    got = {n: service(store).surface("home", surface_version=n) for n in (1, 2)}
-    assert {n: found.policies[1].reward_sum for n, found in got.items()} == {1: 0.5, 2: 1.0}
-    assert {found.policy for found in got.values()} == {"vw"}
-
-
-@pytest.mark.parametrize("version", [0, 3, -1])
-def test_a_version_that_there_is_not_is_refused(store: Store, version: int):
-    declare(store, *SPECS[:4], SURFACE, EXPERIMENT)
-    redeclare(store, SURFACE, expected=1)
-    with pytest.raises(RecordError, match=f"surface_version is {version}, must be in 1 to 2"):
-        service(store).surface("home", surface_version=version)
-    with pytest.raises(RecordError, match="must be in 1 to 2"):
-        service(store).experiment("e", surface_version=version)
-
-
-PAYLOADS = Experiment(
-    key="colours",
-    salt="s",
-    status="running",
-    control="blue",
-    metrics=["revenue"],
-    variants=[
-        Variant(key="blue", payload={"colour": "blue"}, allocation=[(0, 5000)]),
-        Variant(key="red", payload={"colour": "red"}, allocation=[(5000, 10_000)]),
-    ],
-)
-
-
-def assigned_units(log: LogMaker, units_n: int = 200) -> dict[str, list[float]]:
-    """Half of the units each, and what each spends; red ones spend more."""
-    rng = random.Random(3)
-    spent: dict[str, list[float]] = {"blue": [], "red": []}
-    for n in range(units_n):
-        variant = ("blue", "red")[n % 2]
-        log.assign(f"u{n}", variant, n, experiment="colours")
-        spent[variant].append(rng.random() + (variant == "red"))
-        log.outcome(f"u{n}", "revenue", spent[variant][-1], 1000 + n)
-    log.assign("qa", "red", 5, experiment="colours", forced=True)
-    log.deliver(times=2)
-    return spent
-
-
-def test_payloads_are_reported_by_assignments_and_outcomes(store: Store):
-    declare(store, *SPECS[:4], PAYLOADS)
-    spent = assigned_units(LogMaker(store))
-    got = service(store).experiment("colours")
-    assert (got.surface, got.surface_version, got.forced_units_n) == (None, None, 1)
-    assert [(v.label, v.policy, v.units_n, v.decisions_n) for v in got.variants] == [
-        ("blue", None, 100, 0),
-        ("red", None, 100, 0),
-    ]
-    [found] = got.effects
-    expected = welch(Moments.of(spent["blue"]), Moments.of(spent["red"]))
-    assert found.effect.effect == pytest.approx(expected.effect, rel=1e-12)
-    assert found.effect.effect_ci_low == pytest.approx(expected.effect_ci_low, rel=1e-9)
-    assert got.srm.observed == {"blue": 100, "red": 100}
-    assert got.verdict.state == "worse"  # revenue is declared as better when lower
-    assert (got.values, got.series.running, got.health.policies) == ((), (), ())
-    assert [p.code for p in got.health.problems] == ["no_drain"]
-    assert msgspec.json.decode(msgspec.json.encode(got), type=ExperimentReport) == got
-    [headline] = service(store).overview().experiments
-    assert (headline.surface, headline.units_n, headline.verdict) == (None, 200, got.verdict)
-
-
-def test_payloads_can_not_be_judged_by_rewards(store: Store):
-    broken = msgspec.structs.replace(PAYLOADS, metrics=["reward-per-unit"])
-    declare(store, *SPECS, broken)
-    with pytest.raises(
-        RecordError, match="'reward-per-unit' of experiment 'colours' is of rewards"
-    ):
-        service(store).experiment("colours")
-    verdicts = {e.key: e.verdict.state for e in service(store).overview().experiments}
-    assert verdicts == {"colours": "broken", "e": "no_data"}
-
-
-def test_payloads_have_no_version_of_a_surface(store: Store):
-    declare(store, *SPECS[:4], PAYLOADS)
-    with pytest.raises(RecordError, match="surface_version is 1, must be left out"):
-        service(store).experiment("colours", surface_version=1)
-
-
-def test_payloads_without_a_metric_report_their_split(store: Store):
-    declare(store, *SPECS[:4], msgspec.structs.replace(PAYLOADS, metrics=[]))
-    assigned_units(LogMaker(store))
-    got = service(store).experiment("colours")
-    assert (got.effects, got.srm.verdict, got.verdict.state) == ((), "fine", "unclear")
 
 
 def test_forced_decisions_are_said_and_not_counted(store: Store):
