@@ -56,6 +56,9 @@ class Filled:
         self.open_store = open_store
         self.greedy = functools.cache(lambda: self.evaluate(LEARNED["greedy"], UNIFORM, ORDER))
         self.naive = functools.cache(lambda name: _Naive(LEARNED[name], self.closed()))
+        self.learned = functools.cache(
+            lambda: Pass(self.closed(), SURFACE, LEARNED, EvaluationSettings()).run().learned
+        )
 
     def evaluate(self, *specs: PolicySpec, **more: object) -> EvaluationRun:
         given: dict[str, object] = {"now_ms": self.log.through_ms, **more}
@@ -103,10 +106,9 @@ class _Naive:
 
 
 def test_candidates_say_what_they_would_have_said_one_decision_at_a_time(filled: Filled) -> None:
-    done = Pass(filled.closed(), SURFACE, LEARNED, EvaluationSettings()).run()
     for name in LEARNED:
         naive = filled.naive(name)
-        assert np.abs(done.learned[name].judged.target - naive.target).max() < 3e-5, name
+        assert np.abs(filled.learned()[name].judged.target - naive.target).max() < 3e-5, name
 
 
 def test_values_are_the_truth_of_what_each_would_have_shown(filled: Filled) -> None:
@@ -147,7 +149,6 @@ def test_a_candidate_equal_to_the_logging_policy_reproduces_it(filled: Filled) -
 @pytest.mark.parametrize("name", LEARNED)
 def test_weights_are_those_of_a_learner_that_took_the_same_steps(filled: Filled, name: str) -> None:
     spec = LEARNED[name]
-    done = Pass(filled.closed(), SURFACE, {name: spec}, EvaluationSettings()).run()
     store = filled.open_store()
     tail = Tail(store)
     training = Training(spec, SURFACE, build(spec))  # type: ignore[arg-type]
@@ -161,8 +162,8 @@ def test_weights_are_those_of_a_learner_that_took_the_same_steps(filled: Filled,
         training.policy.save()
     training.advance(last_ms)
     training.policy.save()
-    assert done.learned[name].digest == training.policy.digest()
-    assert done.learned[name].lessons_n == N
+    assert filled.learned()[name].digest == training.policy.digest()
+    assert filled.learned()[name].lessons_n == N
 
 
 class _Inline(Executor):
