@@ -30,8 +30,8 @@ def show_over_time(
         show_texts(mark_rows(marks))
         st.caption(
             "Changes of the experiment, its surface and its metrics, and its notes: dashed upright "
-            "lines in the charts above. Notes are the experiment's own: `PUT "
-            f"/v1/experiments/{report.key}` with `notes`."
+            "lines in the charts above. Notes are the experiment's own: *Definitions & audit* → "
+            f"{report.key} → `notes`, or `PUT /v1/experiments/{report.key}`."
         )
 
 

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from bandit.service.reporting import ReportService
 from bandit.service.reporting_words import number
@@ -223,6 +223,9 @@ def test_experiment_page_shows_the_payloads_numbers(
     assert tiles == [number(effect.control), number(effect.treatment)]
     said = page.locator("[aria-label^='Effect on click:']").first.get_attribute("aria-label")
     assert f"{number(effect.effect)}, from {number(effect.effect_ci_low)}" in (said or "")
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    for question in ("Did treatment win?", "May I stop?"):  # the answers come before any switch
+        expect(page.get_by_text(question)).to_be_in_viewport(timeout=TIMEOUT_MS)
 
 
 def test_a_choice_changes_the_page_and_its_address(window: tuple[Page, Seen], dashboard: Dashboard):

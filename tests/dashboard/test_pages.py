@@ -1,10 +1,12 @@
 """Pages without a browser: what they say, with data, without any, and with the store away."""
 
+import json
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
+import altair as alt
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -40,7 +42,18 @@ def show(page: str, source: Source, **query: str) -> AppTest:
         at.query_params[key] = value
     at.run()
     assert not at.exception
+    check_charts(at)
     return at
+
+
+def check_charts(at: AppTest) -> None:
+    """Vega-Lite can draw them, and where the data are is always called the same."""
+    for chart in at.get("vega_lite_chart"):
+        spec = json.loads(chart.proto.spec)
+        alt.Chart.from_dict(spec)
+        names = [dataset.name for dataset in chart.proto.datasets]
+        assert names == [f"rows-{place}" for place in range(len(names))]
+        assert chart.proto.alt
 
 
 def text_of(at: AppTest) -> str:

@@ -30,7 +30,7 @@ from dashboard.parts import filled
 from dashboard.source import Desk, Source
 from dashboard.writing import Answer
 from tests.dashboard.conftest import Seeded
-from tests.dashboard.test_pages import Nothing, draw, reports, text_of
+from tests.dashboard.test_pages import Nothing, check_charts, draw, reports, text_of
 
 __all__ = ["reports"]
 TIMEOUT_S = 120
@@ -67,6 +67,7 @@ def show(page: str, source: Source, **query: str) -> AppTest:
         at.query_params[key] = value
     at.run()
     assert not at.exception
+    check_charts(at)
     return at
 
 
