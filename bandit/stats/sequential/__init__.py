@@ -24,6 +24,13 @@ from bandit.stats.sequential.bernoulli import (
     quantile_count_bound,
     quantile_sequence,
 )
+from bandit.stats.sequential.boundary import (
+    iterated_logarithm_margin,
+    log_normal_mixture,
+    normal_mixture_bound,
+    optimal_rho,
+    stitched_bound,
+)
 from bandit.stats.sequential.comparison import (
     AnytimeEffect,
     anytime_comparison,
@@ -36,7 +43,12 @@ from bandit.stats.sequential.mismatch import SequentialSrm, sequential_srm
 from bandit.stats.sequential.msprt import log_likelihood_ratio, msprt_interval, msprt_p_value
 from bandit.stats.sequential.pair import log_ratio_interval
 from bandit.stats.sequential.planned import PlannedEffect, planned_comparison
-from bandit.stats.sequential.regression import AnytimeCoefficient, anytime_coefficient
+from bandit.stats.sequential.regression import (
+    AnytimeCoefficient,
+    anytime_coefficient,
+    t_radius,
+    z_radius,
+)
 from bandit.stats.sequential.repeated import repeated_p_value
 from bandit.stats.sequential.scores import AnytimeMean, anytime_mean
 from bandit.stats.sequential.spending import OBRIEN_FLEMING, Spending
@@ -72,12 +84,16 @@ __all__ = [
     "compare_planned",
     "critical_value",
     "e_to_p",
+    "iterated_logarithm_margin",
     "log_likelihood_ratio",
+    "log_normal_mixture",
     "log_ratio_interval",
     "log_two_shares",
     "mixture_precision",
     "msprt_interval",
     "msprt_p_value",
+    "normal_mixture_bound",
+    "optimal_rho",
     "planned_comparison",
     "quantile_count_bound",
     "quantile_sequence",
@@ -87,4 +103,7 @@ __all__ = [
     "spending_design",
     "stagewise_interval",
     "stagewise_p_value",
+    "stitched_bound",
+    "t_radius",
+    "z_radius",
 ]
