@@ -10,6 +10,7 @@ import streamlit as st
 from bandit.service.history import changes
 from bandit.specs import SPECS
 from bandit.store.definitions import Definition
+from dashboard.changing import show_answer
 from dashboard.definition_toml import from_toml, toml_of
 from dashboard.forms import (
     BY_BUTTON,
@@ -24,7 +25,7 @@ from dashboard.forms import (
     rows_of,
     text_of,
 )
-from dashboard.parts import begun, moment, plain, show_answer
+from dashboard.parts import begun, moment, plain
 from dashboard.source import Source
 from dashboard.writing import Answer, Writer, path_of
 

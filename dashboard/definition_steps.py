@@ -7,8 +7,8 @@ import streamlit as st
 
 from bandit.specs import Experiment, Surface
 from bandit.store.definitions import Definition
+from dashboard.changing import show_answer, show_write_button
 from dashboard.definition_form import finish
-from dashboard.parts import show_answer, show_write_button
 from dashboard.source import Source
 from dashboard.writing import Writer, path_of
 

@@ -9,7 +9,8 @@ from bandit.service.promoting_records import Gate, Promotion
 from bandit.service.reporting import SurfaceReport
 from bandit.service.reporting_words import DASH, number, percent
 from bandit.specs import KILL_SWITCH, UNIFORM_SLICE
-from dashboard.parts import BOX_PX, choose, show_answer, show_list, show_table, show_write_button
+from dashboard.changing import show_answer, show_write_button
+from dashboard.parts import BOX_PX, choose, show_list, show_table
 from dashboard.source import Source
 from dashboard.writing import Writer, path_of
 
