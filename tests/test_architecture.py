@@ -80,6 +80,9 @@ AMBIENT = {
     "secrets.token_bytes",
 }
 
+LONGEST = 400
+"""Lines of a module."""
+
 FILES = [path for top in TOP for path in sorted((ROOT / top).rglob("*.py"))]
 
 
@@ -140,6 +143,12 @@ def test_clock_ids_entropy_and_environment_come_in_as_arguments(path: Path) -> N
         if isinstance(node, ast.Attribute)
     }
     assert not used & AMBIENT, f"{where(path)} uses {sorted(used & AMBIENT)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=where)
+def test_modules_are_short_enough_to_read(path: Path) -> None:
+    lines_n = path.read_text().count("\n")
+    assert lines_n <= LONGEST, f"{where(path)} has {lines_n} lines: split it by what it is about"
 
 
 @pytest.mark.parametrize("path", FILES, ids=where)
