@@ -116,10 +116,10 @@ def level_in_words(alpha: float) -> str:
     """The level of an interval, never 100 %.
 
     >>> level_in_words(0.05), level_in_words(0.05 / 3), level_in_words(1e-9)
-    ('95 %', '98.33 %', '99.9999999 %')
+    ('95 %', '98.33 %', '1 − 1e-09')
     """
     short = f"{100 * (1 - alpha):.4g}"
-    return f"{100 * (1 - alpha):.15g} %" if short == "100" else f"{short} %"
+    return f"1 − {alpha:.2g}" if short == "100" else f"{short} %"
 
 
 def p_value(value: float | None) -> str:
