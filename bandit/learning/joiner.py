@@ -53,8 +53,8 @@ class Joined(msgspec.Struct, frozen=True):
         if decision.forced:
             return lessons
         for slot, reward in self.earned:
-            if slot in decision.pinned:
-                continue
+            if slot in decision.pinned or slot >= len(decision.propensities):
+                continue  # the service never wrote it without: no learner may end of it
             drawn = decision.ranking[slot]
             gone = {*decision.excluded, *decision.ranking[:slot]}
             if decision.blocked:
