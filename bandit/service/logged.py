@@ -4,6 +4,7 @@ Rewards are joined by the learners' own joiner, so what a decision earned here i
 learns from and what the view `judged_decisions` says.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -29,12 +30,17 @@ Target = Callable[[LoggedDecision], Sequence[float]]
 BARRED = {
     "forced": "the variant was set by hand",
     "pinned": "the top slot was given, not drawn",
+    "broken": "its ranking, pmf and propensities can not be of one draw",
     "overridden": "the top slot showed something else",
     "unseen": "nobody saw the top slot",
     "fixed": "drawn with propensity 1 from several actions: the others had no chance",
     "no_shadow": "the log does not hold the target's probability",
 }
 """Why no importance weight holds for a decision, by the first reason that does."""
+
+
+SUM_TOLERANCE = 1e-3
+"""How far from 1 a logged pmf's sum may be: those of others are rounded to a few digits."""
 
 
 class ClosedDecision(NamedTuple):
@@ -118,6 +124,8 @@ class ClosedLog:
             return "forced"
         if decision.pinned and 0 in decision.pinned:
             return "pinned"
+        if _is_broken(decision):
+            return "broken"
         exposures = shown.get(decision.event_id)
         if exposures and 0 in overridden_slots(joined, exposures, self._surface):
             return "overridden"
@@ -223,6 +231,16 @@ def logged_pmf(decision: LoggedDecision) -> Sequence[float]:
     return [p / total for p in kept] if total > 0.0 else kept
 
 
+def _is_broken(decision: LoggedDecision) -> bool:
+    """Whether a row, which the service never wrote like this, can not be of a draw."""
+    k = len(decision.actions)
+    if not decision.propensities or not decision.ranking or len(decision.pmf) != k:
+        return True
+    p, total = decision.propensities[0], math.fsum(decision.pmf)
+    # NaN is within nothing.
+    return not (0.0 < p <= 1.0 and decision.ranking[0] < k and abs(total - 1.0) <= SUM_TOLERANCE)
+
+
 def _pool_n(decision: LoggedDecision) -> int:
     blocked = len(decision.blocked[0]) if decision.blocked else 0
     return len(decision.actions) - len(decision.excluded) - blocked
@@ -241,10 +259,11 @@ def _batch(part: Sequence[ClosedDecision], target: str | Target, surface: Surfac
         columns |= _pmfs(decisions, reasons.tolist(), target)
     shares = np.array([decision.keep_share for decision in decisions])
     return LoggedBatch.of(
-        propensity=np.array([decision.propensities[0] for decision in decisions]),
+        # A broken row may have neither; it is left out before anything is looked at.
+        propensity=np.array([next(iter(d.propensities), math.nan) for d in decisions]),
         reward=np.array([_earned(closed.joined, surface) for closed in part]),
         unit=np.array([decision.unit_id for decision in decisions], dtype=object),
-        action=np.array([decision.ranking[0] for decision in decisions], dtype=np.int64),
+        action=np.array([next(iter(d.ranking), 0) for d in decisions], dtype=np.int64),
         sampling=None if (shares == 1.0).all() else 1.0 / shares,
         reward_range=(surface.reward_low, surface.reward_high),
         barred={reason: reasons == reason for reason in BARRED},
@@ -254,7 +273,7 @@ def _batch(part: Sequence[ClosedDecision], target: str | Target, surface: Surfac
 
 def _shadow(decision: LoggedDecision, key: str) -> float | None:
     if decision.policy == key:
-        return decision.propensities[0]
+        return next(iter(decision.propensities), None)
     found = decision.shadows.get(key)
     return None if found is None else found[0]
 
@@ -262,15 +281,15 @@ def _shadow(decision: LoggedDecision, key: str) -> float | None:
 def _pmfs(
     decisions: Sequence[LoggedDecision], reasons: Sequence[str], target: Target
 ) -> dict[str, Any]:
-    """Both pmfs, padded with 0 to the widest; of barred decisions the logged one for both."""
+    """Both pmfs, padded with 0 to the widest; barred decisions have any."""
     widest = max((len(decision.actions) for decision in decisions), default=1)
     logged, wanted = np.zeros((2, len(decisions), widest))
     for row, (decision, reason) in enumerate(zip(decisions, reasons, strict=True)):
         k = len(decision.actions)
-        logged[row, :k] = logged_pmf(decision)
         if reason:
-            wanted[row, :k] = logged[row, :k]
+            wanted[row, 0] = logged[row, 0] = 1.0
             continue
+        logged[row, :k] = logged_pmf(decision)
         given = np.asarray(target(decision), dtype=np.float64)
         if given.shape != (k,):
             raise RecordError(

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import msgspec
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from bandit.errors import RecordError
 from bandit.ope import LoggedBatch, Snips, TermMoments, evaluate
 from bandit.policies import build
+from bandit.service.evaluating import evaluate_specs
 from bandit.service.logged import ClosedLog, batch_of, policy_target
 from bandit.specs import PolicySpec
 from bandit.store import log_range
@@ -14,7 +16,7 @@ from bandit.store.client import Store
 from bandit.store.gaps import Gap, declare
 from tests.bandit.learning import making
 from tests.bandit.learning.making import T0
-from tests.bandit.service.making_logs import ACTIONS, SURFACE, Log
+from tests.bandit.service.making_logs import ACTIONS, EVERY_MS, SURFACE, Log, learning
 
 HOUR_MS = 3_600_000
 
@@ -134,6 +136,28 @@ def test_what_no_weight_holds_for_is_left_out_and_counted(store: Store) -> None:
     [shadow] = batch_of(store, SURFACE, "twin", now_ms=log.through_ms)
     assert (shadow.n, shadow.excluded["no_shadow"]) == (1, 14)
     assert shadow.weights.tolist() == pytest.approx([0.75])
+
+
+def test_a_row_that_can_be_of_no_draw_is_left_out_and_ends_nothing(
+    store: Store, clickhouse_url: str
+) -> None:
+    # Whoever writes into the table by hand: one such row ended every evaluation with a traceback,
+    # and one whose ranking points behind its actions was judged by another row's probability.
+    log = Log(20)
+    log.store(store)
+    row = f"intDiv(toUnixTimestamp64Milli(ts) - {T0}, {EVERY_MS})"
+    store.apply(
+        "ALTER TABLE decisions UPDATE "
+        f"propensities = if({row} < 4, [[0.], [nan], [1.5], []][{row} + 1], propensities), "
+        f"pmf = multiIf({row} = 4, [nan, nan, nan], {row} = 5, [0.5], pmf), "
+        f"ranking = if({row} = 6, [77], ranking) WHERE 1 SETTINGS mutations_sync = 2"
+    )
+    for target in (uniform, "uniform"):
+        [batch] = batch_of(store, SURFACE, target, now_ms=log.through_ms)
+        assert (batch.n, dict(batch.excluded)) == (13, {"broken": 7})
+    connect = functools.partial(Store.connect, clickhouse_url, database=store.database)
+    run = evaluate_specs(connect, "home", {"learned": learning()}, now_ms=log.through_ms)
+    assert (run.n, run.excluded) == (13, {"broken": 7})
 
 
 def test_thinned_decisions_weigh_by_their_share_once(store: Store) -> None:
