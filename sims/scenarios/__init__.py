@@ -13,6 +13,7 @@ from sims.scenarios.mismatch import SRM
 from sims.scenarios.ope_accuracy import OPE_ACCURACY
 from sims.scenarios.ope_coverage import OPE_ANYTIME, OPE_COVERAGE
 from sims.scenarios.ope_heldout import OPE_HELDOUT
+from sims.scenarios.ope_shrinkage import OPE_SHRINKAGE
 from sims.scenarios.ope_slates import OPE_SLATES
 from sims.scenarios.peeking import PEEKING
 from sims.scenarios.power import OPEN_ENDED, PLANNED, WIDTH
@@ -32,6 +33,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     OPE_ANYTIME,
     OPE_ACCURACY,
     OPE_HELDOUT,
+    OPE_SHRINKAGE,
     OPE_SLATES,
     DRIFT,
     COLD_START,
