@@ -6,6 +6,7 @@ from typing import Literal
 from bandit.errors import RecordError, StoreUnavailable
 from bandit.records import LoggedDecision, Record
 from bandit.service.explaining import Explanation, explain, known_of
+from bandit.service.limits import check_count
 from bandit.service.projects import require_seen, seen_by
 from bandit.service.replaying import Replay, ReplayService
 from bandit.specs import Surface
@@ -164,8 +165,7 @@ class DecisionBrowser:
             RecordError: `limit` or the unit's id is out of its range.
             StoreUnavailable: The store did not answer.
         """
-        if not 1 <= limit <= MOST:
-            raise RecordError(f"limit is {limit}, must be in 1 to {MOST}")
+        check_count("limit", limit, MOST)
         if len(unit_id) > LONGEST_ID:
             raise RecordError(
                 f"unit_id has {len(unit_id)} characters, must have at most {LONGEST_ID}"

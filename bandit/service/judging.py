@@ -21,6 +21,7 @@ from bandit.service.judging_sentences import Facts
 from bandit.service.judging_slices import FIRST_DAY, findings, trend_of
 from bandit.service.judging_tests import Guarded, belief, guarded, test_of
 from bandit.service.judging_verdicts import verdict_of
+from bandit.service.limits import check_level
 from bandit.specs import BUCKETS, Experiment, Metric, Variant
 from bandit.stats import Effect, Srm, srm
 from bandit.stats.sequential import SequentialSrm, sequential_srm
@@ -122,8 +123,7 @@ def judge(
 
 
 def _check(experiment: Experiment, alpha: float, sequential: SequentialMode) -> None:
-    if not 0.0 < alpha < 1.0:
-        raise RecordError(f"alpha is {alpha!r}, must be in (0, 1)")
+    check_level(alpha)
     if sequential == "planned" and (experiment.looks is None or experiment.planned_units is None):
         raise RecordError(
             f"sequential is 'planned', must be 'anytime' or 'fixed': experiment {experiment.key!r} "

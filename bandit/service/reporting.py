@@ -12,6 +12,7 @@ from typing import get_args
 from bandit.errors import BanditError, RecordError
 from bandit.service.evaluation_artefact import EvaluationHeadline, EvaluationService
 from bandit.service.judging import Judged
+from bandit.service.limits import check_count, check_level
 from bandit.service.planning import Planning, PlanQuestion
 from bandit.service.projects import seen_by
 from bandit.service.reporting_agreement import agreement_of
@@ -111,7 +112,7 @@ class ReportService:
                 a metric of rewards.
             StoreUnavailable: The store did not answer.
         """
-        _check(alpha)
+        check_level(alpha)
         if sequential is not None and sequential not in MODES:
             raise RecordError(f"sequential is {sequential!r}, must be one of {', '.join(MODES)}")
         reading = self._reading
@@ -163,7 +164,7 @@ class ReportService:
             RecordError: `alpha` or `surface_version` is out of its range.
             StoreUnavailable: The store did not answer.
         """
-        _check(alpha)
+        check_level(alpha)
         asked = self._reading.asked(at_ms, fresh=fresh)
         version, watching, read, found = self._reading.surface(asked, key, surface_version)
         surface, counts = watching.surface, found.numbers.counts
@@ -209,7 +210,7 @@ class ReportService:
             RecordError: `alpha` is out of its range.
             StoreUnavailable: The store did not answer.
         """
-        _check(alpha)
+        check_level(alpha)
         _, watching, _, found = self._reading.surface(self._reading.asked(at_ms), key)
         exploring, policies = found.numbers.exploring, watching.policies
         return exploration_of(exploring, watching.surface, policies, alpha, question)
@@ -246,9 +247,8 @@ class ReportService:
             RecordError: An argument is out of its range.
             StoreUnavailable: The store did not answer.
         """
-        _check(alpha)
-        if not 1 <= n <= POINTS:
-            raise RecordError(f"n is {n}, must be in 1 to {POINTS}")
+        check_level(alpha)
+        check_count("n", n, POINTS)
         _, judging = self._reading.judging(key, at_ms)
         kept = self._kept.history(
             "experiment",
@@ -320,7 +320,7 @@ class ReportService:
             RecordError: `alpha` is out of its range.
             StoreUnavailable: The store did not answer.
         """
-        _check(alpha)
+        check_level(alpha)
         asked = self._reading.asked(at_ms)
         declared = asked.declared
         every = declared.experiments()
@@ -391,8 +391,3 @@ def _report(
         arrivals=arrivals_of(found.numbers, [variant.key for variant in experiment.variants]),
         **judged._asdict(),
     )
-
-
-def _check(alpha: float) -> None:
-    if not 0.0 < alpha < 1.0:
-        raise RecordError(f"alpha is {alpha!r}, must be in (0, 1)")

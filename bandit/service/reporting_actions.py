@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bandit.errors import RecordError
 from bandit.records import Record
+from bandit.service.limits import check_count, check_level
 from bandit.service.projects import seen_by
 from bandit.service.reporting_declared import DeclaredAt
 from bandit.stats import (
@@ -210,10 +211,8 @@ class ActionReports:
                 reported actions.
             StoreUnavailable: The store did not answer.
         """
-        if not 0.0 < alpha < 1.0:
-            raise RecordError(f"alpha is {alpha!r}, must be in (0, 1)")
-        if not 1 <= limit <= MOST:
-            raise RecordError(f"limit is {limit}, must be in 1 to {MOST}")
+        check_level(alpha)
+        check_count("limit", limit, MOST)
         surface, version = DeclaredAt(self._definitions).surface(key, surface_version)
         scope = Scope(surface, self._now_ms() if at_ms is None else at_ms, from_ms=max(since_ms, 0))
         shown, left_out = self._numbers.shown(scope, limit), self._numbers.left_out(scope)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from bandit.errors import NotFound, RecordError, SnapshotCorrupt
 from bandit.policies import build
 from bandit.policies.reading import Offer, is_readable, read_weights
+from bandit.service.limits import check_count
 from bandit.service.projects import seen_by
 from bandit.service.reporting_declared import DeclaredAt
 from bandit.service.reporting_surface_payloads import (
@@ -90,8 +91,7 @@ class SurfaceReports:
             RecordError: `top` is out of its range.
             StoreUnavailable: The store did not answer.
         """
-        if not 1 <= top <= ACTIONS:
-            raise RecordError(f"top is {top}, must be in 1 to {ACTIONS}")
+        check_count("top", top, ACTIONS)
         surface = self._surface(key)
         at_ms = self._at(at_ms)
         kept = self._kept.newest("allocation", key, at_ms)
@@ -183,8 +183,7 @@ class SurfaceReports:
             RecordError: `limit` is out of its range.
             StoreUnavailable: The store did not answer.
         """
-        if not 1 <= limit <= MOST:
-            raise RecordError(f"limit is {limit}, must be in 1 to {MOST}")
+        check_count("limit", limit, MOST)
         self._surface(key)
         at_ms = self._at(at_ms)
         window = self._recent.window(key, at_ms, self._rows)
@@ -261,8 +260,7 @@ class SurfaceReports:
             RecordError: `limit` is out of its range.
             StoreUnavailable: The store did not answer.
         """
-        if not 1 <= limit <= MOST:
-            raise RecordError(f"limit is {limit}, must be in 1 to {MOST}")
+        check_count("limit", limit, MOST)
         spec = BUILT_IN.get(key) or self._definitions.get(PolicySpec.kind, key).spec
         assert isinstance(spec, PolicySpec)
         return self._weights(spec, limit)
