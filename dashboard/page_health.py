@@ -28,6 +28,8 @@ from dashboard.parts import (
 )
 from dashboard.source import Desk, Source
 
+RUNNING = ("processes", "journal", "drains")
+"""What is told of also while all is well."""
 EXAMINED_S = 30.0
 """How often the host and its store are looked at again: it takes a second."""
 
@@ -154,6 +156,7 @@ def _live_findings(source: Source) -> None:
         return  # who sees one project only is not told of the host
     st.header("This host and its store", anchor=False)
     show_findings(found)
+    show_texts([finding_row(each) for each in found if each.area in RUNNING])
     with st.expander("Everything that was looked at"):
         show_texts([finding_row(each) for each in found])
     st.caption("The same as `bandit doctor` says on the dashboard's host, but for its API.")

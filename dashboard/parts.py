@@ -301,7 +301,9 @@ def show_table(rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def show_texts(rows: Sequence[Mapping[str, str]]) -> None:
-    """A small table of sentences, which are folded and never cut off."""
+    """A small table of sentences, which are folded and never cut off; nothing if there are none."""
+    if not rows:
+        return
     table = pd.DataFrame([{k: plain(v) for k, v in row.items()} for row in filled(rows)])
     said = table_in_words(table.columns, len(table))
     st.table(table, border="horizontal", hide_index=True, alt=said)
