@@ -166,6 +166,17 @@ def service(tmp_path: Path, clickhouse_url: str) -> Iterator[Service]:
     service.stop()
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory, clickhouse_url: str) -> Iterator[Service]:
+    """One for tests that only ask, and what they must not break is that it goes on."""
+    service = Service(tmp_path_factory.mktemp("lasting"), clickhouse_url)
+    service.start()
+    service.declare()
+    yield service
+    service.client.close()
+    service.stop()
+
+
 def test_loop_from_declaring_to_replaying_goes_on_over_kill_9(service: Service) -> None:
     service.declare()
     answers = [service.rank(unit) for unit in range(30)]
@@ -226,15 +237,15 @@ def test_worker_starts_and_serves_without_clickhouse(service: Service) -> None:
     assert "retry-after" in put.headers
 
 
-def test_body_of_10_mb_is_413_and_the_workers_go_on(service: Service) -> None:
-    before = service.workers()
+def test_body_of_10_mb_is_413_and_the_workers_go_on(lasting: Service) -> None:
+    before = lasting.workers()
     for path in ("/v1/rank", "/v1/rewards", "/v1/outcomes"):
         for body in (b" " * 10_000_000, chunks()):
-            response = service.ask("POST", path, content=body, headers=JSON)
+            response = lasting.ask("POST", path, content=body, headers=JSON)
             assert response is not None
             assert response.status_code == 413
             assert response.headers["content-type"] == "application/problem+json"
-    assert service.workers() == before
+    assert lasting.workers() == before
 
 
 def chunks() -> Iterator[bytes]:
@@ -264,11 +275,10 @@ ODD = [
 ]
 
 
-def test_odd_addresses_are_4xx(service: Service) -> None:
-    service.declare()
+def test_odd_addresses_are_4xx(lasting: Service) -> None:
     answers = {}
     for path in ODD:
-        response = service.ask("GET", f"/v1/{path}")
+        response = lasting.ask("GET", f"/v1/{path}")
         assert response is not None, path
         answers[path] = (response.status_code, response.headers["content-type"], response.text)
     wrong = {
