@@ -214,7 +214,9 @@ class ActionReports:
         check_level(alpha)
         check_count("limit", limit, MOST)
         surface, version = DeclaredAt(self._definitions).surface(key, surface_version)
-        scope = Scope(surface, self._now_ms() if at_ms is None else at_ms, from_ms=max(since_ms, 0))
+        now_ms = self._now_ms()
+        at_ms = now_ms if at_ms is None else min(at_ms, now_ms)  # nobody knows more than now
+        scope = Scope(surface, at_ms, from_ms=max(since_ms, 0))
         shown, left_out = self._numbers.shown(scope, limit), self._numbers.left_out(scope)
         names, actions_n = [each.action for each in shown], shown[0].actions_n if shown else 0
         place = _place(names, reference)
@@ -231,14 +233,7 @@ class ActionReports:
             surface_version=version,
             reference=names[place] if names else None,
             judged_n=left_out.judged_n,
-            not_judged=NotJudged(
-                forced_n=left_out.forced_n,
-                unseen_n=left_out.unseen_n,
-                pinned_n=left_out.pinned_n,
-                overridden_n=left_out.overridden_n,
-                killed_n=left_out.killed_n,
-                certain_n=left_out.certain_n,
-            ),
+            not_judged=_not_judged(left_out),
             actions_n=actions_n,
             actions=values,
             audit=_worst([value.audit for value in values], actions_n),
@@ -255,6 +250,17 @@ class ActionReports:
         return self._numbers.scores(
             scope, names, periods, foretold(sums), period_weights(sums), reference
         )
+
+
+def _not_judged(left_out: LeftOut) -> NotJudged:
+    return NotJudged(
+        forced_n=left_out.forced_n,
+        unseen_n=left_out.unseen_n,
+        pinned_n=left_out.pinned_n,
+        overridden_n=left_out.overridden_n,
+        killed_n=left_out.killed_n,
+        certain_n=left_out.certain_n,
+    )
 
 
 def foretold(sums: PeriodSums) -> NDArray[np.float64]:

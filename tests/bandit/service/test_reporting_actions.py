@@ -327,3 +327,8 @@ def test_weights_come_from_the_last_period_in_which_an_action_could_be_drawn() -
     moved = sums._replace(propensity=eligible * [[0.25, 0.0, 0.9, 0.9], [0.25] * 4])
     assert period_weights(moved)[0, :3].tolist() == weights[0, :3].tolist()
     assert period_weights(moved)[0, 3] != weights[0, 3]
+
+
+def test_a_time_that_is_still_to_come_is_taken_for_now(told: Told) -> None:
+    # It was answered as of then, and another answer would have been given when it came.
+    assert told.report(at_ms=LATER + 3_600_000, limit=1).as_of_ms == LATER
