@@ -32,7 +32,7 @@ from bandit.store.client import Store
 from bandit.store.decisions import Decisions
 from bandit.store.definitions import Definitions
 from bandit.store.kept import KeptNumbers
-from bandit.store.recent import DelayStep, Recent, Window
+from bandit.store.recent import DelayStep, Recent, SegmentSums, Window
 from bandit.store.reports import Scope
 from bandit.store.snapshots import Snapshots
 
@@ -155,19 +155,7 @@ class SurfaceReports:
             by=by,
             policy=policy,
             values_n=sums[0].values_n if sums else 0,
-            segments=tuple(
-                Segment(
-                    value=each.value,
-                    counted_n=each.counted_n,
-                    units_n=each.units_n,
-                    rewarded_n=each.rewarded_n,
-                    rewarded_share=each.rewarded_n / each.counted_n,
-                    reward_mean=each.reward_sum / each.counted_n,
-                    decisions_n=shown.get(each.value, (0, {}))[0],
-                    actions=shown.get(each.value, (0, {}))[1],
-                )
-                for each in sums
-            ),
+            segments=tuple(_segment(each, *shown.get(each.value, (0, {}))) for each in sums),
         )
 
     def newcomers(self, key: str, *, limit: int = 20, at_ms: int | None = None) -> NewcomersReport:
@@ -323,6 +311,19 @@ class SurfaceReports:
     def _at(self, at_ms: int | None) -> int:
         now_ms = self._now_ms()
         return now_ms if at_ms is None else min(at_ms, now_ms)
+
+
+def _segment(sums: SegmentSums, decisions_n: int, actions: dict[str, int]) -> Segment:
+    return Segment(
+        value=sums.value,
+        counted_n=sums.counted_n,
+        units_n=sums.units_n,
+        rewarded_n=sums.rewarded_n,
+        rewarded_share=sums.rewarded_n / sums.counted_n,
+        reward_mean=sums.reward_sum / sums.counted_n,
+        decisions_n=decisions_n,
+        actions=actions,
+    )
 
 
 def _policy_allocation(
