@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -36,11 +35,11 @@ MERGED: tuple[kit.Estimator, ...] = (kit.Ips(), kit.Snips(), kit.Dm(), kit.Dr(),
 BOUND = ACTIONS_N / 0.2
 
 
-def ope() -> None:
-    """Print all three, in the issue's sizes."""
-    beside_obp(1_000_000)
-    streamed(10_000_000)
-    in_clickhouse(10_000_000)
+def ope(*, decisions_n: int = 10_000_000) -> None:
+    """Print all three: a tenth of the decisions beside obp, all of them in parts and stored."""
+    beside_obp(decisions_n // 10)
+    streamed(decisions_n)
+    in_clickhouse(decisions_n)
 
 
 def arrays(rng: np.random.Generator, n: int) -> dict[str, npt.NDArray[np.generic]]:
@@ -160,8 +159,9 @@ def parts(n: int, part_n: int) -> Iterator[dict[str, npt.NDArray[np.generic]]]:
 
 
 def peak_mib() -> float:
-    """This process' peak of resident memory so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """This process' peak of resident memory so far, without what it was forked from."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
 PLAIN = """
