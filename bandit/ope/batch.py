@@ -328,6 +328,8 @@ class LoggedBatch:
         >>> [len(part) for part in whole.parts(2)]
         [2, 2, 1]
         """
+        if size < 1:
+            raise ValueError(f"size is {size}, must be at least 1")
         for start in range(0, self.n, size):
             yield self.take(slice(start, start + size))
 

@@ -45,6 +45,8 @@ def anytime_betting(
     if not len(values):
         raise NotEnoughData("the log", 0, 1)
     low, high = span
+    if not low < high:
+        raise ValueError(f"span is {span}, must be two numbers, the lower first")
     if not (low <= float(values.min()) and float(values.max()) <= high):
         raise ValueError(f"values are in [{values.min()}, {values.max()}], span is {span}")
     wrong = [n for n in looks or () if not 1 <= n <= len(values)]

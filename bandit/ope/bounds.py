@@ -114,6 +114,8 @@ def _checked(values: Floats, span: tuple[float, float], alpha: float) -> tuple[f
     check_alpha(alpha)
     if not len(values):
         raise NotEnoughData("the log", 0, 1)
+    if not span[0] < span[1]:
+        raise ValueError(f"span is {span}, must be two numbers, the lower first")
     least, most = float(values.min()), float(values.max())
     if not (span[0] <= least and most <= span[1]):
         raise ValueError(f"values are in [{least}, {most}], span is {span}")

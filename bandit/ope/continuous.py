@@ -75,7 +75,8 @@ class Kernel:
         if self.form not in FORMS:
             raise RecordError(f"form is {self.form!r}, must be one of {', '.join(FORMS)}")
         gap = (floats("target", target, (n,)) - a) / self.bandwidth
-        weights = KERNELS[self.kernel](gap) / (self.bandwidth * p)
+        with np.errstate(over="ignore"):  # whatever is that far away has no weight
+            weights = KERNELS[self.kernel](gap) / (self.bandwidth * p)
         if self.form == "dr":
             if predicted is None or direct is None:
                 raise RecordError("kernel DR needs predicted and direct")

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit.errors import RecordError
-from bandit.ope.arrays import Floats, Ints, floats
+from bandit.errors import NotEnoughData, RecordError
+from bandit.ope.arrays import Floats, Ints, floats, whole_numbers
 from bandit.ope.base import model_of
 from bandit.ope.batch import LoggedBatch
 from bandit.ope.terms import Terms
@@ -78,7 +78,8 @@ class OffCem:
         direct, residual = model_of(batch)
         if batch.action is None:
             raise RecordError("OffCem needs action")
-        clusters = np.asarray(self.cluster)
+        k = None if batch.target_pmf is None else batch.target_pmf.shape[1]
+        clusters = whole_numbers("cluster", self.cluster, (k,))
         chances = np.eye(int(clusters.max()) + 1)[clusters]
         weights = _marginal(batch, chances, clusters[batch.action])
         return mean_terms(batch, direct + weights * residual)
@@ -90,6 +91,8 @@ def embedding_chances(action: Ints, embedding: Ints, k: int, *, smoothing: float
     >>> embedding_chances(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
     [[0.5, 0.5], [0.0, 1.0]]
     """
+    if not len(embedding):
+        raise NotEnoughData("the log", 0, 1)
     m = int(embedding.max()) + 1
     counts = np.bincount(action * m + embedding, minlength=k * m).reshape(k, m) + smoothing
     totals = counts.sum(axis=1, keepdims=True)

@@ -77,6 +77,8 @@ def bootstrap(
     acceleration from first-order effects).
     """
     check_alpha(alpha)
+    if resamples_n < 1:
+        raise ValueError(f"resamples_n is {resamples_n}, must be at least 1")
     if terms.linear is not None:
         raise ValueError("an estimate that solves for its weights has no sums to resample")
     if normaliser == "frozen":

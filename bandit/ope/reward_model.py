@@ -139,7 +139,8 @@ def cross_fit(
             raise RecordError(f"all units are in one of {folds} folds, there must be others")
         model = make()
         model.fit(features[rest], batch.action[rest], batch.reward[rest], weight[rest])
-        predictions[held] = model.predict(features[held])
+        shape = (int(held.sum()), batch.target_pmf.shape[1])
+        predictions[held] = floats("the model's prediction", model.predict(features[held]), shape)
     return batch.with_predictions(predictions)
 
 

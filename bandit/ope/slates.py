@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bandit.errors import BadPropensity, RecordError
-from bandit.ope.arrays import Floats, Ints, check_shape, floats, frozen
+from bandit.ope.arrays import Floats, Ints, floats, frozen
 from bandit.ope.batch import LoggedBatch
+from bandit.ope.columns import kept_units
 from bandit.ope.terms import Terms
+
+MOST_PRODUCT = 1e100
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,6 +57,8 @@ class SlateBatch:
         array([[1., 2.]])
         """
         p = floats("propensity", propensity, (None, None))
+        if p.shape[1] == 0:
+            raise RecordError("rankings have no slot, must have at least one")
         if not ((p > 0.0) & (p <= 1.0)).all():
             raise BadPropensity(float(p[~((p > 0.0) & (p <= 1.0))][0]))
         wanted = floats("target", target, p.shape)
@@ -61,8 +66,8 @@ class SlateBatch:
             raise RecordError("target holds a probability outside [0, 1]")
         code = None
         if unit is not None:
-            check_shape("unit", np.shape(unit), (len(p),))
-            code = np.unique(np.asarray(unit), return_inverse=True)[1].astype(np.int64)
+            units = kept_units(unit, len(p), None)
+            code = np.unique(units, return_inverse=True)[1].astype(np.int64)
         if sampling is not None and not (np.asarray(sampling) > 0.0).all():
             raise RecordError("sampling holds a weight that is not above 0")
         return cls(
@@ -119,8 +124,19 @@ class SlateBatch:
 
     @property
     def cumulative(self) -> Floats:
-        """`(n, l)` product of the weights of a slot and all above it."""
-        return np.cumprod(self.weights, axis=1).astype(np.float64)
+        """`(n, l)` product of the weights of a slot and all above it.
+
+        Raises:
+            RecordError: One is above 10¹⁰⁰, whose square is no float any more.
+        """
+        with np.errstate(over="ignore"):
+            product = np.cumprod(self.weights, axis=1).astype(np.float64)
+        if product.size and not product.max() <= MOST_PRODUCT:
+            raise RecordError(
+                f"the weights of a ranking have the product {product.max():g}, must be at most "
+                f"{MOST_PRODUCT:g}"
+            )
+        return product
 
 
 class SlateEstimator(Protocol):

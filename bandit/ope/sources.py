@@ -11,8 +11,10 @@ from numpy.typing import ArrayLike
 
 from bandit.dsjson import Line, LoggedSlot, read_line
 from bandit.errors import RecordError
-from bandit.ope.arrays import Floats, Ints, floats, numbers, whole_numbers
+from bandit.ope.arrays import Floats, floats, numbers, whole_numbers
 from bandit.ope.batch import LoggedBatch
+
+OBD_COLUMNS = ("item_id", "position", "click", "p")
 
 
 def from_obp(
@@ -100,6 +102,8 @@ def from_dsjson(
     >>> from_dsjson([line], lambda line: [0.25, 0.75]).weights.tolist()
     [1.5]
     """
+    if slot < 0:
+        raise ValueError(f"slot is {slot}, must be at least 0")
     rows: list[tuple[Line, LoggedSlot]] = []
     for number, raw in enumerate(lines, start=1):
         if not raw.strip():
@@ -159,6 +163,8 @@ def read_obd(path: Path, target: ArrayLike, **more: Any) -> LoggedBatch:
     columns = read_obd_columns(path)
     table = floats("target", np.atleast_2d(np.asarray(target, dtype=np.float64).T), (None, None)).T
     place = columns["position"] if table.shape[1] > 1 else np.zeros_like(columns["position"])
+    if len(place) and not (place.min() >= 0 and place.max() < table.shape[1]):
+        raise RecordError(f"position is outside 1 … {table.shape[1]}, as target has columns")
     totals = table.sum(axis=0, keepdims=True)
     if not np.allclose(totals, 1.0, atol=0.01):
         raise RecordError("target must sum to 1 at every position")
@@ -177,15 +183,24 @@ def read_obd_columns(path: Path) -> dict[str, Any]:
     """The columns of a compact file: floats `t_s`, `p`, `click`; integers the others from 0.
 
     Positions count from 0.
+
+    Raises:
+        RecordError: It is none.
     """
-    with gzip.open(path, "rt", newline="") as lines:
-        reader = csv.reader(lines)
-        names, rows = next(reader), list(reader)
-    columns: dict[str, Any] = {}
-    for name, values in zip(names, zip(*rows, strict=True), strict=True):
-        numbers = np.array(values, dtype=np.float64)
-        whole: Ints | Floats = (
-            numbers if name in {"t_s", "p", "click"} else numbers.astype(np.int64)
-        )
-        columns[name] = whole - 1 if name == "position" else whole
+    columns: dict[str, Any]
+    try:
+        with gzip.open(path, "rt", newline="") as lines:
+            names, *rows = csv.reader(lines)
+        columns = {
+            name: np.array(values, dtype=np.float64)
+            for name, values in zip(names, zip(*rows, strict=True), strict=True)
+        }
+    except (gzip.BadGzipFile, EOFError, UnicodeDecodeError, ValueError) as exc:
+        raise RecordError(f"{path} is no compact Open Bandit file: {exc}") from exc
+    missing = [name for name in OBD_COLUMNS if name not in columns]
+    if missing:
+        raise RecordError(f"{path} has no column {', '.join(missing)}")
+    for name in columns.keys() - {"t_s", "p", "click"}:
+        columns[name] = whole_numbers(name, columns[name], (None,))
+    columns["position"] = columns["position"] - 1
     return columns

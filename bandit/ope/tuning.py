@@ -55,7 +55,12 @@ def tune(
     evaluation", algorithm 1; Tucker & Lee (2021), SLOPE++; mean squared error: Su et al. (2020),
     "Doubly robust off-policy evaluation with shrinkage", section 5.
     """
-    if batch.n < 2 or not candidates:
+    if method not in ("slope", "mse") or not candidates:
+        raise ValueError(
+            f"method is {method!r} with {len(candidates)} candidates, must be slope or mse, of one "
+            "at least"
+        )
+    if batch.n < 2:
         raise NotEnoughData("the log", batch.n, 2)
     terms = [candidate.terms(batch) for candidate in candidates]
     values = [term.value for term in terms]

@@ -63,7 +63,7 @@ class GainWatch:
         if len(weights) != len(rewards):
             raise ValueError(f"{len(weights)} weights and {len(rewards)} rewards, must be as many")
         greatest = float(weights.max(initial=0.0))
-        if greatest > self._bound * (1.0 + 1e-5):  # propensities are logged as float32
+        if not greatest <= self._bound * (1.0 + 1e-5):  # propensities are logged as float32
             raise RecordError(f"a weight is {greatest!r}, must be at most {self._bound!r}")
         scaled = np.clip((rewards - self._least) / (self._most - self._least), 0.0, 1.0)
         self._lower.add(weights, scaled)

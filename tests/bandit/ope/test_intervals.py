@@ -20,6 +20,7 @@ from bandit.ope import (
     empirical_bernstein,
     hoeffding,
     student_t,
+    tune,
 )
 from tests.bandit.ope.worlds import batch_of, world_a
 
@@ -55,6 +56,14 @@ def test_looks_outside_the_log_and_settings_that_are_none_are_named():
         RidgePerAction(k=2, strength=0.0)
     with pytest.raises(ValueError, match=r"level is 1\.5"):
         RewardDistribution(BATCH).quantile(1.5)
+    for span in ((1.0, 1.0), (1.0, 0.0)):
+        for bound in (hoeffding, anytime_betting):
+            with pytest.raises(ValueError, match="the lower first"):
+                bound(np.ones(3), span)
+    with pytest.raises(ValueError, match="resamples_n is 0"):
+        bootstrap(Ips().terms(BATCH), np.random.default_rng(1), resamples_n=0)
+    with pytest.raises(ValueError, match="method is 'foo' with 1 candidates"):
+        tune([Ips()], BATCH, unbiased=Ips(), method="foo")
     with pytest.raises(RecordError, match="form is 'wis', must be one of ips, snips, dr"):
         Kernel(1.0, form="wis").terms(action=[0], density=[1], target=[0], reward=[1])
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bandit.errors import RecordError
+from bandit.errors import NotEnoughData, RecordError
 from bandit.ope import (
     Dr,
     LoggedBatch,
@@ -138,3 +138,13 @@ def test_a_model_needs_the_columns_it_is_made_of():
         cross_fit(bare, [[1.0]], lambda: RidgePerAction(2))
     with pytest.raises(ValueError, match="folds"):
         folds_of(bare, 1)
+
+
+def test_a_model_of_too_few_actions_is_refused_and_not_spread_over_all():
+    # One column was taken for every action.
+    with pytest.raises(RecordError, match=r"the model's prediction has shape \(\d+, 1\), must be"):
+        cross_fit(BATCH, CONTEXT, lambda: RidgePerAction(k=1))
+    with pytest.raises(RecordError, match="cluster has shape"):
+        OffCem(np.array([0, 1])).terms(batch_of(LOG))
+    with pytest.raises(NotEnoughData):
+        embedding_chances(np.zeros(0, int), np.zeros(0, int), 2)

@@ -152,3 +152,14 @@ def test_slates_that_can_not_be_are_refused():
         SlateBatch.of(propensity=[[0.5, 0.5]], target=[[0.5]], reward=[[0, 1]])
     with pytest.raises(RecordError, match="predicted"):
         CascadeDr().terms(SlateBatch.of(propensity=[[1.0]], target=[[1.0]], reward=[[1.0]]))
+
+
+def test_rankings_without_slots_or_with_weights_beyond_reckoning_are_refused():
+    with pytest.raises(RecordError, match="no slot"):
+        SlateBatch.of(propensity=np.ones((3, 0)), target=np.ones((3, 0)), reward=np.ones((3, 0)))
+    with pytest.raises(RecordError, match="unit holds None"):
+        SlateBatch.of(propensity=[[1.0]], target=[[1.0]], reward=[[1.0]], unit=[None])
+    long = np.ones((3, 60))
+    slates = SlateBatch.of(propensity=long * 1e-6, target=long, reward=long)
+    with pytest.raises(RecordError, match="product inf, must be at most 1e"):
+        Rips().terms(slates)
