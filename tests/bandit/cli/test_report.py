@@ -42,16 +42,21 @@ def report(environ: dict[str, str], *arguments: str) -> Result:
     return CliRunner().invoke(command, arguments, env=environ)
 
 
-def test_json_is_the_payload(environ: dict[str, str]):
-    got = msgspec.json.decode(report(environ, "feed-2026", "--json").stdout, type=ExperimentReport)
-    assert got.key == "feed-2026"
-    assert sum(variant.decisions_n for variant in got.variants) == 600
+@pytest.fixture(scope="module")
+def payload(environ: dict[str, str]) -> ExperimentReport:
+    """What is told of the experiment as JSON."""
+    text = report(environ, "feed-2026", "--json").stdout
+    return msgspec.json.decode(text, type=ExperimentReport)
 
 
-def test_csv_has_a_row_per_comparison_with_all_digits(environ: dict[str, str]):
-    payload = msgspec.json.decode(
-        report(environ, "feed-2026", "--json").stdout, type=ExperimentReport
-    )
+def test_json_is_the_payload(payload: ExperimentReport):
+    assert payload.key == "feed-2026"
+    assert sum(variant.decisions_n for variant in payload.variants) == 600
+
+
+def test_csv_has_a_row_per_comparison_with_all_digits(
+    environ: dict[str, str], payload: ExperimentReport
+):
     rows = list(csv.DictReader(io.StringIO(report(environ, "feed-2026", "--csv").stdout)))
     assert [row["metric"] for row in rows] == ["click", "clicks-per-unit", "latency"]
     assert float(rows[0]["effect"]) == payload.effects[0].effect.effect
@@ -103,11 +108,8 @@ def test_segments_are_shown_as_csv(environ: dict[str, str], more: tuple[str, ...
     assert "--segments is of an EXPERIMENT, as --csv" in got.output
 
 
-def test_markdown_has_the_verdict_and_tables(environ: dict[str, str]):
+def test_markdown_has_the_verdict_and_tables(environ: dict[str, str], payload: ExperimentReport):
     text = report(environ, "feed-2026", "--md").stdout
-    payload = msgspec.json.decode(
-        report(environ, "feed-2026", "--json").stdout, type=ExperimentReport
-    )
     assert text.startswith("## Experiment feed-2026 on home.feed\n")
     assert payload.verdict.headline in text
     first = "| click per decision (primary) | treatment − control |"
@@ -168,8 +170,9 @@ def test_actions_are_of_a_surface(environ: dict[str, str]):
     got = report(environ, "feed-2026", "--actions")
     assert got.exit_code == 2
     assert "--actions is of a --surface" in got.stderr
-    got = report(environ, "--surface", "home.feed", "--since", "2026-11-01")
-    assert "--since is of --actions" in got.stderr
+    for option, value in (("since", "2026-11-01"), ("reference", "a1"), ("limit", "3")):
+        got = report(environ, "--surface", "home.feed", f"--{option}", value)
+        assert f"--{option} is of --actions" in got.stderr
 
 
 def test_actions_may_be_of_decisions_since_a_time(environ: dict[str, str]):
