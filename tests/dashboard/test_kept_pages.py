@@ -14,6 +14,7 @@ from bandit.service.reporting_answers import answers_of
 from bandit.service.reporting_words import number
 from bandit.store.client import Store
 from bandit.store.queries import named_queries
+from dashboard.parts import plain
 from dashboard.source import Source
 from tests.conftest import Gateway
 from tests.dashboard.conftest import Seeded
@@ -63,7 +64,7 @@ def test_effects_over_time_and_what_happened_are_the_payloads(world: World):
     assert report.source == "kept"
     assert len({point.at_ms for point in history.points}) == 2
     told = table_of(at, "about")
-    assert list(told["what"]) == [mark.text for mark in reversed(history.marks)]
+    assert list(told["what"]) == [plain(mark.text) for mark in reversed(history.marks)]
     assert "sale began" in list(told["what"])
     for answer in answers_of(report):
         assert f"{answer.question}  \n**{answer.short}**" in text_of(at)

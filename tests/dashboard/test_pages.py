@@ -76,7 +76,7 @@ def text_of(at: AppTest) -> str:
 
 def table_of(at: AppTest, column: str) -> pd.DataFrame:
     """The first table that has a column of that name."""
-    return next(table.value for table in at.dataframe if column in table.value)
+    return next(one.value for one in (*at.dataframe, *at.table) if column in one.value)
 
 
 class Remembering:
