@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from bandit.client import Ambient, AsyncBanditClient, BanditClient, Options
+from bandit.client import Ambient, AsyncBanditClient, BanditClient, Options, Ranking
 from bandit.client.lanes import Outgoing
 
 NOW_MS = 1_790_000_000_000
@@ -101,3 +101,8 @@ def async_client_of(
 
 def record(number: int, surface: str = "") -> Outgoing:
     return Outgoing(b"%d" % number, surface)
+
+
+def ask(client: BanditClient, **more: object) -> Ranking:
+    given: dict[str, object] = {"actions": ACTIONS, "default": ["a2", "a1"], "slots": 2} | more
+    return client.rank("home.feed", "u-1", **given)  # type: ignore[arg-type]
