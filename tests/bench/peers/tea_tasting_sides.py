@@ -70,6 +70,7 @@ def answers(store: Store, url: str, metrics_n: int, times: int = 3) -> Iterator[
 
     logged = {name: store._client.query_arrow(sql) for name, sql in LOGGED.items()}
     engine = ibis.duckdb.connect()
+    engine.raw_sql("SET enable_progress_bar = false")
     for name, rows in logged.items():
         engine.con.register("logged", rows)
         engine.raw_sql(
