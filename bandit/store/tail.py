@@ -111,9 +111,7 @@ class Tail:
         batch = self._fetch(taken, arrived_since_ms=since_ms)
         if _rows_n(batch) != sum(stretch.rows_n for stretch in taken):
             raise StoreUnavailable(f"the log of {surface!r} changed while it was read")
-        new = cursor | {
-            stretch.stream: stretch.upto for stretch in taken if stretch.upto > stretch.after
-        }
+        new = cursor | {s.stream: s.upto for s in taken if s.upto > s.after}
         left = [stretch for stretch in news if new.get(stretch.stream, 0) < stretch.upto]
         if heads:
             arrivals = [max(row[4] for row in heads), *(arrived_ms[s.stream] for s in left)]
@@ -129,9 +127,7 @@ class Tail:
         if until_ms is not None:  # a later row looks like a hole
             holes = []
         given_up_n = sum(stretch.given_up_n for stretch in taken)
-        unread_n = sum(
-            stretch.upto - max(stretch.after, new.get(stretch.stream, 0)) for stretch in left
-        )
+        unread_n = sum(s.upto - max(s.after, new.get(s.stream, 0)) for s in left)
         return batch._replace(
             cursor=new,
             more=more,
