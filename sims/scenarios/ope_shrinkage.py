@@ -98,7 +98,7 @@ class Doses:
 
 def _clipped_mean(middle: Array, spread: float) -> Array:
     """Mean of a normal reward that is cut at 0 and at 1, by 41 points of its quantiles."""
-    z: Array = ndtri((np.arange(41) + 0.5) / 41)
+    z: Array = np.asarray(ndtri((np.arange(41) + 0.5) / 41))
     found: Array = np.mean([np.clip(middle + spread * each, 0.0, 1.0) for each in z], axis=0)
     return found
 
