@@ -45,6 +45,12 @@ DRAWN = """() => document.querySelector("h1")
 
 Whether it runs is not asked: on a slow machine a page that refreshes itself is always about it.
 """
+FITS = """width => Math.max(
+    document.scrollingElement.scrollWidth,
+    document.querySelector("[data-testid=stMain]").scrollWidth,
+) <= width
+"""
+"""The page is no wider than its window, in sight or not; charts follow the window in a moment."""
 
 
 class Listed(NamedTuple):
@@ -174,13 +180,6 @@ def barriers(page: Page) -> list[str]:
     ]
 
 
-def width_of(page: Page) -> int:
-    """How wide the page is, whatever of it is in sight."""
-    wide = page.evaluate("document.scrollingElement.scrollWidth")
-    inside = page.get_by_test_id("stMain").evaluate("main => main.scrollWidth")
-    return max(int(wide), int(inside))
-
-
 def test_every_page_of_the_menu_is_visited():
     assert len(PAGES) >= 9
     assert [found.path for found in PAGES].count("") == 1
@@ -200,7 +199,7 @@ def test_a_page_is_drawn_in_both_themes_and_on_a_phone(
         page.emulate_media(color_scheme=theme)
         page.set_viewport_size(size)  # type: ignore[arg-type]
         page.wait_for_function(DRAWN)
-        assert width_of(page) <= size["width"], theme
+        page.wait_for_function(FITS, arg=size["width"])
         assert barriers(page) == [], f"{theme}, {size['width']} px"
         photograph(page, f"{found.path or 'start'}-{data}-{theme}-{size['width']}")
     assert page.get_by_test_id("stException").count() == 0

@@ -49,8 +49,12 @@ def test_surface_is_split_by_what_its_experiments_are_judged_by(
     found = report(tmp_path)
     # That of feed-2025, which names none, and those of feed-2026.
     assert [m.metric for m in found.metrics] == ["reward", "click", "clicks-per-unit", "latency"]
-    assert [m.verdict for m in found.metrics] == ["fine"] * 4
-    assert {m.units_n for m in found.metrics} <= set(range(200, 241))
+    *rewarded, latency = found.metrics
+    assert [m.verdict for m in rewarded] == ["fine"] * 3
+    assert {m.units_n for m in rewarded} <= set(range(200, 241))
+    # A mean has only the units that had a value since their first decision.
+    assert (latency.verdict, latency.reason) == ("unknown", "few_units")
+    assert 0 < latency.units_n < 200
     assert "home.feed: " in done.output
     assert "split 40 times" in done.output
 
